@@ -1,0 +1,1 @@
+"""The Blob service: rules, wire format and operations."""

@@ -1,0 +1,1 @@
+"""What all three services share of the REST protocol."""

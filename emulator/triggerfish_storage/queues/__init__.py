@@ -1,0 +1,1 @@
+"""The Queue service: rules, wire format and operations."""

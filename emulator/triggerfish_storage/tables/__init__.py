@@ -1,0 +1,1 @@
+"""The Table service: rules, wire format and operations."""

@@ -1,0 +1,1 @@
+"""The web side of the host: function routes and the admin endpoints."""

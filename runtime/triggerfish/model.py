@@ -1,0 +1,275 @@
+"""The nouns of the host: functions, bindings, invocations, and the effects they have.
+
+Pure values; no I/O, no clock, no globals. Every layer of the host speaks in these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import IntEnum, StrEnum
+from typing import Any, Final, Literal
+
+RETURN: Final = "$return"
+
+
+class TriggerfishError(Exception):
+    """Something the user can mend; the message names the file and key and says how."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """One binding of a function, from function.json or a decorator.
+
+    ``type`` keeps the spelling of the registry (``queueTrigger``); ``properties`` holds every
+    other key as written (``queueName``), with ``%setting%`` not yet replaced.
+    """
+
+    name: str
+    type: str
+    direction: Literal["in", "out"]
+    properties: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_trigger(self) -> bool:
+        return self.type.lower().endswith("trigger")
+
+    @property
+    def data_type(self) -> str:
+        """``string``, ``binary`` or ``stream``, lower-cased; empty where none was given."""
+        return str(self.properties.get("dataType") or "").lower()
+
+    @property
+    def connection(self) -> str:
+        """The setting that names the account; empty means the host's own storage."""
+        return str(self.properties.get("connection") or "")
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often a failed run is tried again inside one delivery (host-and-worker.md, 17)."""
+
+    strategy: Literal["fixedDelay", "exponentialBackoff"]
+    max_retry_count: int
+    delay: timedelta = timedelta()
+    minimum: timedelta = timedelta()
+    maximum: timedelta = timedelta()
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """One function of the app, as discovered and loaded."""
+
+    name: str
+    bindings: tuple[Binding, ...]
+    directory: str
+    script_file: str
+    entry_point: str = "main"
+    retry: RetryPolicy | None = None
+    disabled: bool = False
+
+    @property
+    def trigger(self) -> Binding:
+        return next(binding for binding in self.bindings if binding.is_trigger)
+
+    @property
+    def inputs(self) -> tuple[Binding, ...]:
+        """Input bindings other than the trigger."""
+        return tuple(b for b in self.bindings if b.direction == "in" and not b.is_trigger)
+
+    @property
+    def outputs(self) -> tuple[Binding, ...]:
+        return tuple(b for b in self.bindings if b.direction == "out")
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionError:
+    """A function that cannot run, and why; the others do."""
+
+    function: str
+    message: str
+
+
+# --- values that cross to a worker ------------------------------------------------------------
+
+DatumKind = Literal["none", "string", "bytes", "json", "http"]
+
+
+@dataclass(frozen=True, slots=True)
+class Datum:
+    """A value on its way between host and worker.
+
+    ``string`` holds ``str``, ``bytes`` holds ``bytes``, ``json`` holds JSON text as ``str``,
+    ``http`` holds an ``HttpRequestData`` or ``HttpResponseData``, ``none`` holds ``None``.
+    """
+
+    kind: DatumKind
+    value: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequestData:
+    """An HTTP request as an httpTrigger function sees it (http-trigger.md, 4)."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    params: Mapping[str, str]
+    route_params: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponseData:
+    """What ``func.HttpResponse`` holds; ``headers`` may repeat a name (``Set-Cookie``)."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+NOTHING: Final = Datum("none")
+
+
+# --- invocations ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RetryContext:
+    """Where a run stands within its retry policy."""
+
+    count: int = 0
+    maximum: int = 0
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InvocationRequest:
+    """What a worker needs to run a function once.
+
+    ``metadata`` is the trigger's binding data as ``azure.functions`` decodes it: texts, and
+    JSON documents for what is not text.
+    """
+
+    id: str
+    function: str
+    inputs: Mapping[str, Datum]
+    metadata: Mapping[str, Datum]
+    trace_parent: str = ""
+    trace_state: str = ""
+    retry: RetryContext | None = None
+
+
+class FailureKind(StrEnum):
+    """Who failed."""
+
+    USER = "user"  # the function raised
+    BINDING = "binding"  # an input could not be prepared or an output not be written
+    TIMEOUT = "timeout"  # functionTimeout passed
+    CRASH = "crash"  # its worker process ended
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an invocation failed. ``traceback`` is text, empty where there is none."""
+
+    kind: FailureKind
+    type: str
+    message: str
+    traceback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InvocationResult:
+    """What a run gave: values by binding name (``$return`` among them), or a failure."""
+
+    outputs: Mapping[str, Datum] = field(default_factory=dict)
+    failure: Failure | None = None
+
+
+class LogLevel(IntEnum):
+    """Levels of the Functions host; ``NONE`` silences."""
+
+    TRACE = 0
+    DEBUG = 1
+    INFORMATION = 2
+    WARNING = 3
+    ERROR = 4
+    CRITICAL = 5
+    NONE = 6
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line of log, with the invocation it belongs to where it belongs to one."""
+
+    level: LogLevel
+    category: str
+    message: str
+    invocation_id: str = ""
+    function: str = ""
+
+
+# --- effects ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PutBlob:
+    """Create or overwrite a block blob; its container is created where missing."""
+
+    container: str
+    blob: str
+    content: bytes
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PutMessage:
+    """Add a message (``text`` as it goes over the wire); its queue is created where missing."""
+
+    queue: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteMessage:
+    """Complete a trigger message; without effect where somebody else completed or took it."""
+
+    queue: str
+    id: str
+    pop_receipt: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseMessage:
+    """Give a trigger message back, visible after ``after``; without effect as above."""
+
+    queue: str
+    id: str
+    pop_receipt: str
+    after: timedelta = timedelta()
+
+
+Effect = PutBlob | PutMessage | DeleteMessage | ReleaseMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One event given to a function: what the ledger keeps and replay sends again.
+
+    ``payload`` is the exact bytes of the trigger (message body, blob content, request body;
+    empty for a timer). ``metadata`` is JSON-able. ``source`` names where it came from
+    (queue, container/blob, URL). ``attempt`` is the dequeue count where there is one.
+    """
+
+    id: str
+    function: str
+    trigger: str
+    source: str
+    payload: bytes
+    metadata: Mapping[str, Any]
+    attempt: int
+    reason: str
+    at: datetime
+    replay_of: str = ""
