@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from triggerfish_storage.changes import Watch
-
 from triggerfish.model import Effect, TriggerfishError
+from triggerfish_storage.changes import Watch
 
 
 class AccountError(TriggerfishError):

@@ -1,1 +1,1 @@
-"""What runs inside the interpreter of the function app: standard library and azure.functions only."""
+"""Runs in the interpreter of the function app: standard library and azure.functions only."""
