@@ -5,11 +5,11 @@ Pure values; no I/O, no clock, no globals. Every layer of the host speaks in the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 RETURN: Final = "$return"
 
@@ -273,3 +273,57 @@ class Delivery:
     reason: str
     at: datetime
     replay_of: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerEvent:
+    """What a listener (or a request, or a replay) gives the dispatcher to run a function.
+
+    ``datum`` is the trigger parameter, ``metadata`` what ``azure.functions`` decodes beside it,
+    ``binding_data`` what ``{expressions}`` may name (binding-expressions.md, 6). ``payload``,
+    ``source``, ``attempt``, ``record`` and ``reason`` are for the ledger and the log; ``record``
+    is JSON-able and lets a replay build this event again. ``details`` is the text of the
+    ``Trigger Details:`` line, empty where there is none.
+    """
+
+    function: str
+    datum: Datum
+    metadata: Mapping[str, Datum]
+    binding_data: Mapping[str, object]
+    payload: bytes
+    source: str
+    reason: str
+    attempt: int = 1
+    details: str = ""
+    record: Mapping[str, Any] = field(default_factory=dict)
+    trace_parent: str = ""
+    trace_state: str = ""
+    replay_of: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a delivery ended, retries included; ``response`` is the http output's value."""
+
+    invocation_id: str
+    failure: Failure | None = None
+    response: Datum = NOTHING
+
+    @property
+    def succeeded(self) -> bool:
+        return self.failure is None
+
+
+class Invoke(Protocol):
+    """The dispatcher, as listeners see it."""
+
+    async def __call__(
+        self, event: TriggerEvent, on_success: Callable[[], Sequence[Effect]] | None = None
+    ) -> Outcome:
+        """Run the function for ``event``, retries included, and write what it put out.
+
+        ``on_success`` is asked once the function has succeeded; its effects belong to the
+        trigger's account and are applied as one with the outputs, last. Never raises for what
+        user code does: that is the outcome's ``failure``.
+        """
+        ...
