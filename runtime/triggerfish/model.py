@@ -216,7 +216,10 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True)
 class PutBlob:
-    """Create or overwrite a block blob; its container is created where missing."""
+    """Create or overwrite a block blob; its container is created where missing.
+
+    ``metadata`` is added to the user metadata that an existing blob has (blob-trigger.md, 10).
+    """
 
     container: str
     blob: str
@@ -283,7 +286,8 @@ class TriggerEvent:
     ``binding_data`` what ``{expressions}`` may name (binding-expressions.md, 6). ``payload``,
     ``source``, ``attempt``, ``record`` and ``reason`` are for the ledger and the log; ``record``
     is JSON-able and lets a replay build this event again. ``details`` is the text of the
-    ``Trigger Details:`` line, empty where there is none.
+    ``Trigger Details:`` line, empty where there is none. ``problem`` says why the trigger's
+    value cannot be bound: the invocation then fails before the function runs.
     """
 
     function: str
@@ -299,6 +303,7 @@ class TriggerEvent:
     trace_parent: str = ""
     trace_state: str = ""
     replay_of: str = ""
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)

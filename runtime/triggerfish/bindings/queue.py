@@ -1,0 +1,272 @@
+"""Queue trigger and queue output: what a message looks like to a function, and back.
+
+Pure translation; taking and completing messages is the listener's.
+Behaviour: spec queue-trigger.md, sections 8 to 11.
+https://learn.microsoft.com/azure/azure-functions/functions-bindings-storage-queue
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from triggerfish import lenient_json
+from triggerfish.bindings.plan import BindingFailure, Scope
+from triggerfish.expressions import BindingData, Template, payload_properties
+from triggerfish.model import (
+    Datum,
+    Delivery,
+    Effect,
+    PutMessage,
+    TriggerEvent,
+)
+from triggerfish.names import queue_name_problem
+from triggerfish.storage.account import Account, Message
+
+POISON_SUFFIX: Final = "-poison"
+_TIME_TO_LIVE: Final = timedelta(days=7)
+
+
+class NotBase64(ValueError):  # noqa: N818 - it says what the text is
+    """A message text that ``messageEncoding: base64`` cannot decode."""
+
+
+def decode_text(text: str, encoding: str) -> bytes:
+    """Return the body of a message text. Raises ``NotBase64``."""
+    if encoding == "none":
+        return text.encode()
+    try:
+        # The .NET decoder tolerates white space and nothing else.
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        pass
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise NotBase64(str(error)) from error
+
+
+def encode_body(body: bytes, encoding: str) -> str:
+    """Return the text that carries ``body``. Raises ``BindingFailure`` for bytes as text."""
+    if encoding == "base64":
+        return base64.b64encode(body).decode("ascii")
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise BindingFailure(
+            "The message is not UTF-8 text, so it cannot be sent with messageEncoding 'none' "
+            "(host.json, extensions.queues.messageEncoding)."
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class QueueTrigger:
+    """A queueTrigger bound to its queue."""
+
+    function: str
+    parameter: str
+    queue: str
+    binary: bool
+    encoding: str
+    account: Account
+
+    @property
+    def completes_in(self) -> Account:
+        return self.account
+
+    @property
+    def poison_queue(self) -> str:
+        """Where messages go that fail for good; empty where there is no such queue."""
+        name = self.queue + POISON_SUFFIX
+        if self.queue.endswith(POISON_SUFFIX) or queue_name_problem(name):
+            return ""
+        return name
+
+    def event(self, message: Message, body: bytes) -> TriggerEvent:
+        """Return what a received message gives its function."""
+        return self._event(message, body, reason=f"New queue message detected on '{self.queue}'.")
+
+    async def by_hand(self, text: str, *, now: datetime) -> TriggerEvent:
+        message = Message(
+            id=str(uuid.uuid4()),
+            text="",
+            dequeue_count=1,
+            inserted_at=now,
+            expires_at=now + _TIME_TO_LIVE,
+            visible_at=now,
+            pop_receipt="",
+        )
+        return self._event(message, text.encode(), reason=BY_HAND)
+
+    def again(self, delivery: Delivery) -> TriggerEvent:
+        record = delivery.metadata
+        message = Message(
+            id=str(record.get("id", "")),
+            text="",
+            dequeue_count=int(record.get("dequeueCount", 1)),
+            inserted_at=_instant(record.get("insertedAt"), delivery.at),
+            expires_at=_instant(record.get("expiresAt"), delivery.at + _TIME_TO_LIVE),
+            visible_at=_instant(record.get("visibleAt"), delivery.at),
+            pop_receipt=str(record.get("popReceipt", "")),
+        )
+        reason = f"Replay of '{delivery.id}'."
+        return self._event(message, delivery.payload, reason=reason, replay_of=delivery.id)
+
+    def _event(
+        self, message: Message, body: bytes, *, reason: str, replay_of: str = ""
+    ) -> TriggerEvent:
+        try:
+            text = body.decode()
+        except UnicodeDecodeError:
+            text = None
+        properties = payload_properties(text) if text is not None and not self.binary else {}
+        inserted, expires = _seconds(message.inserted_at), _seconds(message.expires_at)
+        visible, attempt = _seconds(message.visible_at), message.dequeue_count
+        metadata = {
+            "Id": Datum("string", message.id),
+            "DequeueCount": Datum("string", str(attempt)),
+            "InsertionTime": Datum("string", inserted),
+            "ExpirationTime": Datum("string", expires),
+            "NextVisibleTime": Datum("string", visible),
+            "PopReceipt": Datum("string", message.pop_receipt),
+        }
+        if text is not None:
+            metadata["QueueTrigger"] = Datum("string", text)
+        if properties:
+            _override(metadata, properties)
+        return TriggerEvent(
+            function=self.function,
+            datum=Datum("bytes", body) if self.binary else Datum("string", text),
+            metadata=metadata,
+            binding_data=self._binding_data(message, text, properties),
+            payload=body,
+            source=self.queue,
+            reason=reason,
+            attempt=attempt,
+            details=f"MessageId: {message.id}, DequeueCount: {attempt}, InsertedOn: "
+            f"{message.inserted_at.isoformat(timespec='milliseconds')}",
+            record={
+                "id": message.id,
+                "dequeueCount": attempt,
+                "insertedAt": inserted,
+                "expiresAt": expires,
+                "visibleAt": visible,
+                "popReceipt": message.pop_receipt,
+            },
+            replay_of=replay_of,
+            problem=self._problem(text),
+        )
+
+    def _problem(self, text: str | None) -> str:
+        if self.binary or text is not None:
+            return ""
+        return (
+            f"Error binding parameter '{self.parameter}': the message is not UTF-8 text. "
+            'Declare the trigger with dataType "binary" to receive bytes.'
+        )
+
+    def _binding_data(
+        self, message: Message, text: str | None, properties: Mapping[str, object]
+    ) -> BindingData:
+        own: dict[str, object] = {
+            "Id": message.id,
+            "DequeueCount": message.dequeue_count,
+            "InsertionTime": message.inserted_at,
+            "ExpirationTime": message.expires_at,
+            "NextVisibleTime": message.visible_at,
+            "PopReceipt": message.pop_receipt,
+        }
+        if text is not None:
+            own["QueueTrigger"] = text
+        return BindingData(properties, own, {self.parameter: text})
+
+
+BY_HAND: Final = "This function was programmatically called via the host APIs."
+
+
+def _override(metadata: dict[str, Datum], properties: Mapping[str, object]) -> None:
+    """Let the payload win over metadata of the same name, without regard to case (9, 10)."""
+    spelled = {name.lower(): name for name in metadata}
+    for name, value in properties.items():
+        datum = (
+            Datum("string", value) if isinstance(value, str) else Datum("json", json.dumps(value))
+        )
+        metadata[spelled.get(name.lower(), name)] = datum
+
+
+def _seconds(instant: datetime) -> str:
+    # Whole seconds, as the service's own times; azure.functions parses these at first try.
+    return instant.isoformat(timespec="seconds")
+
+
+def _instant(text: object, default: datetime) -> datetime:
+    return datetime.fromisoformat(str(text)).astimezone(UTC) if text else default
+
+
+# --- output -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class QueueOutput:
+    """A queue output bound to its account."""
+
+    name: str
+    queue: Template
+    encoding: str
+    account: Account
+
+    def effects(self, value: Datum, scope: Scope) -> Sequence[Effect]:
+        """One message for each body that ``value`` stands for, in order."""
+        bodies = list(message_bodies(value))
+        if not bodies:
+            return ()
+        queue = self._queue(scope)
+        return [PutMessage(queue, encode_body(body, self.encoding)) for body in bodies]
+
+    def _queue(self, scope: Scope) -> str:
+        queue = self.queue.render(scope.data, function=scope.function, now=scope.now).lower()
+        problem = queue_name_problem(queue)
+        if problem:
+            raise BindingFailure(f"Output '{self.name}': '{queue}' is no queue name: {problem}")
+        return queue
+
+
+def message_bodies(value: Datum) -> Iterable[bytes]:
+    """Return the bodies of the messages that an output value stands for (section 11.2)."""
+    if value.kind == "bytes":
+        return [value.value]
+    if value.kind == "json":
+        return _json_bodies(json.loads(value.value))
+    text: str = value.value
+    trimmed = text.strip()
+    if trimmed[:1] + trimmed[-1:] not in ("{}", "[]"):
+        return [text.encode()]
+    try:
+        return _json_bodies(lenient_json.loads(trimmed))
+    except lenient_json.LenientJsonError as error:
+        raise BindingFailure(
+            f"The output looks like JSON but is not: {error}. Return bytes to send it as it is."
+        ) from error
+
+
+def _json_bodies(document: Any) -> Iterable[bytes]:
+    elements = document if isinstance(document, list) else [document]
+    return [_element_text(element).encode() for element in elements]
+
+
+def _element_text(element: Any) -> str:
+    if isinstance(element, str):
+        return element
+    if element is None:
+        return ""
+    if isinstance(element, float):
+        return repr(int(element)) if element.is_integer() else repr(element)
+    if isinstance(element, bool | int):
+        return str(element)
+    return json.dumps(element, indent=2, ensure_ascii=False)
