@@ -1,0 +1,22 @@
+# One image for both services of docker-compose.yml: the storage account and the functions host.
+FROM python:3.12-slim AS build
+WORKDIR /src
+COPY pyproject.toml README.md ./
+COPY runtime runtime
+COPY emulator emulator
+RUN pip wheel --no-cache-dir --wheel-dir /wheels ".[azure]"
+
+FROM python:3.12-slim
+RUN --mount=type=bind,from=build,source=/wheels,target=/wheels \
+    pip install --no-cache-dir --no-index --find-links /wheels "triggerfish[azure]"
+# A user without rights; /data is the one place it writes to.
+RUN useradd --uid 10001 --create-home triggerfish \
+    && mkdir /data && chown triggerfish:triggerfish /data
+USER triggerfish
+WORKDIR /home/triggerfish
+VOLUME /data
+# 7071 functions and admin API; 10000 blob, 10001 queue, 10002 table
+EXPOSE 7071 10000 10001 10002
+# Ctrl-C and `docker stop` drain: work in progress is finished, nothing new is taken.
+STOPSIGNAL SIGTERM
+CMD ["triggerfish", "storage", "--address", "0.0.0.0", "--data", "/data"]
