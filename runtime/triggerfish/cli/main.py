@@ -1,0 +1,87 @@
+"""The command ``triggerfish``: a table of sub-commands, each loaded when it is used.
+
+Only click is imported here, so that ``--help`` and shell completion answer at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Final
+
+import click
+
+from triggerfish import __version__
+from triggerfish.cli.output import fail
+from triggerfish.model import TriggerfishError
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Where a sub-command is (``module:attribute``), and its line in ``--help``."""
+
+    target: str
+    help: str
+
+
+COMMANDS: Final[Mapping[str, Row]] = {
+    "start": Row("triggerfish.cli.start:start", "Run a function app, with its storage account."),
+    "storage": Row("triggerfish_storage.cli:storage", "Run the storage account alone."),
+    "invoke": Row("triggerfish.cli.invoke:invoke", "Run one function of a running app now."),
+    "history": Row("triggerfish.cli.history:history", "Show what was delivered to functions."),
+    "replay": Row("triggerfish.cli.replay:replay", "Deliver again what is in the history."),
+    "queue": Row("triggerfish.cli.queue:queue", "Put, look at, save and load queue messages."),
+    "blob": Row("triggerfish.cli.blob:blob", "Put, get and list blobs."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a sub-command only to run it or to show its own help."""
+
+    def __init__(self, *args: Any, rows: Mapping[str, Row], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._rows = rows
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self._rows)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        row = self._rows.get(cmd_name)
+        if row is None:
+            return None
+        module, _, attribute = row.target.partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, row.help) for name, row in self._rows.items()])
+
+
+@click.group(cls=LazyGroup, rows=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def triggerfish() -> None:
+    """Run Azure Functions apps written in Python on your own machine."""
+
+
+def main() -> None:
+    """Run the command line; what the user can mend is told in one message."""
+    sys.exit(run(lambda: triggerfish(prog_name="triggerfish", standalone_mode=True)))
+
+
+def run(command: Callable[[], object]) -> int:
+    """Run a click command to its end; return 1 for a ``TriggerfishError``, told on stderr.
+
+    What click itself ends with (0 for help, 2 for wrong usage) leaves as ``SystemExit``.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        # A console that cannot show a character must not end the host.
+        getattr(stream, "reconfigure", lambda **_: None)(errors="backslashreplace")
+    try:
+        command()
+    except TriggerfishError as error:
+        fail(str(error))
+        return 1
+    return 0

@@ -1,0 +1,43 @@
+"""What the command line of ``start`` asks for, as one value for the host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from triggerfish.model import LogLevel
+
+Timing = Literal["local", "azure"]
+Durability = Literal["normal", "full"]
+
+DEFAULT_PORT: Final = 7071
+DEFAULT_ADDRESS: Final = "127.0.0.1"
+DEFAULT_BLOB_PORT: Final = 10000
+DEFAULT_QUEUE_PORT: Final = 10001
+DEFAULT_TABLE_PORT: Final = 10002
+
+
+@dataclass(frozen=True, slots=True)
+class StartOptions:
+    """How to start the host. ``None`` means "not given": a file or the default decides then."""
+
+    app_folder: Path
+    port: int | None = None
+    address: str | None = None
+    blob_port: int = DEFAULT_BLOB_PORT
+    queue_port: int = DEFAULT_QUEUE_PORT
+    table_port: int = DEFAULT_TABLE_PORT
+    data: Path | None = None  # default: .triggerfish in the app folder
+    functions: tuple[str, ...] = ()  # empty: all
+    reload: bool = True
+    verbose: bool = False
+    json_logs: bool = False
+    strict: bool = False
+    user_log_level: LogLevel | None = None
+    cors: str | None = None
+    cors_credentials: bool | None = None
+    timing: Timing = "local"
+    durability: Durability = "normal"
+    colours: bool = True  # False: never; True: where the output is a terminal
+    interpreter_arguments: tuple[str, ...] = ()

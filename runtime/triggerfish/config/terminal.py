@@ -1,0 +1,16 @@
+"""Whether an output wants colours: https://no-color.org, and what terminals say of themselves."""
+
+from __future__ import annotations
+
+import os
+from typing import IO
+
+
+def wants_colours(stream: IO[str]) -> bool:
+    """Whether ``stream`` is a terminal whose user has not asked for plain text."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    try:
+        return stream.isatty()
+    except ValueError:  # closed
+        return False
