@@ -1,0 +1,197 @@
+"""Spec queue-trigger.md, sections 8 to 11: what messages look like to functions, and back."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import UTC, datetime, timedelta
+from typing import cast
+
+import pytest
+
+from triggerfish.bindings.plan import BindingFailure, Scope
+from triggerfish.bindings.queue import (
+    NotBase64,
+    QueueOutput,
+    QueueTrigger,
+    decode_text,
+    encode_body,
+    message_bodies,
+)
+from triggerfish.expressions import BindingData, Template
+from triggerfish.model import Datum, Delivery, PutMessage
+from triggerfish.storage.account import Account, Message
+
+NOW = datetime(2024, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
+ACCOUNT = cast("Account", object())
+
+
+def trigger(*, binary: bool = False, queue: str = "orders") -> QueueTrigger:
+    return QueueTrigger("F", "msg", queue, binary, "base64", ACCOUNT)
+
+
+def message(*, dequeue_count: int = 2) -> Message:
+    return Message("the-id", "", dequeue_count, NOW, NOW + timedelta(days=7), NOW, "receipt")
+
+
+def bodies(value: Datum) -> list[str]:
+    return [body.decode() for body in message_bodies(value)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("hello", ["hello"]),
+        ("", [""]),
+        ('{"a":1}', ['{\n  "a": 1\n}']),
+        ('[1, "x", {"k": true}]', ["1", "x", '{\n  "k": true\n}']),
+        ("[]", []),
+        ("[draft] text", ["[draft] text"]),
+        ("[true, false, 1.5, 1.0, null]", ["True", "False", "1.5", "1", ""]),
+        ('[["nested", []]]', ['[\n  "nested",\n  []\n]']),
+        ('{"ü": "ß"}', ['{\n  "ü": "ß"\n}']),
+        ("{}", ["{}"]),
+        ("{'single': 1, }", ['{\n  "single": 1\n}']),
+    ],
+)
+def test_a_text_becomes_messages(text: str, expected: list[str]) -> None:
+    assert bodies(Datum("string", text)) == expected
+
+
+def test_a_text_that_looks_like_json_but_is_not_fails() -> None:
+    with pytest.raises(BindingFailure, match="Return bytes"):
+        message_bodies(Datum("string", "{not json}"))
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        (["one", "two"], ["one", "two"]),
+        ([], []),
+        (["k"], ["k"]),
+        ({"id": None, "body": "x"}, ['{\n  "id": null,\n  "body": "x"\n}']),
+    ],
+)
+def test_a_python_list_or_queue_message_becomes_messages(
+    document: object, expected: list[str]
+) -> None:
+    assert bodies(Datum("json", json.dumps(document))) == expected
+
+
+def test_bytes_are_one_message_and_never_looked_into() -> None:
+    assert list(message_bodies(Datum("bytes", b'[1, "\xff"]'))) == [b'[1, "\xff"]']
+
+
+@pytest.mark.parametrize(
+    ("text", "body"), [("aGVsbG8=", b"hello"), (" aGVs\r\nbG8= ", b"hello"), ("", b"")]
+)
+def test_base64_text_is_decoded_and_white_space_tolerated(text: str, body: bytes) -> None:
+    assert decode_text(text, "base64") == body
+
+
+@pytest.mark.parametrize("text", ["héllo", "hello", "{}", "aGVsbG8", "aGVsbG8=="])
+def test_text_that_is_no_base64_is_refused(text: str) -> None:
+    with pytest.raises(NotBase64):
+        decode_text(text, "base64")
+
+
+def test_without_encoding_text_is_taken_as_it_is() -> None:
+    assert decode_text("héllo", "none") == "héllo".encode()
+    assert encode_body("héllo".encode(), "none") == "héllo"
+    with pytest.raises(BindingFailure, match="messageEncoding"):
+        encode_body(b"\xff", "none")
+
+
+def test_a_function_is_given_text_and_metadata() -> None:
+    event = trigger().event(message(), b"plain")
+
+    assert event.datum == Datum("string", "plain")
+    assert {name: datum.value for name, datum in event.metadata.items()} == {
+        "Id": "the-id",
+        "DequeueCount": "2",
+        "InsertionTime": "2024-01-02T03:04:05+00:00",
+        "ExpirationTime": "2024-01-09T03:04:05+00:00",
+        "NextVisibleTime": "2024-01-02T03:04:05+00:00",
+        "PopReceipt": "receipt",
+        "QueueTrigger": "plain",
+    }
+    assert event.reason == "New queue message detected on 'orders'."
+    assert event.details == (
+        "MessageId: the-id, DequeueCount: 2, InsertedOn: 2024-01-02T03:04:05.678+00:00"
+    )
+
+
+def test_properties_of_a_json_payload_win_over_metadata_of_the_same_name() -> None:
+    event = trigger().event(message(), b'{"id": 7, "dequeueCount": 99, "customer": {"no": 1}}')
+
+    assert event.metadata["Id"] == Datum("string", "7")
+    assert event.metadata["DequeueCount"] == Datum("string", "99")
+    assert json.loads(event.metadata["customer"].value) == {"no": 1}
+    assert event.attempt == 2  # the listener's own counter is not affected
+
+
+def test_a_binary_trigger_gets_bytes_and_no_payload_properties() -> None:
+    event = trigger(binary=True).event(message(), b'{"id": 7}')
+
+    assert event.datum == Datum("bytes", b'{"id": 7}')
+    assert event.metadata["Id"].value == "the-id"
+
+
+def test_bytes_that_are_no_text_fail_the_invocation_unless_the_trigger_is_binary() -> None:
+    assert "error binding parameter 'msg'" in trigger().event(message(), b"\xff").problem.lower()
+    assert trigger(binary=True).event(message(), b"\xff").problem == ""
+
+
+@pytest.mark.parametrize(
+    ("queue", "poison"),
+    [
+        ("orders", "orders-poison"),
+        ("orders-poison", ""),
+        ("q" * 56, "q" * 56 + "-poison"),
+        ("q" * 57, ""),
+    ],
+)
+def test_the_poison_queue_belongs_to_the_watched_queue(queue: str, poison: str) -> None:
+    assert trigger(queue=queue).poison_queue == poison
+
+
+def test_a_delivery_can_be_built_again_from_what_the_ledger_kept() -> None:
+    event = trigger().event(message(), b'{"a": 1}')
+    kept = Delivery(
+        id="first",
+        function="F",
+        trigger="queueTrigger",
+        source=event.source,
+        payload=event.payload,
+        metadata=json.loads(json.dumps(dict(event.record))),
+        attempt=event.attempt,
+        reason=event.reason,
+        at=NOW,
+    )
+
+    again = trigger().again(kept)
+
+    assert (again.datum, again.metadata) == (event.datum, event.metadata)
+    assert again.replay_of == "first"
+
+
+def output(queue: str = "out", encoding: str = "base64") -> QueueOutput:
+    return QueueOutput("out", Template.parse(queue), encoding, ACCOUNT)
+
+
+def scope(**data: object) -> Scope:
+    return Scope("invocation", "F", NOW, BindingData(data))
+
+
+def test_an_output_is_encoded_for_the_wire() -> None:
+    assert output().effects(Datum("bytes", b"\x00x"), scope()) == [
+        PutMessage("out", base64.b64encode(b"\x00x").decode())
+    ]
+
+
+def test_an_output_queue_named_by_an_expression_is_lower_cased_and_checked() -> None:
+    [effect] = output("{target}").effects(Datum("string", "x"), scope(target="ABC"))
+    assert effect == PutMessage("abc", base64.b64encode(b"x").decode())
+
+    with pytest.raises(BindingFailure, match="Bad_Name|bad_name"):
+        output("{target}").effects(Datum("string", "x"), scope(target="Bad_Name"))
