@@ -8,10 +8,12 @@ https://learn.microsoft.com/dotnet/standard/base-types/custom-date-and-time-form
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 from uuid import UUID
 
 DEFAULT_DATE_FORMAT: Final = "yyyy-MM-ddTHH-mm-ssK"
@@ -72,63 +74,60 @@ def format_date(instant: datetime, format_text: str, *, hundred_nanoseconds: int
 
 def _custom_date(instant: datetime, fraction: str, format_text: str) -> str:
     written: list[str] = []
-    at = 0
-    while at < len(format_text):
-        letter = format_text[at]
-        if letter in _PARTS:
-            length = _run(format_text, at)
-            written.append(_PARTS[letter](instant, length))
-        elif letter in ("f", "F"):
-            length = _run(format_text, at)
-            _add_fraction(written, fraction, letter, length)
-        elif letter in ("'", '"'):
-            text, length = _quoted(format_text, at)
-            written.append(text)
-        elif letter in ("\\", "%"):
-            length = 2
-            written.append(_escaped(instant, fraction, format_text[at : at + 2]))
+    for letter, length, literal in _tokens(format_text):
+        if not letter:
+            written.append(literal)
+        elif letter == "f":
+            written.append(fraction[:length])
+        elif letter == "F":
+            digits = fraction[:length].rstrip("0")
+            if not digits and written and written[-1].endswith("."):
+                written[-1] = written[-1][:-1]
+            written.append(digits)
         else:
-            length = 1
-            written.append(letter)
-        at += length
+            written.append(_PARTS[letter](instant, length))
     return "".join(written)
 
 
-def _run(format_text: str, at: int) -> int:
-    length = len(format_text[at:]) - len(format_text[at:].lstrip(format_text[at]))
-    # Each K and each literal stands alone; all others count their repetitions.
-    return 1 if format_text[at] == "K" else length
+class _Token(NamedTuple):
+    """A letter of the format that stands ``length`` times, or a literal."""
+
+    letter: str
+    length: int
+    literal: str
 
 
-def _add_fraction(written: list[str], fraction: str, letter: str, length: int) -> None:
-    if length > _FRACTION_DIGITS:
-        raise ValueError(f"a date format has at most {_FRACTION_DIGITS} '{letter}' in a row")
-    digits = fraction[:length]
-    if letter == "F":
-        digits = digits.rstrip("0")
-        if not digits and written and written[-1] == ".":
-            written.pop()
-    written.append(digits)
+_TOKEN: Final = re.compile(
+    r"""(?P<run>([yMdHhmstgzfF])\2*|K) | %(?P<single>[yMdHhmstgzfFK])
+    | '(?P<quoted>(?:[^'\\]|\\.)*)' | "(?P<double>(?:[^"\\]|\\.)*)"
+    | \\(?P<escaped>.) | (?P<literal>[^'"\\%]) | %(?P<percent>[^%])""",
+    re.DOTALL | re.VERBOSE,
+)
 
 
-def _quoted(format_text: str, start: int) -> tuple[str, int]:
-    """Return the text within quotes and how long it is with them."""
-    text: list[str] = []
-    at = start + 1
-    while at < len(format_text) and format_text[at] != format_text[start]:
-        if format_text[at] == "\\":
-            at += 1
-        text.append(format_text[at : at + 1])
-        at += 1
-    if at >= len(format_text):
-        raise ValueError(f"a quote in the date format '{format_text}' is not closed")
-    return "".join(text), at + 1 - start
+@lru_cache(maxsize=512)
+def _tokens(format_text: str) -> tuple[_Token, ...]:
+    tokens = []
+    at = 0
+    while at < len(format_text):
+        match = _TOKEN.match(format_text, at)
+        if match is None:
+            raise ValueError(
+                f"the date format '{format_text}' ends early, or a quote is not closed"
+            )
+        kind, text = match.lastgroup, match[match.lastgroup or 0]
+        if kind in ("run", "single"):
+            tokens.append(_Token(text[0], len(text), ""))
+        else:
+            quoted = kind in ("quoted", "double")
+            tokens.append(_Token("", 0, _ESCAPE.sub(r"\1", text) if quoted else text))
+        at = match.end()
+    if any(token.length > _FRACTION_DIGITS and token.letter in "fF" for token in tokens):
+        raise ValueError(f"a date format has at most {_FRACTION_DIGITS} f in a row")
+    return tuple(tokens)
 
 
-def _escaped(instant: datetime, fraction: str, pair: str) -> str:
-    if len(pair) < 2 or pair == "%%":
-        raise ValueError(f"'{pair[0]}' in a date format needs a character after it")
-    return pair[1] if pair[0] == "\\" else _custom_date(instant, fraction, pair[1])
+_ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
 
 
 def _year(instant: datetime, length: int) -> str:

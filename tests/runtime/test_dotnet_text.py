@@ -50,6 +50,7 @@ GUID = UUID("01234567-89ab-cdef-0123-456789abcdef")
         ("z zz zzz", "+0 +00 +00:00"),
         ("HH:mm/dd", "14:08/05"),
         ("'day' d", "day 5"),
+        ("''yyyy", "2024"),
         ('"day" d', "day 5"),
         (r"'it\'s' yyyy", "it's 2024"),
         (r"\d\a\y d", "day 5"),
