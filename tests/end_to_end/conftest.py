@@ -89,6 +89,15 @@ class Program:
         """Return the last lines of the output."""
         return "\n".join(self.lines[-count:])
 
+    def kill(self) -> None:
+        """End the program without giving it a chance; no error where it has ended."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self._reader.join()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
     def stop(self, sig: signal.Signals = signal.SIGTERM) -> int:
         """Ask the program to end; return its exit code."""
         if self.process.poll() is None:
@@ -138,15 +147,15 @@ def clean_environment(**settings: str) -> dict[str, str]:
     return {**kept, "PYTHONUNBUFFERED": "1", **settings}
 
 
+def _copy(sample: str, folder: Path) -> Path:
+    ignored = shutil.ignore_patterns(".triggerfish", "__pycache__")
+    return Path(shutil.copytree(SAMPLES / sample, folder / sample, ignore=ignored))
+
+
 @pytest.fixture
 def copy_of(tmp_path: Path) -> Callable[[str], Path]:
     """Copy a sample, so that a test may edit it and its data stays out of the tree."""
-
-    def copy(sample: str) -> Path:
-        ignored = shutil.ignore_patterns(".triggerfish", "__pycache__")
-        return Path(shutil.copytree(SAMPLES / sample, tmp_path / sample, ignore=ignored))
-
-    return copy
+    return lambda sample: _copy(sample, tmp_path)
 
 
 @pytest.fixture
@@ -160,9 +169,23 @@ def start() -> Iterator[Callable[..., Any]]:
 
     yield begin
     for host in hosts:
-        if host.process.poll() is None:
-            host.process.kill()
-            host.process.wait()
+        host.kill()
+
+
+@pytest.fixture(scope="module")
+def start_for_module(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[[str], Host]]:
+    """Start a host on a copy of a sample that the tests of a module share."""
+    hosts: list[Host] = []
+
+    def begin(sample: str) -> Host:
+        hosts.append(Host(_copy(sample, tmp_path_factory.mktemp("app"))))
+        return hosts[-1].ready()
+
+    yield begin
+    for host in hosts:
+        host.kill()
 
 
 @pytest.fixture

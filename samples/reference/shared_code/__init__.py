@@ -1,0 +1,1 @@
+# This file makes the folder a package, which absolute imports ask for.

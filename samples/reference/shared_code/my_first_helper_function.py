@@ -1,0 +1,2 @@
+def greeting(user: str) -> str:
+    return f"Hello, {user}!"
