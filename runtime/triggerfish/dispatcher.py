@@ -260,7 +260,10 @@ def _effects_of(account: Account, by_account: list[tuple[Account, list[Effect]]]
 
 
 def _written(binding: str, effect: Effect) -> Written:
-    if isinstance(effect, PutBlob):
-        return Written(binding, f"{effect.container}/{effect.blob}", effect.content)
-    assert isinstance(effect, PutMessage)
-    return Written(binding, effect.queue, effect.text.encode())
+    match effect:
+        case PutBlob():
+            return Written(binding, f"{effect.container}/{effect.blob}", effect.content)
+        case PutMessage():
+            return Written(binding, effect.queue, effect.text.encode())
+        case _:
+            raise TypeError(f"no output has the effect {type(effect).__name__}")
