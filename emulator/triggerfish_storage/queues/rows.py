@@ -1,0 +1,360 @@
+"""Messages in SQLite: visibility, pop receipts, dequeue counts and expiry.
+
+Owns the ``message`` table and every rule about when a message can be seen. Every function works
+inside the transaction it is given, so that a host can delete one message and put another in one
+unit of work. Never touches HTTP, XML or the wall clock: callers pass ``now`` in, and a failure
+leaves as a ``StorageError``.
+
+Protocol: https://learn.microsoft.com/rest/api/storageservices/operations-on-messages
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from operator import itemgetter
+from typing import Final
+
+from triggerfish_storage import errors
+from triggerfish_storage.clock import instant, micros
+from triggerfish_storage.errors import StorageError
+from triggerfish_storage.queues.directory import exists, missing
+from triggerfish_storage.queues.errors import (
+    MESSAGE_NOT_FOUND,
+    MESSAGE_TOO_LARGE,
+    POP_RECEIPT_MISMATCH,
+)
+
+TEXT_LIMIT_BYTES: Final = 65536
+LIFE: Final = timedelta(days=7)
+NEVER: Final = datetime.max.replace(tzinfo=instant(0).tzinfo)
+PURGE_CHUNK: Final = 500
+
+PUT: Final = """
+    INSERT INTO message
+        (backlog_id, visible_at, expires_at, inserted_at, secret, receipt, text)
+    VALUES (:backlog_id, :visible_at, :expires_at, :now, :secret, :receipt, :text)
+"""
+ADDED: Final = """
+    UPDATE backlog SET messages = messages + 1
+    WHERE id = (SELECT backlog_id FROM queue WHERE account = :account AND name = :queue)
+    RETURNING id
+"""
+REMOVED: Final = "UPDATE backlog SET messages = messages - :count WHERE id = :backlog_id"
+TAKE: Final = """
+    UPDATE message
+    SET visible_at = :until, receipt = :receipt, dequeue_count = dequeue_count + 1, held = :held
+    WHERE seq IN (
+        SELECT seq FROM message
+        WHERE backlog_id = (SELECT backlog_id FROM queue WHERE account = :account AND name = :queue)
+            AND visible_at <= :now AND expires_at > :now
+        ORDER BY visible_at, seq LIMIT :count
+    )
+    RETURNING seq, secret, text, dequeue_count, inserted_at, expires_at, visible_at, receipt
+"""
+PEEK: Final = """
+    SELECT seq, secret, text, dequeue_count, inserted_at, expires_at, visible_at, 0
+    FROM message
+    WHERE backlog_id = (SELECT backlog_id FROM queue WHERE account = :account AND name = :queue)
+        AND visible_at <= :now AND expires_at > :now
+    ORDER BY visible_at, seq LIMIT :count
+"""
+_HELD_BY_RECEIPT: Final = """
+    seq = :seq AND secret = :secret AND receipt = :given AND expires_at > :now
+    AND backlog_id = (SELECT backlog_id FROM queue WHERE account = :account AND name = :queue)
+"""
+UPDATE: Final = f"""
+    UPDATE message
+    SET visible_at = :visible_at, receipt = :receipt, text = coalesce(:text, text),
+        held = held * :held
+    WHERE {_HELD_BY_RECEIPT} RETURNING expires_at
+"""  # noqa: S608 - the condition is a constant of this module
+DELETE: Final = f"DELETE FROM message WHERE {_HELD_BY_RECEIPT} RETURNING backlog_id"  # noqa: S608
+FIND: Final = """
+    SELECT 1 FROM message
+    WHERE seq = :seq AND secret = :secret AND expires_at > :now
+        AND backlog_id = (SELECT backlog_id FROM queue WHERE account = :account AND name = :queue)
+"""
+NEXT_VISIBLE: Final = """
+    SELECT visible_at FROM message
+    WHERE backlog_id = (SELECT backlog_id FROM queue WHERE account = :account AND name = :queue)
+        AND visible_at > :now AND expires_at > visible_at
+    ORDER BY visible_at LIMIT 1
+"""
+RELEASE_ORPHANS: Final = """
+    UPDATE message SET visible_at = min(visible_at, :now), receipt = :receipt,
+        dequeue_count = dequeue_count - 1, held = 0
+    WHERE held = 1
+"""
+EXPIRED: Final = """
+    SELECT seq, backlog_id FROM message WHERE expires_at <= :now ORDER BY expires_at LIMIT :count
+"""
+PURGE: Final = "DELETE FROM message WHERE seq = :seq"
+NEXT_EXPIRY: Final = "SELECT min(expires_at) FROM message"
+
+_NOT_IN_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_Row = tuple[int, int, str, int, int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as its receiver sees it; ``pop_receipt`` is empty where only peeked at."""
+
+    id: str
+    text: str
+    dequeue_count: int
+    inserted_at: datetime
+    expires_at: datetime
+    visible_at: datetime
+    pop_receipt: str
+
+
+def put(
+    tx: sqlite3.Connection,
+    account: str,
+    queue: str,
+    text: str,
+    *,
+    now: datetime,
+    after: timedelta = timedelta(),
+    life: timedelta | None = LIFE,
+) -> Message:
+    """Add a message, visible ``after``; a ``life`` of None never ends."""
+    check_text(text)
+    found = tx.execute(ADDED, {"account": account, "queue": queue}).fetchone()
+    if found is None:
+        raise missing(queue)
+    secret, receipt = random.getrandbits(63), random.getrandbits(63)
+    expires_at = NEVER if life is None else now + life
+    visible_at = now + after
+    values = {
+        "backlog_id": found[0],
+        "visible_at": micros(visible_at),
+        "expires_at": micros(expires_at),
+        "now": micros(now),
+        "secret": secret,
+        "receipt": receipt,
+        "text": text,
+    }
+    seq = tx.execute(PUT, values).lastrowid or 0
+    return Message(
+        _message_id(seq, secret), text, 0, now, expires_at, visible_at, _pop_receipt(receipt)
+    )
+
+
+def take(
+    tx: sqlite3.Connection,
+    account: str,
+    queue: str,
+    *,
+    count: int,
+    now: datetime,
+    hide_for: timedelta,
+    held: bool = False,
+) -> list[Message]:
+    """Hide up to ``count`` visible messages and give them to this caller alone.
+
+    ``held`` says that the taker lives in this process: should the process die, the delivery
+    never counted, and ``release_orphans`` makes the message visible again.
+    """
+    values = {
+        "account": account,
+        "queue": queue,
+        "now": micros(now),
+        "until": micros(now + hide_for),
+        "receipt": random.getrandbits(63),
+        "held": int(held),
+        "count": count,
+    }
+    rows = tx.execute(TAKE, values).fetchall()
+    if not rows and not exists(tx, account, queue):
+        raise missing(queue)
+    # RETURNING keeps no order; what was visible longest went first into the sub-select, and
+    # messages visible since the same instant are told apart by seq.
+    rows.sort(key=itemgetter(0))
+    return [_message(row) for row in rows]
+
+
+def peek(
+    tx: sqlite3.Connection, account: str, queue: str, *, count: int, now: datetime
+) -> list[Message]:
+    """Return up to ``count`` visible messages and change nothing."""
+    values = {"account": account, "queue": queue, "now": micros(now), "count": count}
+    rows = tx.execute(PEEK, values).fetchall()
+    if not rows and not exists(tx, account, queue):
+        raise missing(queue)
+    return [_message(row) for row in rows]
+
+
+def update(
+    tx: sqlite3.Connection,
+    account: str,
+    queue: str,
+    message_id: str,
+    pop_receipt: str,
+    *,
+    now: datetime,
+    hide_for: timedelta,
+    text: str | None = None,
+    held: bool = True,
+) -> tuple[str, datetime]:
+    """Hide a message for ``hide_for`` from now on; return its new receipt and when it shows.
+
+    ``text`` replaces the message's. ``held`` False ends the hold of a taker in this process.
+    """
+    if text is not None:
+        check_text(text)
+    key = _key(account, queue, message_id, pop_receipt, now)
+    visible_at = now + hide_for
+    receipt = random.getrandbits(63)
+    values = {
+        **key,
+        "visible_at": micros(visible_at),
+        "receipt": receipt,
+        "text": text,
+        "held": int(held),
+    }
+    found = tx.execute(UPDATE, values).fetchone()
+    if found is None:
+        raise _refusal(tx, queue, key)
+    if micros(visible_at) > found[0]:
+        raise StorageError(
+            errors.OUT_OF_RANGE_QUERY_PARAMETER_VALUE,
+            QueryParameterName="visibilitytimeout",
+            QueryParameterValue=str(int(hide_for.total_seconds())),
+            MinimumAllowed="0",
+            MaximumAllowed=str((instant(found[0]) - now) // timedelta(seconds=1)),
+        )
+    return _pop_receipt(receipt), visible_at
+
+
+def release(
+    tx: sqlite3.Connection,
+    account: str,
+    queue: str,
+    message_id: str,
+    pop_receipt: str,
+    *,
+    now: datetime,
+    after: timedelta = timedelta(),
+) -> None:
+    """Give a taken message back, visible ``after``; its dequeue count stays."""
+    update(tx, account, queue, message_id, pop_receipt, now=now, hide_for=after, held=False)
+
+
+def delete(
+    tx: sqlite3.Connection,
+    account: str,
+    queue: str,
+    message_id: str,
+    pop_receipt: str,
+    *,
+    now: datetime,
+) -> None:
+    """Remove a message for good; its newest pop receipt is asked for, expired or not."""
+    key = _key(account, queue, message_id, pop_receipt, now)
+    found = tx.execute(DELETE, key).fetchone()
+    if found is None:
+        raise _refusal(tx, queue, key)
+    tx.execute(REMOVED, {"backlog_id": found[0], "count": 1})
+
+
+def next_visible(
+    tx: sqlite3.Connection, account: str, queue: str, *, now: datetime
+) -> datetime | None:
+    """Return when the next hidden message shows; None where none is hidden."""
+    values = {"account": account, "queue": queue, "now": micros(now)}
+    found = tx.execute(NEXT_VISIBLE, values).fetchone()
+    return instant(found[0]) if found else None
+
+
+def release_orphans(tx: sqlite3.Connection, *, now: datetime) -> int:
+    """Give back what takers of a dead process held, their delivery uncounted; return how many.
+
+    Called once, when the account is opened: the end of a host is no failure of the function.
+    """
+    values = {"now": micros(now), "receipt": random.getrandbits(63)}
+    return tx.execute(RELEASE_ORPHANS, values).rowcount
+
+
+def purge(tx: sqlite3.Connection, *, now: datetime) -> bool:
+    """Remove a few expired messages; False once there are none left."""
+    expired = tx.execute(EXPIRED, {"now": micros(now), "count": PURGE_CHUNK}).fetchall()
+    for seq, backlog_id in expired:
+        tx.execute(PURGE, {"seq": seq})
+        tx.execute(REMOVED, {"backlog_id": backlog_id, "count": 1})
+    return bool(expired)
+
+
+def next_expiry(tx: sqlite3.Connection) -> datetime | None:
+    """Return when the next message expires; None where there are no messages."""
+    (found,) = tx.execute(NEXT_EXPIRY).fetchone()
+    return instant(found) if found is not None else None
+
+
+def check_text(text: str) -> None:
+    """Raise the documented error for a text that is too long or that XML cannot carry."""
+    if len(text) > TEXT_LIMIT_BYTES or (
+        not text.isascii() and len(text.encode("utf-8", "replace")) > TEXT_LIMIT_BYTES
+    ):
+        raise StorageError(MESSAGE_TOO_LARGE, MaxLimit=str(TEXT_LIMIT_BYTES))
+    if not text.isprintable() and _NOT_IN_XML.search(text):
+        raise StorageError(errors.INVALID_XML_DOCUMENT)
+
+
+def _message(row: _Row) -> Message:
+    seq, secret, text, dequeue_count, inserted_at, expires_at, visible_at, receipt = row
+    return Message(
+        _message_id(seq, secret),
+        text,
+        dequeue_count,
+        instant(inserted_at),
+        instant(expires_at),
+        instant(visible_at),
+        _pop_receipt(receipt) if receipt else "",
+    )
+
+
+def _message_id(seq: int, secret: int) -> str:
+    """Return a GUID that leads back to the row and that nobody can guess."""
+    digits = f"{secret:016x}{seq:016x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def _pop_receipt(receipt: int) -> str:
+    return f"{receipt:016x}"
+
+
+def _key(
+    account: str, queue: str, message_id: str, pop_receipt: str, now: datetime
+) -> dict[str, str | int]:
+    digits = message_id.replace("-", "")
+    try:
+        secret, seq, given = int(digits[:16], 16), int(digits[16:], 16), int(pop_receipt, 16)
+    except ValueError:
+        secret, seq, given = -1, -1, -1
+    if _message_id(seq, secret) != message_id.lower():
+        seq = -1
+    if _pop_receipt(given) != pop_receipt:
+        given = -1
+    return {
+        "account": account,
+        "queue": queue,
+        "seq": seq,
+        "secret": secret,
+        "given": given,
+        "now": micros(now),
+    }
+
+
+def _refusal(tx: sqlite3.Connection, queue: str, key: Mapping[str, str | int]) -> StorageError:
+    """Return why no message matched: no queue, no message, or somebody else's receipt."""
+    if not exists(tx, str(key["account"]), queue):
+        return missing(queue)
+    if tx.execute(FIND, key).fetchone() is None:
+        return StorageError(MESSAGE_NOT_FOUND)
+    return StorageError(POP_RECEIPT_MISMATCH)
