@@ -1,0 +1,110 @@
+"""Staged blocks, which wait for a block list to commit them.
+
+Owns the ``block`` table. Staged blocks belong to a blob's name, not to a blob: they never
+show as one, and go a week after the last of them arrived, or when the blob is written.
+Rules run inside the caller's transaction.
+
+Protocol: https://learn.microsoft.com/rest/api/storageservices/put-block
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+from triggerfish_storage.blobs import errors
+from triggerfish_storage.blobs.conditions import check_lease
+from triggerfish_storage.blobs.model import NO_CONDITIONS, Address, Conditions
+from triggerfish_storage.blobs.rows import find_any_blob
+from triggerfish_storage.clock import micros
+from triggerfish_storage.contents import Content, add_content, drop_contents
+from triggerfish_storage.errors import StorageError
+
+KEPT_FOR: Final = timedelta(days=7)
+
+_ONE: Final = "SELECT block FROM block WHERE container_id = :container AND name = :name LIMIT 1"
+_REPLACED: Final = """
+    DELETE FROM block WHERE container_id = :container AND name = :name AND block = :block
+    RETURNING content_id"""
+_STAGE: Final = """
+    INSERT INTO block (container_id, name, block, length, content_id, staged)
+    VALUES (:container, :name, :block, :length, :content, :staged)"""
+_STAGED: Final = """
+    SELECT block, length, content_id, staged FROM block
+    WHERE container_id = :container AND name = :name ORDER BY block"""
+EXPIRED: Final = """
+    SELECT container_id, name FROM block WHERE staged <= :limit
+    ORDER BY staged LIMIT :count"""
+_LAST_STAGED: Final = """
+    SELECT max(staged) FROM block WHERE container_id = :container AND name = :name"""
+_DISCARD: Final = """
+    DELETE FROM block WHERE container_id = :container AND name = :name RETURNING content_id"""
+
+
+class Staged(NamedTuple):
+    """A block that waits to be committed."""
+
+    id: str
+    length: int
+    content_id: int
+    staged: int
+
+
+def put_block(
+    tx: sqlite3.Connection,
+    address: Address,
+    block_id: str,
+    content: Content,
+    *,
+    conditions: Conditions = NO_CONDITIONS,
+    now: datetime,
+) -> None:
+    """Stage a block, replacing one of the same id."""
+    container_id, blob = find_any_blob(tx, address)
+    if blob is not None and blob.deleted is None:
+        if blob.type != "BlockBlob":
+            raise StorageError(errors.INVALID_BLOB_TYPE)
+        check_lease(blob, conditions.lease_id, now)
+    elif conditions.lease_id:
+        raise StorageError(errors.LEASE_NOT_PRESENT_WITH_BLOB_OPERATION)
+    values = {"container": container_id, "name": address.blob, "block": block_id}
+    other = tx.execute(_ONE, values).fetchone()
+    if other is not None and len(other[0]) != len(block_id):
+        raise StorageError(errors.INVALID_BLOB_OR_BLOCK)
+    drop_contents(tx, [row[0] for row in tx.execute(_REPLACED, values).fetchall()])
+    content_id = add_content(tx, content)
+    tx.execute(
+        _STAGE,
+        values | {"length": content.size_bytes, "content": content_id, "staged": micros(now)},
+    )
+
+
+def staged_blocks(
+    tx: sqlite3.Connection, container_id: int, name: str, now: datetime
+) -> list[Staged]:
+    """Return what is staged for a name, by block id."""
+    values = {"container": container_id, "name": name}
+    found = [Staged(*row) for row in tx.execute(_STAGED, values)]
+    if found and max(block.staged for block in found) <= micros(now - KEPT_FOR):
+        return []
+    return found
+
+
+def discard_blocks(tx: sqlite3.Connection, container_id: int, name: str) -> None:
+    """Forget what was staged for a name."""
+    values = {"container": container_id, "name": name}
+    drop_contents(tx, [row[0] for row in tx.execute(_DISCARD, values).fetchall()])
+
+
+def discard_expired_blocks(tx: sqlite3.Connection, now: datetime, count: int = 1000) -> bool:
+    """Forget some of what nobody committed within a week; return whether any was."""
+    limit = micros(now - KEPT_FOR)
+    found = tx.execute(EXPIRED, {"limit": limit, "count": count}).fetchall()
+    discarded = False
+    for container_id, name in set(found):
+        values = {"container": container_id, "name": name}
+        if tx.execute(_LAST_STAGED, values).fetchone()[0] <= limit:
+            discard_blocks(tx, container_id, name)
+            discarded = True
+    return discarded

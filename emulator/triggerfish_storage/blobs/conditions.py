@@ -1,0 +1,124 @@
+"""Whether a request's conditional headers and lease id allow it.
+
+Pure rules over a blob or container as it is inside the unit of work, so that check and write
+are one. Reads answer 304 where a cached copy is still good, writes 412.
+
+Headers: https://learn.microsoft.com/rest/api/storageservices/specifying-conditional-headers-for-blob-service-operations
+Leases: https://learn.microsoft.com/rest/api/storageservices/lease-blob
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from triggerfish_storage import errors as common
+from triggerfish_storage.blobs import errors
+from triggerfish_storage.blobs.model import NO_CONDITIONS, Blob, Conditions, Container, etag_text
+from triggerfish_storage.blobs.tag_filter import parse_tag_condition
+from triggerfish_storage.errors import ErrorCode, StorageError
+
+Outcome = Literal["met", "unchanged", "failed", "unsatisfiable"]
+
+
+def check_read(resource: Blob | Container, conditions: Conditions, now: datetime) -> None:
+    """Raise where the conditions do not let this resource be read."""
+    if conditions is NO_CONDITIONS:
+        return
+    outcome = evaluate(resource, conditions)
+    if outcome == "unsatisfiable":
+        raise StorageError(errors.UNSATISFIABLE_CONDITION)
+    if outcome == "unchanged":
+        raise StorageError(errors.NOT_MODIFIED)
+    if outcome == "failed":
+        raise StorageError(common.CONDITION_NOT_MET)
+    if conditions.lease_id:
+        _check_lease_id(resource, conditions.lease_id, now)
+
+
+def check_write(resource: Blob | Container, conditions: Conditions, now: datetime) -> None:
+    """Raise where the conditions, or a lease held by somebody else, forbid this write."""
+    if conditions is not NO_CONDITIONS:
+        outcome = evaluate(resource, conditions)
+        if outcome == "unsatisfiable":
+            raise StorageError(errors.BLOB_ALREADY_EXISTS)
+        if outcome != "met":
+            raise StorageError(common.CONDITION_NOT_MET)
+    check_lease(resource, conditions.lease_id, now)
+
+
+def check_absent(conditions: Conditions) -> None:
+    """Raise where the conditions forbid a write because the blob is not there yet."""
+    if conditions.if_match or conditions.if_tags:
+        raise StorageError(common.CONDITION_NOT_MET)
+    if conditions.lease_id:
+        raise StorageError(errors.LEASE_NOT_PRESENT_WITH_BLOB_OPERATION)
+
+
+def check_lease(resource: Blob | Container, lease_id: str, now: datetime) -> None:
+    """Raise where somebody else holds a lease, or where ``lease_id`` names none that lasts."""
+    lease = resource.lease
+    if lease_id:
+        _check_lease_id(resource, lease_id, now)
+    elif lease is not None and lease.state(now) in ("leased", "breaking"):
+        raise StorageError(errors.LEASE_ID_MISSING)
+
+
+def evaluate(resource: Blob | Container, conditions: Conditions) -> Outcome:
+    """Return how etags, dates and tags compare.
+
+    As RFC 9110 has it, a date counts only where the etag header of its kind is absent.
+    """
+    etag = etag_text(resource.etag)
+    modified = resource.modified.replace(microsecond=0)
+    if conditions.if_match:
+        if not _names(conditions.if_match, etag):
+            return "failed"
+    elif conditions.if_unmodified_since and modified > conditions.if_unmodified_since:
+        return "failed"
+    if conditions.if_tags and not _tags_match(resource, conditions.if_tags):
+        return "failed"
+    if conditions.if_none_match:
+        if conditions.if_none_match == "*":
+            return "unsatisfiable"
+        if _names(conditions.if_none_match, etag):
+            return "unchanged"
+    elif conditions.if_modified_since and modified <= conditions.if_modified_since:
+        return "unchanged"
+    return "met"
+
+
+def _names(header: str, etag: str) -> bool:
+    """Whether the header names this etag; quotes and weakness marks are optional."""
+    if header == "*":
+        return True
+    bare = etag.strip('"').upper()
+    return any(
+        given.strip().removeprefix("W/").strip('"').upper() == bare for given in header.split(",")
+    )
+
+
+def _tags_match(resource: Blob | Container, expression: str) -> bool:
+    tags = resource.tags if isinstance(resource, Blob) else {}
+    return parse_tag_condition(expression).matches(tags)
+
+
+def _check_lease_id(resource: Blob | Container, lease_id: str, now: datetime) -> None:
+    is_blob = isinstance(resource, Blob)
+    lease = resource.lease
+    state = lease.state(now) if lease else "available"
+    if lease is None or state == "broken":
+        absent: ErrorCode = (
+            errors.LEASE_NOT_PRESENT_WITH_BLOB_OPERATION
+            if is_blob
+            else errors.LEASE_NOT_PRESENT_WITH_CONTAINER_OPERATION
+        )
+        raise StorageError(absent)
+    if lease.id.lower() != lease_id.lower():
+        raise StorageError(
+            errors.LEASE_ID_MISMATCH_WITH_BLOB_OPERATION
+            if is_blob
+            else errors.LEASE_ID_MISMATCH_WITH_CONTAINER_OPERATION
+        )
+    if state == "expired":
+        raise StorageError(errors.LEASE_LOST)

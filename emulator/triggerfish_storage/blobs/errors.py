@@ -1,0 +1,179 @@
+"""The Blob service's own rows of the published error table.
+
+Codes: https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from triggerfish_storage.errors import ErrorCode
+
+APPEND_POSITION_CONDITION_NOT_MET: Final = ErrorCode(
+    412, "AppendPositionConditionNotMet", "The append position condition specified was not met."
+)
+BLOB_ALREADY_EXISTS: Final = ErrorCode(
+    409, "BlobAlreadyExists", "The specified blob already exists."
+)
+BLOB_ARCHIVED: Final = ErrorCode(
+    409, "BlobArchived", "This operation is not permitted on an archived blob."
+)
+BLOB_BEING_REHYDRATED: Final = ErrorCode(
+    409,
+    "BlobBeingRehydrated",
+    "This operation is not permitted because the blob is being rehydrated.",
+)
+BLOB_IMMUTABLE_DUE_TO_LEGAL_HOLD: Final = ErrorCode(
+    409,
+    "BlobImmutableDueToLegalHold",
+    "This operation is not permitted as the blob is immutable due to a legal hold.",
+)
+BLOB_IMMUTABLE_DUE_TO_POLICY: Final = ErrorCode(
+    409,
+    "BlobImmutableDueToPolicy",
+    "This operation is not permitted as the blob is immutable due to a policy.",
+)
+BLOB_IS_SEALED: Final = ErrorCode(
+    409, "BlobIsSealed", "The specified blob is sealed and its contents can't be modified."
+)
+BLOB_NOT_FOUND: Final = ErrorCode(404, "BlobNotFound", "The specified blob does not exist.")
+BLOCK_COUNT_EXCEEDS_LIMIT: Final = ErrorCode(
+    409,
+    "BlockCountExceedsLimit",
+    "The committed block count cannot exceed the maximum limit of 50,000 blocks.",
+)
+BLOCK_LIST_TOO_LONG: Final = ErrorCode(
+    400, "BlockListTooLong", "The block list may not contain more than 50,000 blocks."
+)
+CANNOT_VERIFY_COPY_SOURCE: Final = ErrorCode(
+    404, "CannotVerifyCopySource", "The specified copy source could not be verified."
+)
+CONTAINER_ALREADY_EXISTS: Final = ErrorCode(
+    409, "ContainerAlreadyExists", "The specified container already exists."
+)
+CONTAINER_NOT_FOUND: Final = ErrorCode(
+    404, "ContainerNotFound", "The specified container does not exist."
+)
+CRC64_MISMATCH: Final = ErrorCode(
+    400,
+    "Crc64Mismatch",
+    "The CRC64 value specified in the request did not match with the CRC64 value calculated by "
+    "the server.",
+)
+INVALID_BLOB_OR_BLOCK: Final = ErrorCode(
+    400, "InvalidBlobOrBlock", "The specified blob or block content is invalid."
+)
+INVALID_BLOB_TIER: Final = ErrorCode(400, "InvalidBlobTier", "The specified blob tier is invalid.")
+INVALID_BLOB_TYPE: Final = ErrorCode(
+    409, "InvalidBlobType", "The blob type is invalid for this operation."
+)
+INVALID_BLOCK_ID: Final = ErrorCode(
+    400,
+    "InvalidBlockId",
+    "The specified block ID is invalid. The block ID must be Base64-encoded.",
+)
+INVALID_BLOCK_LIST: Final = ErrorCode(
+    400, "InvalidBlockList", "The specified block list is invalid."
+)
+INVALID_OPERATION: Final = ErrorCode(
+    400, "InvalidOperation", "Invalid operation against a blob snapshot."
+)
+INVALID_PAGE_RANGE: Final = ErrorCode(
+    416, "InvalidPageRange", "The page range specified is invalid."
+)
+INVALID_TAG: Final = ErrorCode(400, "InvalidTag", "The tags specified are invalid.")
+INVALID_SOURCE_BLOB_TYPE: Final = ErrorCode(
+    409, "InvalidSourceBlobType", "The copy source blob type is invalid for this operation."
+)
+LEASE_ALREADY_PRESENT: Final = ErrorCode(
+    409, "LeaseAlreadyPresent", "There is already a lease present."
+)
+LEASE_ID_MISMATCH_WITH_BLOB_OPERATION: Final = ErrorCode(
+    412,
+    "LeaseIdMismatchWithBlobOperation",
+    "The lease ID specified did not match the lease ID for the blob.",
+)
+LEASE_ID_MISMATCH_WITH_CONTAINER_OPERATION: Final = ErrorCode(
+    412,
+    "LeaseIdMismatchWithContainerOperation",
+    "The lease ID specified did not match the lease ID for the container.",
+)
+LEASE_ID_MISMATCH_WITH_LEASE_OPERATION: Final = ErrorCode(
+    409,
+    "LeaseIdMismatchWithLeaseOperation",
+    "The lease ID specified did not match the lease ID for the resource with the specified lease "
+    "operation.",
+)
+LEASE_ID_MISSING: Final = ErrorCode(
+    412,
+    "LeaseIdMissing",
+    "There is currently a lease on the resource and no lease ID was specified in the request.",
+)
+LEASE_IS_BREAKING_AND_CANNOT_BE_ACQUIRED: Final = ErrorCode(
+    409,
+    "LeaseIsBreakingAndCannotBeAcquired",
+    "The lease ID matched, but the lease is currently in breaking state and cannot be acquired "
+    "until it is broken.",
+)
+LEASE_IS_BREAKING_AND_CANNOT_BE_CHANGED: Final = ErrorCode(
+    409,
+    "LeaseIsBreakingAndCannotBeChanged",
+    "The lease ID matched, but the lease is currently in breaking state and cannot be changed.",
+)
+LEASE_IS_BROKEN_AND_CANNOT_BE_RENEWED: Final = ErrorCode(
+    409,
+    "LeaseIsBrokenAndCannotBeRenewed",
+    "The lease ID matched, but the lease has been broken explicitly and cannot be renewed.",
+)
+LEASE_LOST: Final = ErrorCode(
+    412, "LeaseLost", "A lease ID was specified, but the lease for the resource has expired."
+)
+LEASE_NOT_PRESENT_WITH_BLOB_OPERATION: Final = ErrorCode(
+    412, "LeaseNotPresentWithBlobOperation", "There is currently no lease on the blob."
+)
+LEASE_NOT_PRESENT_WITH_CONTAINER_OPERATION: Final = ErrorCode(
+    412, "LeaseNotPresentWithContainerOperation", "There is currently no lease on the container."
+)
+LEASE_NOT_PRESENT_WITH_LEASE_OPERATION: Final = ErrorCode(
+    409, "LeaseNotPresentWithLeaseOperation", "There is currently no lease on the resource."
+)
+MAX_BLOB_SIZE_CONDITION_NOT_MET: Final = ErrorCode(
+    412, "MaxBlobSizeConditionNotMet", "The max blob size condition specified was not met."
+)
+NO_PENDING_COPY_OPERATION: Final = ErrorCode(
+    409, "NoPendingCopyOperation", "There is currently no pending copy operation."
+)
+NOT_MODIFIED: Final = ErrorCode(
+    304,
+    "ConditionNotMet",
+    "The condition specified using HTTP conditional header(s) is not met.",
+)
+SEQUENCE_NUMBER_CONDITION_NOT_MET: Final = ErrorCode(
+    412,
+    "SequenceNumberConditionNotMet",
+    "The sequence number condition specified was not met.",
+)
+SEQUENCE_NUMBER_INCREMENT_TOO_LARGE: Final = ErrorCode(
+    409,
+    "SequenceNumberIncrementTooLarge",
+    "The sequence number increment cannot be performed because it would result in overflow of "
+    "the sequence number.",
+)
+SNAPSHOTS_PRESENT: Final = ErrorCode(
+    409, "SnapshotsPresent", "This operation is not permitted while the blob has snapshots."
+)
+SOURCE_CONDITION_NOT_MET: Final = ErrorCode(
+    412,
+    "SourceConditionNotMet",
+    "The source condition specified using HTTP conditional header(s) is not met.",
+)
+TARGET_CONDITION_NOT_MET: Final = ErrorCode(
+    412,
+    "TargetConditionNotMet",
+    "The target condition specified using HTTP conditional header(s) is not met.",
+)
+UNSATISFIABLE_CONDITION: Final = ErrorCode(
+    400,
+    "UnsatisfiableCondition",
+    "The request includes an unsatisfiable condition for this operation.",
+)

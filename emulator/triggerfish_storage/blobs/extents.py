@@ -1,0 +1,108 @@
+"""Which stretches of which contents are a blob's bytes, in order.
+
+Owns the ``extent`` table. Snapshots, copies and committed blocks share contents, so nothing
+here moves bytes. Runs inside the caller's transaction.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from triggerfish_storage.contents import Part, drop_contents, share_contents
+
+PRELOAD_LIMIT_BYTES: Final = 4 * 1024 * 1024
+
+_ADD: Final = """
+    INSERT INTO extent (blob_id, start, length, content_id, content_offset, block)
+    VALUES (:blob, :start, :length, :content, :offset, :block)"""
+_ALL: Final = """
+    SELECT start, length, content_id, content_offset, block FROM extent
+    WHERE blob_id = :blob ORDER BY start"""
+_CLEAR: Final = "DELETE FROM extent WHERE blob_id = :blob RETURNING content_id"
+_COPY: Final = """
+    INSERT INTO extent (blob_id, start, length, content_id, content_offset, block)
+    SELECT :target, start, length, content_id, content_offset, block FROM extent
+    WHERE blob_id = :source RETURNING content_id"""
+# The first extent may begin before the range; where none does, the range begins with a gap.
+PARTS: Final = """
+    SELECT start, length, content_id, content_offset, file, CASE WHEN :preload THEN data END
+    FROM extent JOIN content ON content.id = extent.content_id
+    WHERE blob_id = :blob AND start < :end AND start >= coalesce(
+        (SELECT max(start) FROM extent WHERE blob_id = :blob AND start <= :begin), 0)
+    ORDER BY start"""
+
+
+class Extent(NamedTuple):
+    """``length`` bytes of a blob from ``start``; ``block`` names a committed block."""
+
+    start: int
+    length: int
+    content_id: int
+    offset: int = 0
+    block: str | None = None
+
+
+def add_extent(tx: sqlite3.Connection, blob_id: int, extent: Extent) -> None:
+    """Add one stretch whose content's use is counted already."""
+    add_extents(tx, blob_id, (extent,))
+
+
+def add_extents(tx: sqlite3.Connection, blob_id: int, extents: Iterable[Extent]) -> None:
+    """Add stretches whose contents' uses are counted already."""
+    tx.executemany(
+        _ADD,
+        [
+            {
+                "blob": blob_id,
+                "start": extent.start,
+                "length": extent.length,
+                "content": extent.content_id,
+                "offset": extent.offset,
+                "block": extent.block,
+            }
+            for extent in extents
+        ],
+    )
+
+
+def all_extents(tx: sqlite3.Connection, blob_id: int) -> list[Extent]:
+    """Return the stretches in order."""
+    return [Extent(*row) for row in tx.execute(_ALL, {"blob": blob_id})]
+
+
+def clear_extents(tx: sqlite3.Connection, blob_id: int) -> None:
+    """Take all bytes away from a blob."""
+    dropped = [row[0] for row in tx.execute(_CLEAR, {"blob": blob_id}).fetchall()]
+    drop_contents(tx, dropped)
+
+
+def copy_extents(tx: sqlite3.Connection, source_id: int, target_id: int) -> None:
+    """Give a blob without bytes those of another one."""
+    values = {"source": source_id, "target": target_id}
+    share_contents(tx, [row[0] for row in tx.execute(_COPY, values).fetchall()])
+
+
+def find_parts(tx: sqlite3.Connection, blob_id: int, begin: int, end: int) -> list[Part]:
+    """Return what the bytes from ``begin`` up to ``end`` are made of, gaps included."""
+    values = {
+        "blob": blob_id,
+        "begin": begin,
+        "end": end,
+        "preload": end - begin <= PRELOAD_LIMIT_BYTES,
+    }
+    parts: list[Part] = []
+    position = begin
+    for start, length, content_id, offset, file, data in tx.execute(PARTS, values):
+        skipped = max(0, position - start)
+        stop = min(start + length, end)
+        if start + skipped >= stop:
+            continue
+        if start > position:
+            parts.append(Part(start - position))
+        parts.append(Part(stop - start - skipped, content_id, offset + skipped, file, data))
+        position = stop
+    if position < end:
+        parts.append(Part(end - position))
+    return parts

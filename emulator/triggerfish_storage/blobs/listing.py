@@ -1,0 +1,176 @@
+"""Pages of blobs and containers, in the order of their names' code points.
+
+What a page costs depends on the page, not on the container: it starts by index at the
+marker, and a delimiter skips over what lies under a common prefix. Rules run inside the
+caller's transaction.
+
+Protocol: https://learn.microsoft.com/rest/api/storageservices/list-blobs
+"""
+
+from __future__ import annotations
+
+import heapq
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from triggerfish_storage.blobs.model import CURRENT, Address, Blob, Container
+from triggerfish_storage.blobs.rows import (
+    BLOB_COLUMNS,
+    CONTAINER_COLUMNS,
+    blob_of,
+    container_id,
+    container_of,
+)
+
+PAGE_LIMIT: Final = 5000
+
+# Row values, so that a page can start between two snapshots of one blob.
+PAGE: Final = f"""
+    SELECT {BLOB_COLUMNS} FROM blob
+    WHERE container_id = :container AND (name, snapshot) >= (:name, :snapshot)
+        AND (:snapshots OR snapshot = 9223372036854775807) AND (:deleted OR deleted IS NULL)
+    ORDER BY name, snapshot"""  # noqa: S608 - names of columns
+_NEXT_STAGED: Final = """
+    SELECT min(name) FROM block WHERE container_id = :container AND name >= :name"""
+_IS_BLOB: Final = """
+    SELECT 1 FROM blob WHERE container_id = :container AND name = :name
+        AND snapshot = 9223372036854775807 AND deleted IS NULL"""
+CONTAINERS: Final = f"""
+    SELECT {CONTAINER_COLUMNS} FROM container
+    WHERE account = :account AND name >= :name ORDER BY name LIMIT :limit"""  # noqa: S608
+
+
+class Position(NamedTuple):
+    """Where in a listing a page begins; a snapshot of 0 is before all of a name's."""
+
+    name: str = ""
+    snapshot: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a client wants listed; without ``delimiter`` it is flat."""
+
+    prefix: str = ""
+    delimiter: str = ""
+    start: Position = field(default_factory=Position)
+    limit: int = PAGE_LIMIT
+    snapshots: bool = False
+    deleted: bool = False
+    uncommitted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CommonPrefix:
+    """Stands for all blobs whose names begin with it."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Uncommitted:
+    """A name with staged blocks and no blob."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page; ``following`` is where the next one begins, None at the end."""
+
+    entries: Sequence[Blob | CommonPrefix | Uncommitted]
+    following: Position | None
+
+
+def list_blobs(tx: sqlite3.Connection, address: Address, listing: Listing) -> Page:
+    """Return a page of a container's blobs; raises ContainerNotFound."""
+    container = container_id(tx, address)
+    entries: list[Blob | CommonPrefix | Uncommitted] = []
+    position: Position | None = max(listing.start, Position(listing.prefix))
+    while position is not None:
+        resume: Position | None = None
+        for name, snapshot, row in _entries(tx, container, listing, position):
+            if not name.startswith(listing.prefix):
+                break
+            common = _common_prefix(name, listing)
+            if len(entries) == listing.limit:
+                return Page(entries, Position(common) if common else Position(name, snapshot))
+            if common:
+                entries.append(CommonPrefix(common))
+                after = successor(common)
+                resume = Position(after) if after is not None else None
+                break
+            entries.append(blob_of(row) if row is not None else Uncommitted(name))
+        position = resume
+    return Page(entries, None)
+
+
+def list_containers(
+    tx: sqlite3.Connection, account: str, *, prefix: str, start: str, limit: int
+) -> tuple[Sequence[Container], str]:
+    """Return a page of containers and the name with which the next one begins."""
+    values = {"account": account, "name": max(prefix, start), "limit": limit + 1}
+    found = [container_of(row) for row in tx.execute(CONTAINERS, values)]
+    found = [container for container in found if container.name.startswith(prefix)]
+    return found[:limit], found[limit].name if len(found) > limit else ""
+
+
+def successor(prefix: str) -> str | None:
+    """Return the smallest text behind all that begin with ``prefix``; None where there is none."""
+    for at in range(len(prefix) - 1, -1, -1):
+        code = ord(prefix[at]) + 1
+        if code <= 0x10FFFF:
+            return prefix[:at] + chr(0xE000 if code == 0xD800 else code)
+    return None
+
+
+_Entry = tuple[str, int, tuple[Any, ...] | None]
+
+
+def _entries(
+    tx: sqlite3.Connection, container: int, listing: Listing, start: Position
+) -> Iterator[_Entry]:
+    blobs = _blobs(tx, container, listing, start)
+    if not listing.uncommitted:
+        return blobs
+    staged = _staged(tx, container, start.name)
+    return heapq.merge(blobs, staged, key=lambda entry: entry[:2])
+
+
+def _blobs(
+    tx: sqlite3.Connection, container: int, listing: Listing, start: Position
+) -> Iterator[_Entry]:
+    values = {
+        "container": container,
+        "name": start.name,
+        "snapshot": start.snapshot,
+        "snapshots": listing.snapshots,
+        "deleted": listing.deleted,
+    }
+    cursor = tx.execute(PAGE, values)
+    try:
+        for row in cursor:
+            yield row[2], row[3], row
+    finally:
+        cursor.close()
+
+
+def _staged(tx: sqlite3.Connection, container: int, start: str) -> Iterator[_Entry]:
+    values = {"container": container, "name": start}
+    while True:
+        (name,) = tx.execute(_NEXT_STAGED, values).fetchone()
+        if name is None:
+            return
+        values["name"] = name
+        if tx.execute(_IS_BLOB, values).fetchone() is None:
+            yield name, CURRENT, None
+        values["name"] = name + "\0"  # the next possible name
+
+
+def _common_prefix(name: str, listing: Listing) -> str:
+    if not listing.delimiter:
+        return ""
+    at = name.find(listing.delimiter, len(listing.prefix))
+    return name[: at + len(listing.delimiter)] if at >= 0 else ""

@@ -1,0 +1,160 @@
+"""The nouns of the Blob service: frozen values that rules, rows and wire share.
+
+Pure: no I/O, no clock, no SQL. Property names follow the service's own.
+
+Properties: https://learn.microsoft.com/rest/api/storageservices/get-blob-properties
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Literal, NamedTuple
+
+BlobType = Literal["BlockBlob", "AppendBlob", "PageBlob"]
+LeaseState = Literal["available", "leased", "expired", "breaking", "broken"]
+
+CURRENT: Final = 2**63 - 1
+INFINITE: Final = -1
+_TICKS_AT_1970: Final = 621_355_968_000_000_000
+
+
+class Address(NamedTuple):
+    """Where a blob (or, without ``blob``, a container) is.
+
+    ``snapshot`` is the instant of a snapshot in microseconds; ``CURRENT`` is the blob itself.
+    """
+
+    account: str
+    container: str
+    blob: str = ""
+    snapshot: int = CURRENT
+
+    @property
+    def is_snapshot(self) -> bool:
+        return self.snapshot != CURRENT
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A lease as it was last acted on; its state also depends on the time."""
+
+    id: str
+    seconds: int  # 15 to 60, or INFINITE
+    until: datetime | None  # when it expires, or ends breaking
+    is_breaking: bool = False
+
+    def state(self, now: datetime) -> LeaseState:
+        """Return what the lease is at ``now``; a blob without one is ``available``."""
+        over = self.until is not None and self.until <= now
+        if self.is_breaking:
+            return "broken" if over else "breaking"
+        return "expired" if over else "leased"
+
+
+@dataclass(frozen=True, slots=True)
+class ContentHeaders:
+    """What a blob says of its content when it is downloaded; empty means not given."""
+
+    content_type: str = "application/octet-stream"
+    content_encoding: str = ""
+    content_language: str = ""
+    content_disposition: str = ""
+    cache_control: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What the writer of a new blob says of it, beside its bytes."""
+
+    headers: ContentHeaders = field(default_factory=ContentHeaders)
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    tier: str = ""
+    md5: bytes = b""
+    immutable_until: datetime | None = None
+    immutability_mode: str = ""
+    legal_hold: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """The last copy operation that had a blob as its destination."""
+
+    id: str
+    source: str
+    status: str
+    progress: str
+    completed: datetime | None
+    description: str = ""
+    is_incremental: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One container and what it is set to."""
+
+    id: int
+    account: str
+    name: str
+    etag: int
+    modified: datetime
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    public_access: str = ""  # blob, container, or nobody
+    policies: str = "[]"
+    lease: Lease | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """One blob or snapshot: everything but its bytes."""
+
+    id: int
+    container_id: int
+    name: str
+    snapshot: int
+    type: BlobType
+    etag: int
+    created: datetime
+    modified: datetime
+    length: int
+    headers: ContentHeaders
+    md5: bytes
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    tier: str = ""  # empty: inferred
+    tier_changed: datetime | None = None
+    lease: Lease | None = None
+    sequence_number: int = 0
+    block_count: int = 0
+    is_sealed: bool = False
+    copy: Copy | None = None
+    immutable_until: datetime | None = None
+    immutability_mode: str = ""
+    legal_hold: bool = False
+    deleted: datetime | None = None
+
+    @property
+    def is_snapshot(self) -> bool:
+        return self.snapshot != CURRENT
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What a request asks of a resource before it is carried out."""
+
+    if_match: str = ""
+    if_none_match: str = ""
+    if_modified_since: datetime | None = None
+    if_unmodified_since: datetime | None = None
+    if_tags: str = ""
+    lease_id: str = ""
+
+
+NO_CONDITIONS: Final = Conditions()
+
+
+def etag_text(number: int) -> str:
+    """Return a change number as an etag, quotes included, as Azure's look."""
+    return f'"0x{number * 10 + _TICKS_AT_1970:X}"'

@@ -1,0 +1,289 @@
+"""The Blob service of one account, in process: each method is one unit of work.
+
+The rules and the SQL are in the modules beside this one, as functions over an open
+transaction. A caller that needs several of them in one unit makes contents ready first
+(``prepare``), composes the rules inside ``Database.write``, and calls ``committed`` behind it.
+``write``, ``look`` and ``read`` run any rule; the other methods are those most callers need.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, TypeVar
+from uuid import uuid4
+
+from triggerfish_storage.blobs import blocks, containers, leases, leasing, lifecycle
+from triggerfish_storage.blobs.conditions import check_read
+from triggerfish_storage.blobs.extents import PRELOAD_LIMIT_BYTES, find_parts
+from triggerfish_storage.blobs.listing import Listing, Page, list_blobs
+from triggerfish_storage.blobs.model import (
+    CURRENT,
+    NO_CONDITIONS,
+    Address,
+    Blob,
+    Conditions,
+    Container,
+    Draft,
+    Lease,
+)
+from triggerfish_storage.blobs.ranges import WHOLE, ByteRange
+from triggerfish_storage.blobs.rows import find_blob, get_blob
+from triggerfish_storage.changes import Change, Changes
+from triggerfish_storage.contents import Content, Contents, Part
+from triggerfish_storage.database import Database
+from triggerfish_storage.errors import StorageError
+
+T = TypeVar("T")
+Rule = Callable[[sqlite3.Connection], T]
+
+NO_DRAFT: Final = Draft()
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A blob and some of its bytes, from ``begin`` up to ``end``; ``body`` can be read once."""
+
+    blob: Blob
+    begin: int
+    end: int
+    body: bytes | AsyncIterator[bytes]
+
+    async def read(self) -> bytes:
+        """Return the bytes in one piece."""
+        if isinstance(self.body, bytes):
+            return self.body
+        return b"".join([piece async for piece in self.body])
+
+
+class BlobStore:
+    """Containers and blobs of ``account``."""
+
+    def __init__(
+        self,
+        database: Database,
+        contents: Contents,
+        changes: Changes,
+        *,
+        account: str = "devstoreaccount1",
+    ) -> None:
+        self.account = account
+        self.contents = contents
+        self._database = database
+        self._changes = changes
+
+    def at(self, container: str, blob: str = "", snapshot: int = CURRENT) -> Address:
+        """Return the address of a container, blob or snapshot of this account."""
+        return Address(self.account, container, blob, snapshot)
+
+    # --- any rule -----------------------------------------------------------------------------
+
+    async def write(self, address: Address, rule: Rule[T]) -> T:
+        """Run a rule as one unit of work, then announce ``address`` as changed."""
+        result = await self._database.write(rule)
+        await self.committed(address)
+        return result
+
+    async def write_content(self, address: Address, content: Content, rule: Rule[T]) -> T:
+        """Run a rule that names ``content``; where it refuses, the content is deleted."""
+        try:
+            return await self.write(address, rule)
+        except StorageError:
+            await self.contents.abandon(content)
+            raise
+
+    def look(self, rule: Rule[T]) -> T:
+        """Run a rule that reads a few rows by index, here and now and in one view."""
+
+        def unit(tx: sqlite3.Connection) -> T:
+            tx.execute("BEGIN")
+            try:
+                return rule(tx)
+            finally:
+                tx.execute("COMMIT")
+
+        return self._database.look(unit)
+
+    async def read(self, rule: Rule[T]) -> T:
+        """Run a rule that reads many rows, on a reading thread."""
+        return await self._database.read(rule)
+
+    async def committed(self, *addresses: Address) -> None:
+        """Announce what a unit of work changed, and delete the files it left without use."""
+        for address in addresses:
+            self._changes.announce(Change("blob", address.container, address.blob))
+        await self.contents.collect(self._database)
+
+    # --- containers ---------------------------------------------------------------------------
+
+    async def create_container(
+        self,
+        container: str,
+        *,
+        now: datetime,
+        metadata: Mapping[str, str] | None = None,
+        public_access: str = "",
+    ) -> Container:
+        """Create a container; raises ContainerAlreadyExists."""
+        address = self.at(container)
+        return await self.write(
+            address,
+            lambda tx: containers.create_container(
+                tx, address, now=now, metadata=metadata, public_access=public_access
+            ),
+        )
+
+    async def delete_container(
+        self, container: str, *, conditions: Conditions = NO_CONDITIONS, now: datetime
+    ) -> None:
+        """Delete a container with all it holds, which ``upkeep`` purges."""
+        address = self.at(container)
+        await self.write(
+            address,
+            lambda tx: containers.delete_container(tx, address, conditions=conditions, now=now),
+        )
+
+    # --- blobs --------------------------------------------------------------------------------
+
+    async def prepare(
+        self, content: bytes | AsyncIterable[bytes], *, limit: int = 2**63
+    ) -> Content:
+        """Make bytes ready for a unit of work that names them."""
+        if isinstance(content, bytes):
+            return await self.contents.keep(content)
+        return await self.contents.receive(content, limit=limit)
+
+    async def put(
+        self,
+        container: str,
+        blob: str,
+        content: bytes,
+        draft: Draft = NO_DRAFT,
+        *,
+        conditions: Conditions = NO_CONDITIONS,
+        now: datetime,
+    ) -> Blob:
+        """Create or replace a block blob."""
+        address = self.at(container, blob)
+        prepared = await self.prepare(content)
+        return await self.write_content(
+            address,
+            prepared,
+            lambda tx: lifecycle.put_blob(
+                tx, address, prepared, draft, conditions=conditions, now=now
+            ),
+        )
+
+    def find(self, container: str, blob: str) -> Blob | None:
+        """Return a blob's properties, None where it is missing; raises ContainerNotFound."""
+        address = self.at(container, blob)
+        return self._database.look(lambda tx: find_blob(tx, address))
+
+    def open(
+        self,
+        address: Address,
+        *,
+        wanted: ByteRange = WHOLE,
+        conditions: Conditions = NO_CONDITIONS,
+        now: datetime,
+    ) -> Download:
+        """Begin to read a blob; what is overwritten or deleted meanwhile is read to its end."""
+
+        def rule(tx: sqlite3.Connection) -> tuple[Blob, int, int, list[Part]]:
+            blob = get_blob(tx, address)
+            check_read(blob, conditions, now)
+            lifecycle.check_readable(blob)
+            begin, end = wanted.within(blob.length)
+            return blob, begin, end, find_parts(tx, blob.id, begin, end)
+
+        blob, begin, end, parts = self.look(rule)
+        body: bytes | AsyncIterator[bytes]
+        if end - begin <= PRELOAD_LIMIT_BYTES and all(part.file is None for part in parts):
+            body = b"".join(part.loaded() for part in parts)
+        else:
+            body = self.contents.read(parts, self.contents.hold(), self._database)
+        return Download(blob, begin, end, body)
+
+    async def get(self, container: str, blob: str, *, now: datetime) -> tuple[Blob, bytes]:
+        """Return a blob with all its bytes; raises BlobNotFound."""
+        download = self.open(self.at(container, blob), now=now)
+        return download.blob, await download.read()
+
+    async def set_metadata(
+        self,
+        container: str,
+        blob: str,
+        metadata: Mapping[str, str],
+        *,
+        conditions: Conditions = NO_CONDITIONS,
+        now: datetime,
+    ) -> Blob:
+        """Replace a blob's metadata."""
+        address = self.at(container, blob)
+        return await self.write(
+            address,
+            lambda tx: lifecycle.change_blob(
+                tx, address, conditions=conditions, now=now, metadata=metadata
+            ),
+        )
+
+    async def delete(
+        self,
+        container: str,
+        blob: str,
+        *,
+        snapshots: lifecycle.DeleteSnapshots = "",
+        conditions: Conditions = NO_CONDITIONS,
+        now: datetime,
+    ) -> None:
+        """Delete a blob; raises BlobNotFound or SnapshotsPresent."""
+        address = self.at(container, blob)
+        await self.write(
+            address,
+            lambda tx: lifecycle.delete_blob(
+                tx, address, snapshots=snapshots, conditions=conditions, now=now
+            ),
+        )
+
+    async def page(self, container: str, listing: Listing) -> Page:
+        """Return a page of blobs; raises ContainerNotFound."""
+        address = self.at(container)
+        return await self.read(lambda tx: list_blobs(tx, address, listing))
+
+    # --- leases of blobs ----------------------------------------------------------------------
+
+    async def acquire_lease(
+        self, container: str, blob: str, *, seconds: int, lease_id: str = "", now: datetime
+    ) -> str:
+        """Lease a blob for 15 to 60 seconds, or -1 for ever; return the lease's id."""
+        held = lease_id or str(uuid4())
+        await self._lease(container, blob, lambda old: leases.acquire(old, held, seconds, now))
+        return held
+
+    async def renew_lease(self, container: str, blob: str, lease_id: str, *, now: datetime) -> None:
+        """Let a lease last for its full length again."""
+        await self._lease(container, blob, lambda old: leases.renew(old, lease_id, now))
+
+    async def release_lease(self, container: str, blob: str, lease_id: str) -> None:
+        """Give a lease up."""
+        await self._lease(container, blob, lambda old: leases.release(old, lease_id))
+
+    async def _lease(
+        self, container: str, blob: str, action: Callable[[Lease | None], Lease | None]
+    ) -> None:
+        address = self.at(container, blob)
+        await self._database.write(lambda tx: leasing.lease_resource(tx, address, action))
+
+    # --- what happens by itself ---------------------------------------------------------------
+
+    async def upkeep(self, now: datetime) -> bool:
+        """Do one bounded step of what is due (purging, expiry); return whether more may be."""
+
+        def unit(tx: sqlite3.Connection) -> bool:
+            return containers.purge_some(tx) or blocks.discard_expired_blocks(tx, now)
+
+        more = await self._database.write(unit)
+        await self.contents.collect(self._database)
+        return more

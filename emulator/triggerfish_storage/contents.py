@@ -1,0 +1,369 @@
+"""The bytes of blobs: small ones in the row, large ones in files of their own.
+
+Owns the ``content`` and ``discarded_file`` tables and the ``contents`` folder, and alone
+knows which bytes lie where. A file is written and closed before the row that names it, and
+deleted after the commit that took its last use away: a crash leaves an orphan file, which
+``sweep`` removes at the next start, never a row without bytes. Files have random names and
+never change, so a reader needs no lock: what it may still read is kept until it is done.
+
+Never knows what a blob is. File work happens on threads, in constant memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import secrets
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+from weakref import WeakSet
+
+from triggerfish_storage import errors
+from triggerfish_storage.database import Database, Durability
+from triggerfish_storage.errors import StorageError
+
+IN_ROW_LIMIT_BYTES: Final = 32 * 1024
+PIECE_BYTES: Final = 1024 * 1024
+
+_ADD: Final = "INSERT INTO content (uses, data, file) VALUES (1, :data, :file) RETURNING id"
+_SHARE: Final = """
+    UPDATE content SET uses = uses + given.times
+    FROM (SELECT value AS id, count(*) AS times FROM json_each(:ids) GROUP BY value) AS given
+    WHERE content.id = given.id"""
+_DROP: Final = _SHARE.replace("+ given", "- given")
+_DISCARD: Final = """
+    INSERT INTO discarded_file (name) SELECT file FROM content
+    WHERE id IN (SELECT value FROM json_each(:ids)) AND uses = 0 AND file IS NOT NULL"""
+_FORGET: Final = """
+    DELETE FROM content WHERE id IN (SELECT value FROM json_each(:ids)) AND uses = 0"""
+_DISCARDED: Final = "SELECT name FROM discarded_file LIMIT 1000"
+_DISCARD_DONE: Final = "DELETE FROM discarded_file WHERE name = :name"
+_IS_USED: Final = "SELECT 1 FROM content WHERE file = :name"
+_LOAD: Final = "SELECT data FROM content WHERE id = :id"
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Bytes ready to be named by a row; ``md5`` is empty where nobody asked for it."""
+
+    size_bytes: int
+    md5: bytes
+    data: bytes | None
+    file: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A stretch of one content: of its file, of ``data`` if loaded, else still in its row.
+
+    Without a ``content_id`` it is a gap of zeros.
+    """
+
+    length: int
+    content_id: int | None = None
+    offset: int = 0
+    file: str | None = None
+    data: bytes | None = None
+
+    def loaded(self) -> bytes:
+        """Return the bytes of a part whose ``data`` is here, or the zeros of a gap."""
+        if self.data is None:
+            return bytes(self.length)
+        if self.length == len(self.data):
+            return self.data
+        return self.data[self.offset : self.offset + self.length]
+
+
+class Hold:
+    """While one is alive, files that are discarded later stay readable.
+
+    Held weakly, so an answer that was never sent keeps nothing for ever.
+    """
+
+    __slots__ = ("__weakref__",)
+
+
+# --- rows: inside the caller's transaction ----------------------------------------------------
+
+
+def add_content(tx: sqlite3.Connection, content: Content) -> int:
+    """Give ``content`` a row with one use and return its id."""
+    row = tx.execute(_ADD, {"data": content.data, "file": content.file}).fetchone()
+    return int(row[0])
+
+
+def share_contents(tx: sqlite3.Connection, content_ids: Sequence[int]) -> None:
+    """Count one more use for each id; a repeated one counts as often."""
+    tx.execute(_SHARE, {"ids": json.dumps(content_ids)})
+
+
+def drop_contents(tx: sqlite3.Connection, content_ids: Sequence[int]) -> None:
+    """Count one use less for each id; a row without uses goes, its file is to be deleted."""
+    if not content_ids:
+        return
+    values = {"ids": json.dumps(content_ids)}
+    tx.execute(_DROP, values)
+    tx.execute(_DISCARD, values)
+    tx.execute(_FORGET, values)
+
+
+# --- files ------------------------------------------------------------------------------------
+
+
+class Contents:
+    """The folder of large contents of one data folder, used from one event loop."""
+
+    def __init__(self, folder: Path, *, durability: Durability = "process") -> None:
+        self._folder = folder
+        self._sync = durability == "full"
+        self._holds: WeakSet[Hold] = WeakSet()
+        self._kept: deque[tuple[WeakSet[Hold], list[str]]] = deque()
+        folder.mkdir(parents=True, exist_ok=True)
+
+    async def keep(self, data: bytes, *, md5: bool = True) -> Content:
+        """Make ready bytes that are in memory already."""
+        if len(data) <= IN_ROW_LIMIT_BYTES:
+            return Content(len(data), _md5(data) if md5 else b"", data, None)
+        draft = _Draft(self._folder, md5=md5, sync=self._sync)
+        return await _finish(draft, [data], len(data))
+
+    async def receive(
+        self, pieces: AsyncIterable[bytes], *, limit: int, md5: bool = True
+    ) -> Content:
+        """Make ready bytes that arrive in pieces, in constant memory.
+
+        Raises RequestBodyTooLarge beyond ``limit`` bytes; then, as after any other failure of
+        the sender, no file is left.
+        """
+        draft = _Draft(self._folder, md5=md5, sync=self._sync)
+        held: list[bytes] = []
+        held_bytes = size = 0
+        try:
+            async for piece in _within(limit, pieces):
+                held.append(piece)
+                held_bytes += len(piece)
+                size += len(piece)
+                if held_bytes >= PIECE_BYTES:
+                    await asyncio.to_thread(draft.write, held)
+                    held, held_bytes = [], 0
+        except BaseException:
+            draft.abandon()
+            raise
+        if size <= IN_ROW_LIMIT_BYTES:
+            return await self.keep(b"".join(held), md5=md5)
+        return await _finish(draft, held, size)
+
+    async def abandon(self, content: Content) -> None:
+        """Delete what was made ready and then not named by a row."""
+        if content.file is not None:
+            await asyncio.to_thread(self._unlink, [content.file])
+
+    def hold(self) -> Hold:
+        """Keep all files that exist now readable until what is returned is gone.
+
+        To be called in the same step of the loop in which the parts were looked up.
+        """
+        hold = Hold()
+        self._holds.add(hold)
+        return hold
+
+    async def read(
+        self, parts: Sequence[Part], hold: Hold, database: Database
+    ) -> AsyncIterator[bytes]:
+        """Give the bytes of ``parts``, in pieces of about ``PIECE_BYTES``; ends the hold."""
+        small: list[bytes] = []
+        small_bytes = 0
+        try:
+            for part, offset, length in _pieces(parts):
+                if part.file is None and length < PIECE_BYTES:
+                    small.append(_near(database, part, offset, length))
+                    small_bytes += length
+                    if small_bytes < PIECE_BYTES:
+                        continue
+                if small:
+                    yield b"".join(small)
+                    small, small_bytes = [], 0
+                if part.file is not None:
+                    yield await asyncio.to_thread(
+                        _read_piece, self._folder / part.file, offset, length
+                    )
+                elif length == PIECE_BYTES:
+                    yield _near(database, part, offset, length)
+            if small:
+                yield b"".join(small)
+        finally:
+            self._holds.discard(hold)
+            for holds, _ in self._kept:
+                holds.discard(hold)
+            await self._unlink_free()
+
+    async def collect(self, database: Database) -> None:
+        """Delete the files whose last use was committed away, as soon as no reader needs them."""
+        names = [name for (name,) in database.look(lambda tx: tx.execute(_DISCARDED).fetchall())]
+        if not names:
+            return
+        waiting = {name for _, kept in self._kept for name in kept}
+        fresh = [name for name in names if name not in waiting]
+        if not fresh:
+            return
+        self._kept.append((WeakSet(self._holds), fresh))
+        await self._unlink_free()
+
+        def unit(tx: sqlite3.Connection) -> None:
+            tx.executemany(_DISCARD_DONE, [{"name": name} for name in fresh])
+
+        await database.write(unit)
+
+    async def sweep(self, database: Database) -> int:
+        """Delete every file that no row names, and return how many; only before serving."""
+        names = await asyncio.to_thread(lambda: [e.name for e in os.scandir(self._folder)])
+
+        def unused(tx: sqlite3.Connection) -> list[str]:
+            return [n for n in names if tx.execute(_IS_USED, {"name": n}).fetchone() is None]
+
+        orphans = await database.read(unused)
+        await asyncio.to_thread(self._unlink, orphans)
+        await database.write(lambda tx: tx.execute("DELETE FROM discarded_file").rowcount)
+        return len(orphans)
+
+    async def _unlink_free(self) -> None:
+        free: list[str] = []
+        still: deque[tuple[WeakSet[Hold], list[str]]] = deque()
+        for holds, names in self._kept:
+            if holds:
+                still.append((holds, names))
+            else:
+                free += names
+        self._kept = still
+        if free:
+            await asyncio.to_thread(self._unlink, free)
+
+    def _unlink(self, names: Iterable[str]) -> None:
+        for name in names:
+            with suppress(FileNotFoundError):
+                (self._folder / name).unlink()
+
+
+class _Draft:
+    """A file that is being written, on one thread after another."""
+
+    def __init__(self, folder: Path, *, md5: bool, sync: bool) -> None:
+        self.name = secrets.token_hex(16)
+        self._path = folder / self.name
+        self._hash = hashlib.md5(usedforsecurity=False) if md5 else None
+        self._sync = sync
+        self._file: BinaryIO | None = None
+        self._lock = threading.Lock()
+        self._abandoned = False
+
+    @property
+    def md5(self) -> bytes:
+        return self._hash.digest() if self._hash is not None else b""
+
+    def write(self, pieces: Sequence[bytes]) -> None:
+        """Append the pieces."""
+        with self._lock:
+            if self._abandoned:
+                return
+            if self._file is None:
+                self._file = self._path.open("xb", buffering=0)
+            for piece in pieces:
+                if self._hash is not None:
+                    self._hash.update(piece)
+                _write_all(self._file, piece)
+
+    def finish(self, pieces: Sequence[bytes]) -> None:
+        """Append the last pieces and close: from here on a row may name the file."""
+        self.write(pieces)
+        with self._lock:
+            if self._file is None or self._abandoned:
+                return
+            if self._sync:
+                os.fsync(self._file.fileno())
+            self._file.close()
+            if self._sync:
+                _sync_folder(self._path.parent)
+
+    def abandon(self) -> None:
+        """Close and delete, once a thread that is writing has come to its end."""
+        with self._lock:
+            self._abandoned = True
+            if self._file is not None:
+                self._file.close()
+                with suppress(FileNotFoundError):
+                    self._path.unlink()
+
+
+async def _within(limit: int, pieces: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    size = 0
+    async for piece in pieces:
+        size += len(piece)
+        if size > limit:
+            raise StorageError(errors.REQUEST_BODY_TOO_LARGE, MaxLimit=str(limit))
+        yield piece
+
+
+async def _finish(draft: _Draft, pieces: Sequence[bytes], size: int) -> Content:
+    try:
+        await asyncio.to_thread(draft.finish, pieces)
+    except BaseException:
+        draft.abandon()
+        raise
+    return Content(size, draft.md5, None, draft.name)
+
+
+def _write_all(file: BinaryIO, piece: bytes) -> None:
+    view = memoryview(piece)
+    while view:
+        view = view[file.write(view) :]
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":  # a folder cannot be opened there, and its entries are journalled
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _pieces(parts: Iterable[Part]) -> Iterator[tuple[Part, int, int]]:
+    for part in parts:
+        for done in range(0, part.length, PIECE_BYTES):
+            yield part, part.offset + done, min(PIECE_BYTES, part.length - done)
+
+
+def _read_piece(path: Path, offset: int, length: int) -> bytes:
+    with path.open("rb", buffering=0) as file:
+        if offset:
+            file.seek(offset)
+        data = file.read(length)
+        while len(data) < length and (more := file.read(length - len(data))):
+            data += more
+    return data
+
+
+def _near(database: Database, part: Part, offset: int, length: int) -> bytes:
+    """Return what lies in a row, or zeros for a gap."""
+    if part.content_id is None:
+        return bytes(length)
+    data = part.data
+    if data is None:
+        row = database.look(lambda tx: tx.execute(_LOAD, {"id": part.content_id}).fetchone())
+        if row is None:  # overwritten while a slow client was reading: it has to start again
+            raise StorageError(errors.INTERNAL_ERROR)
+        data = bytes(row[0])
+    return data[offset : offset + length]
+
+
+def _md5(data: bytes) -> bytes:
+    return hashlib.md5(data, usedforsecurity=False).digest()
