@@ -24,7 +24,7 @@ ACCOUNT_KEY = (
 PATIENCE_SECONDS = 30.0
 
 
-def free_ports(count: int) -> list[int]:
+def find_free_ports(count: int) -> list[int]:
     """Return ports that nobody listens on: a child process cannot tell which port 0 became."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [int(one.getsockname()[1]) for one in sockets]
@@ -121,7 +121,7 @@ class Host(Program):
 
     def __init__(self, app: Path, *, options: tuple[str, ...] = (), **settings: str) -> None:
         self.app = app
-        self.port, *storage = free_ports(4)
+        self.port, *storage = find_free_ports(4)
         self.connection_string = connection_string(*storage)
         self.url = f"http://127.0.0.1:{self.port}"
         ports = [("--port", self.port)]
@@ -156,6 +156,26 @@ def _copy(sample: str, folder: Path) -> Path:
 def copy_of(tmp_path: Path) -> Callable[[str], Path]:
     """Copy a sample, so that a test may edit it and its data stays out of the tree."""
     return lambda sample: _copy(sample, tmp_path)
+
+
+@pytest.fixture
+def free_ports() -> Callable[[int], list[int]]:
+    """Find ports for programs that are told theirs beforehand."""
+    return find_free_ports
+
+
+@pytest.fixture
+def start_program() -> Iterator[Callable[[list[str], Path, dict[str, str]], Program]]:
+    """Start programs that are ended with the test, however it ends."""
+    programs: list[Program] = []
+
+    def begin(command: list[str], cwd: Path, settings: dict[str, str]) -> Program:
+        programs.append(Program(command, cwd=cwd, env=clean_environment(**settings)))
+        return programs[-1]
+
+    yield begin
+    for program in programs:
+        program.kill()
 
 
 @pytest.fixture
