@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from triggerfish.captures import capture_spans
 from triggerfish.expressions import ExpressionError, split_braces
 from triggerfish.model import TriggerfishError
 from triggerfish.names import blob_name_problem, container_name_problem
@@ -71,25 +72,13 @@ class PathPattern:
         return self._capture(blob)
 
     def _capture(self, blob: str) -> dict[str, str] | None:
-        # The leftmost capture is the greediest: so each literal, from the last to the first,
-        # stands as far to the right as it can. Linear, where a regular expression is not.
-        if not blob.endswith(self.literals[-1]):
+        spans = capture_spans(blob, self.literals)
+        if spans is None:
             return None
-        end = len(blob) - len(self.literals[-1])
-        captured: list[str] = []
-        for literal in reversed(self.literals[1:-1]):
-            start = blob.rfind(literal, 0, end)
-            if start < 0:
-                return None
-            captured.append(blob[start + len(literal) : end])
-            end = start
-        first = self.literals[0]
-        if end < len(first) or not blob.startswith(first):
-            return None
-        captured.append(blob[len(first) : end])
+        captured = [blob[start:end] for start, end in spans]
         if any("\n" in text for text in captured):
             return None
-        return dict(zip(self.names, reversed(captured), strict=True))
+        return dict(zip(self.names, captured, strict=True))
 
 
 def _parse_blob(path: str, blob: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

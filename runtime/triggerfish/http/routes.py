@@ -1,0 +1,122 @@
+"""Which function gets a request: routes in the order of function names, the first that fits.
+
+Pure. Behaviour: spec http-trigger.md, 2.3 and 2.4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from triggerfish.http.route_template import RouteError, RouteTemplate, path_segments
+from triggerfish.model import Function, FunctionError
+
+HTTP_TRIGGER: Final = "httptrigger"
+_OF_THE_HOST: Final = ("admin", "runtime")
+
+
+@dataclass(frozen=True, slots=True)
+class RouteMatch:
+    """The function that a request is for, and its route parameters (None: optional, absent)."""
+
+    function: Function
+    values: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    function: Function
+    methods: frozenset[str]  # empty: every method
+    template: RouteTemplate
+    conflicts_by: str  # the route as its conflicts are found
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """The routes of an app; ``errors`` are the functions that could not be given theirs."""
+
+    _routes: tuple[_Route, ...] = ()
+    errors: tuple[FunctionError, ...] = ()
+
+    @classmethod
+    def of(cls, functions: Iterable[Function], *, prefix: str) -> Routes:
+        """Map the HTTP functions among ``functions``; give only such as can run, or disabled."""
+        routes: list[_Route] = []
+        errors: list[FunctionError] = []
+        for function in sorted(filter(is_http, functions), key=lambda f: f.name.upper()):
+            try:
+                route = _route(function, prefix)
+                _check_conflicts(route, routes)
+            except RouteError as error:
+                errors.append(FunctionError(function.name, str(error)))
+            else:
+                routes.append(route)
+        return cls(tuple(routes), tuple(errors))
+
+    def choose(self, method: str, path: str) -> RouteMatch | None:
+        """Return the match of the first route that fits; ``path`` is raw, without query."""
+        segments = path_segments(path)
+        for route in self._routes:
+            if route.methods and method not in route.methods:
+                continue
+            values = route.template.match(segments)
+            if values is not None:
+                return RouteMatch(route.function, values)
+        return None
+
+    def route_of(self, function: str) -> str | None:
+        """Return the route with its prefix as written, None where the function has none."""
+        for route in self._routes:
+            if route.function.name == function:
+                return route.template.text
+        return None
+
+    def log_text(self) -> str:
+        """Return what the host logs at start about its routes."""
+        if not self._routes:
+            return "No HTTP routes mapped"
+        lines = ["Initializing function HTTP routes"]
+        for route in self._routes:
+            methods = ",".join(methods_of(route.function)) or "all"
+            lines.append(
+                f"Mapped function route '{route.template.text}' [{methods.lower()}] "
+                f"to '{route.function.name}'"
+            )
+        return "\n".join(lines)
+
+
+def is_http(function: Function) -> bool:
+    """Whether requests run the function."""
+    return any(binding.type.lower() == HTTP_TRIGGER for binding in function.bindings)
+
+
+def methods_of(function: Function) -> tuple[str, ...]:
+    """Return the methods an HTTP function names, in upper case; none means all."""
+    methods = function.trigger.properties.get("methods") or ()
+    listed = (methods,) if isinstance(methods, str) else methods
+    return tuple(str(method).upper() for method in listed)
+
+
+def _route(function: Function, prefix: str) -> _Route:
+    route = str(function.trigger.properties.get("route") or "").strip() or function.name
+    if route.strip("/").lower().startswith(_OF_THE_HOST):
+        raise RouteError(f"route '{route}': conflicts with one or more built in routes.")
+    prefix = prefix.strip("/")
+    if prefix and route.startswith("/"):
+        raise RouteError(
+            f"route '{route}': must not begin with '/', because the prefix '{prefix}' ends "
+            "with one. Remove the slash."
+        )
+    template = RouteTemplate.parse(f"{prefix}/{route}" if prefix else route.removeprefix("/"))
+    return _Route(function, frozenset(methods_of(function)), template, route.strip("/").lower())
+
+
+def _check_conflicts(route: _Route, earlier: Iterable[_Route]) -> None:
+    for other in earlier:
+        overlap = not route.methods or not other.methods or route.methods & other.methods
+        if other.conflicts_by == route.conflicts_by and overlap:
+            raise RouteError(
+                f"route '{route.conflicts_by}': conflicts with the route of function "
+                f"'{other.function.name}'."
+            )
