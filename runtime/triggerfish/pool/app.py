@@ -1,0 +1,168 @@
+"""What a generation loads, and what its workers report of it, as the host's own nouns.
+
+Pure. Behaviour: spec host-and-worker.md, sections 7, 8 and 17.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from triggerfish.model import (
+    Binding,
+    Function,
+    FunctionError,
+    RetryPolicy,
+    TriggerfishError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AppToLoad:
+    """One state of a function app.
+
+    A v2 app names its script (``function_app.py``) and is indexed by the worker; a v1 app
+    has none, and brings the functions that its function.json files declare.
+    """
+
+    folder: Path
+    script: str = ""
+    functions: tuple[Function, ...] = ()
+
+
+class AppLoadError(TriggerfishError):
+    """The app does not load: nothing of it can run until the user has mended it.
+
+    ``traceback`` is the user's, without frames of the worker; empty where there is none.
+    ``file`` is empty and ``line`` is 0 where the fault has no place in the app.
+    """
+
+    def __init__(self, message: str, *, traceback: str = "", file: str = "", line: int = 0) -> None:
+        super().__init__(message)
+        self.traceback = traceback
+        self.file = file
+        self.line = line
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """The functions of an app that has been loaded, and those that could not be."""
+
+    functions: tuple[Function, ...]
+    errors: tuple[FunctionError, ...]
+
+
+def load_request(app: AppToLoad) -> dict[str, Any]:
+    """Return what the worker is told to load."""
+    return {
+        "folder": str(app.folder),
+        "script": app.script,
+        "functions": [_function_to_load(function) for function in app.functions],
+    }
+
+
+def contents(app: AppToLoad, report: Mapping[str, Any]) -> Contents:
+    """Return what the worker has loaded."""
+    errors = [FunctionError(str(name), str(message)) for name, message in report["errors"]]
+    if not app.script:
+        failed = {error.function for error in errors}
+        loaded = tuple(f for f in app.functions if f.name not in failed)
+        return Contents(loaded, tuple(errors))
+    functions = []
+    for declared in report["functions"]:
+        try:
+            functions.append(_declared_function(app, declared))
+        except TriggerfishError as error:
+            errors.append(FunctionError(str(declared["name"]), str(error)))
+    return Contents(tuple(functions), tuple(errors))
+
+
+def load_error(report: Mapping[str, Any]) -> AppLoadError:
+    """Return the error of an app that raised while it was imported."""
+    kind, message = str(report["type"]), str(report["message"])
+    file, line = str(report["file"]), int(report["line"])
+    text = f"{kind}: {message}" if kind else message
+    if file:
+        text = f"{file}, line {line}: {text}"
+    # An app without a type of error broke a rule of the host: there is no traceback to show.
+    traceback = str(report["traceback"]) if kind else ""
+    return AppLoadError(text, traceback=traceback, file=file, line=line)
+
+
+def _function_to_load(function: Function) -> dict[str, Any]:
+    return {
+        "name": function.name,
+        "directory": function.directory,
+        "scriptFile": function.script_file,
+        "entryPoint": function.entry_point,
+        "bindings": [
+            {
+                "name": binding.name,
+                "type": binding.type,
+                "direction": binding.direction,
+                "dataType": binding.data_type,
+            }
+            for binding in function.bindings
+        ],
+    }
+
+
+def _declared_function(app: AppToLoad, declared: Mapping[str, Any]) -> Function:
+    return Function(
+        name=str(declared["name"]),
+        bindings=_bindings(declared["bindings"]),
+        directory=str(app.folder),
+        script_file=app.script,
+        entry_point=str(declared["entryPoint"]),
+        retry=_retry(declared["retry"]),
+    )
+
+
+def _bindings(documents: Sequence[Mapping[str, Any]]) -> tuple[Binding, ...]:
+    return tuple(
+        Binding(
+            name=str(document["name"]),
+            type=str(document["type"]),
+            direction="out" if str(document.get("direction", "")).lower() == "out" else "in",
+            properties={
+                key: value
+                for key, value in document.items()
+                if key not in ("name", "type", "direction")
+            },
+        )
+        for document in documents
+    )
+
+
+def _retry(settings: Mapping[str, Any] | None) -> RetryPolicy | None:
+    if not settings:
+        return None
+    strategy = str(settings.get("strategy", "")).replace("_", "").lower()
+    count = str(settings.get("max_retry_count", ""))
+    if strategy not in ("fixeddelay", "exponentialbackoff"):
+        raise TriggerfishError(
+            f"@app.retry: strategy '{settings.get('strategy')}' must be fixed_delay or "
+            "exponential_backoff."
+        )
+    if not count.removeprefix("-").isdecimal() or int(count) < -1:
+        raise TriggerfishError(f"@app.retry: max_retry_count '{count}' must be -1 or more.")
+    return RetryPolicy(
+        strategy="fixedDelay" if strategy == "fixeddelay" else "exponentialBackoff",
+        max_retry_count=int(count),
+        delay=_interval(settings, "delay_interval"),
+        minimum=_interval(settings, "minimum_interval"),
+        maximum=_interval(settings, "maximum_interval"),
+    )
+
+
+def _interval(settings: Mapping[str, Any], name: str) -> timedelta:
+    text = str(settings.get(name) or "0")
+    try:
+        numbers = [float(number) for number in text.split(":")]
+        hours, minutes, seconds = [0.0] * (3 - len(numbers)) + numbers
+        return timedelta(hours=hours, minutes=minutes, seconds=seconds)
+    except ValueError:
+        raise TriggerfishError(f"@app.retry: {name} '{text}' must be HH:MM:SS.") from None

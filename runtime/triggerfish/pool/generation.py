@@ -1,0 +1,235 @@
+"""A generation: the workers that have loaded one state of the app, kept at their number.
+
+An edit makes a new generation while the old one still serves, so several may live at once.
+A worker that ends is replaced; where too many end, the generation is broken and says so.
+Behaviour: spec host-and-worker.md, sections 15, 16 and 18.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from triggerfish.interpreter import Interpreter
+from triggerfish.model import (
+    Failure,
+    FailureKind,
+    Function,
+    FunctionError,
+    InvocationRequest,
+    InvocationResult,
+    LogLevel,
+    LogLine,
+)
+from triggerfish.pool.app import AppLoadError, AppToLoad, Contents
+from triggerfish.pool.worker import SYSTEM, Log, Start, Worker, start_worker
+from triggerfish.worker import frames
+
+WORKER_FOLDER: Final = Path(frames.__file__).parent
+CRASH_WINDOW_SECONDS: Final = 30 * 60.0
+CRASHES_PER_WORKER: Final = 3
+LONGEST_BACK_OFF_SECONDS: Final = 10.0
+END_SECONDS: Final = 2.0  # for atexit handlers and threads of user code
+
+
+@dataclass(frozen=True, slots=True)
+class PoolOptions:
+    """How workers are started, and how many. ``environment`` is all they get."""
+
+    interpreter: Interpreter
+    environment: Mapping[str, str]
+    processes: int = 1
+    arguments: Sequence[str] = ()  # of the interpreter, such as ``-X dev`` or ``-m debugpy``
+    function_timeout: timedelta | None = timedelta(minutes=30)
+    load_timeout: timedelta = timedelta(seconds=60)
+    crash_limit: int | None = None  # in half an hour; by default three for each process
+
+
+@dataclass(slots=True)
+class _Crashes:
+    """Counts crashes within the window, and says how long to wait before the next start."""
+
+    limit: int
+    _times: deque[float] = field(default_factory=deque)
+    _in_a_row: int = 0
+
+    def count(self, now: float) -> bool:
+        """Count one more; return whether that is too many."""
+        self._times.append(now)
+        while self._times[0] < now - CRASH_WINDOW_SECONDS:
+            self._times.popleft()
+        self._in_a_row += 1
+        return len(self._times) > self.limit
+
+    def forget_row(self) -> None:
+        self._in_a_row = 0
+
+    @property
+    def back_off_seconds(self) -> float:
+        if self._in_a_row <= 1:
+            return 0.0  # the first replacement starts at once
+        return min(0.25 * 2.0 ** (self._in_a_row - 2), LONGEST_BACK_OFF_SECONDS)
+
+
+class Generation:
+    """Runs functions of one state of the app. ``broken`` is set once it can do so no more."""
+
+    def __init__(self, app: AppToLoad, options: PoolOptions, log: Log) -> None:
+        self.functions: tuple[Function, ...] = ()
+        self.errors: tuple[FunctionError, ...] = ()
+        self.broken = asyncio.Event()
+        self._app = app
+        self._options = options
+        self._log = log
+        self._start = Start(
+            command=_command(options),
+            environment=options.environment,
+            log=log,
+            load_timeout=options.load_timeout,
+            function_timeout=options.function_timeout,
+        )
+        limit = options.crash_limit
+        self._crashes = _Crashes(CRASHES_PER_WORKER * options.processes if limit is None else limit)
+        self._first: asyncio.Future[Contents | AppLoadError] = (
+            asyncio.get_running_loop().create_future()
+        )
+        self._ready: list[Worker] = []
+        self._turn = 0
+        self._over = ""  # why nothing more is run; empty while this generation serves
+        self._changed = asyncio.Event()  # set while a worker is ready or it is over
+
+    async def invoke(self, request: InvocationRequest) -> InvocationResult:
+        """Run one invocation on the next worker; never raises for what user code does."""
+        while not self._over:
+            if self._ready:
+                self._turn += 1
+                return await self._ready[self._turn % len(self._ready)].invoke(request)
+            await self._changed.wait()
+        return InvocationResult(failure=Failure(FailureKind.CRASH, "NoWorker", self._over))
+
+    async def drain(self, grace: timedelta) -> None:
+        """Take nothing new, wait for what is in hand within ``grace``, and end the workers."""
+        self._end("The app's workers are being stopped.")
+        workers = list(self._ready)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace.total_seconds()):
+                for worker in workers:
+                    await worker.idle.wait()
+        for worker in workers:
+            worker.end()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(END_SECONDS):
+                for worker in workers:
+                    await worker.gone.wait()
+
+    # --- what the context manager calls -------------------------------------------------------
+
+    async def loaded(self) -> None:
+        """Return once the first worker has loaded the app. Raises ``AppLoadError``."""
+        found = await self._first
+        if isinstance(found, AppLoadError):
+            raise found
+        self.functions, self.errors = found.functions, found.errors
+
+    async def keep_one(self) -> None:
+        """Keep one worker running until it is over."""
+        while not self._over:
+            worker = await self._one_life()
+            if self._over:
+                return
+            if worker is None or worker.ended_badly:
+                await self._after_crash(worker)
+
+    def _end(self, reason: str) -> None:
+        self._over = reason
+        self._changed.set()
+
+    # --- one worker ---------------------------------------------------------------------------
+
+    async def _one_life(self) -> Worker | None:
+        """Run one worker from start to end; return None where it never became ready."""
+        try:
+            async with (
+                start_worker(self._start, self._app, self._unusable) as worker,
+                asyncio.TaskGroup() as group,
+            ):
+                watching = group.create_task(worker.watch())
+                if not self._take_in(worker, await worker.load(self._app)):
+                    watching.cancel()
+                    return None
+                await worker.gone.wait()
+                return worker
+        except OSError as error:
+            python = self._start.command[0]
+            failure = AppLoadError(f"{python}: the worker cannot be started: {error}")
+            self._report(failure)
+            return None
+
+    def _take_in(self, worker: Worker, found: Contents | AppLoadError) -> bool:
+        if isinstance(found, AppLoadError):
+            self._report(found)
+            return False
+        self._log(LogLine(LogLevel.INFORMATION, SYSTEM, "Worker process started and initialized."))
+        self._ready.append(worker)
+        self._changed.set()
+        if not self._first.done():
+            self._first.set_result(found)
+        return True
+
+    def _report(self, failure: AppLoadError) -> None:
+        if not self._first.done():
+            self._first.set_result(failure)
+            self._end(str(failure))
+        else:
+            self._log(LogLine(LogLevel.ERROR, SYSTEM, f"{failure}\n{failure.traceback}".rstrip()))
+
+    def _unusable(self, worker: Worker) -> None:
+        if worker in self._ready:
+            self._ready.remove(worker)
+        if not self._ready and not self._over:
+            self._changed.clear()
+
+    async def _after_crash(self, worker: Worker | None) -> None:
+        if worker is not None:
+            self._log(LogLine(LogLevel.ERROR, SYSTEM, worker.how_it_ended))
+        if self._crashes.count(asyncio.get_running_loop().time()):
+            self._end("The limit of language worker restarts is exceeded.")
+            self.broken.set()
+            return
+        await asyncio.sleep(self._crashes.back_off_seconds)
+
+
+@asynccontextmanager
+async def start_generation(
+    app: AppToLoad, options: PoolOptions, log: Log
+) -> AsyncIterator[Generation]:
+    """Start workers and have them load ``app``; on the way out, kill those still there.
+
+    Raises ``AppLoadError`` where the app does not load at all.
+    """
+    generation = Generation(app, options, log)
+    failure: BaseException | None = None
+    async with asyncio.TaskGroup() as group:
+        keeping = [group.create_task(generation.keep_one()) for _ in range(options.processes)]
+        try:
+            await generation.loaded()
+            yield generation
+        except BaseException as error:  # a TaskGroup would wrap it, and hide AppLoadError
+            failure = error
+        for task in keeping:
+            task.cancel()
+    if failure is not None:
+        raise failure
+
+
+def _command(options: PoolOptions) -> Sequence[str]:
+    python = options.interpreter
+    # Without -P the folder of the app, or of what -m names, hides the standard library.
+    safe = ["-P"] if python.version >= (3, 11) else []
+    return [str(python.path), *safe, *options.arguments, str(WORKER_FOLDER)]

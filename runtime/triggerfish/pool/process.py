@@ -1,0 +1,166 @@
+"""One child process: started in a group of its own, watched, and ended with all its children.
+
+What it writes to the descriptors 1 and 2 comes out as lines. Knows nothing of frames.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Final, Literal
+
+Stream = Literal["stdout", "stderr"]
+STREAMS: Final[tuple[Stream, Stream]] = ("stdout", "stderr")
+OnLine = Callable[[Stream, str], None]
+
+LONGEST_LINE: Final = 64 * 1024
+LAST_WORDS_SECONDS: Final = 1.0  # a grandchild that left the group may hold the pipes for ever
+
+
+class Process:
+    """A running child. ``exited`` is set once it and its process group are gone."""
+
+    def __init__(self, popen: subprocess.Popen[bytes], link: socket.socket) -> None:
+        self.link = link
+        self.exited = asyncio.Event()
+        self.outputs: list[tuple[asyncio.BaseTransport, _Lines]] = []
+        self._popen = popen
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    @property
+    def code(self) -> int | None:
+        """The exit code, negative for a signal; None while it runs."""
+        return self._popen.returncode
+
+    def kill(self) -> None:
+        """End the process and everything it started, now."""
+        if self.code is None:
+            _kill_group(self.pid)
+
+    async def over(self) -> None:
+        """Return once the process is gone and what it wrote has been read."""
+        await self.exited.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS_SECONDS):
+                for _, protocol in self.outputs:
+                    await protocol.closed.wait()
+
+
+@asynccontextmanager
+async def start_process(
+    command: Sequence[str], environment: Mapping[str, str], folder: Path, on_line: OnLine
+) -> AsyncIterator[Process]:
+    """Start ``command`` with the number of its socket as last argument; end it on the way out."""
+    ours, theirs = socket.socketpair()
+    outputs = [os.pipe(), os.pipe()]
+    try:
+        popen = _spawn(command, environment, folder, theirs, [write for _, write in outputs])
+    except BaseException:
+        ours.close()
+        for read, _ in outputs:
+            os.close(read)
+        raise
+    finally:
+        theirs.close()
+        for _, write in outputs:
+            os.close(write)
+    process = Process(popen, ours)
+    _watch(popen, process.exited)
+    try:
+        for (read, _), name in zip(outputs, STREAMS, strict=True):
+            process.outputs.append(await _read_lines(read, name, on_line))
+        yield process
+    finally:
+        process.kill()
+        try:
+            await process.over()
+        finally:
+            for transport, _ in process.outputs:
+                transport.close()
+            ours.close()
+
+
+def _spawn(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    folder: Path,
+    link: socket.socket,
+    outputs: Sequence[int],
+) -> subprocess.Popen[bytes]:
+    # subprocess, not asyncio's: its wait() ends when the pipes do, which a grandchild may
+    # hold open, and a thread of our own can end the process group before its id is free.
+    return subprocess.Popen(  # noqa: S603 - the user's interpreter runs the user's code
+        [*command, str(link.fileno())],
+        stdin=subprocess.DEVNULL,
+        stdout=outputs[0],
+        stderr=outputs[1],
+        env=dict(environment),
+        cwd=folder,
+        pass_fds=[link.fileno()],
+        start_new_session=True,
+    )
+
+
+def _watch(popen: subprocess.Popen[bytes], exited: asyncio.Event) -> None:
+    """Set ``exited`` once the process is gone; a thread waits, since only one may reap it."""
+    loop = asyncio.get_running_loop()
+
+    def wait() -> None:
+        if hasattr(os, "waitid"):
+            # Until it is reaped the id is its own, so the group is surely the one to end.
+            os.waitid(os.P_PID, popen.pid, os.WEXITED | os.WNOWAIT)
+        _kill_group(popen.pid)
+        popen.wait()
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(exited.set)
+
+    threading.Thread(target=wait, name=f"triggerfish-wait-{popen.pid}", daemon=True).start()
+
+
+def _kill_group(pid: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+class _Lines(asyncio.Protocol):
+    """Cuts what arrives into lines."""
+
+    def __init__(self, stream: Stream, on_line: OnLine) -> None:
+        self.closed = asyncio.Event()
+        self._stream: Stream = stream
+        self._on_line = on_line
+        self._rest = b""
+
+    def data_received(self, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > LONGEST_LINE:
+            lines.append(self._rest)
+            self._rest = b""
+        for line in lines:
+            self._emit(line)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._rest:
+            self._emit(self._rest)
+        self.closed.set()
+
+    def _emit(self, line: bytes) -> None:
+        self._on_line(self._stream, line.decode("utf-8", "replace").rstrip("\r"))
+
+
+async def _read_lines(
+    descriptor: int, stream: Stream, on_line: OnLine
+) -> tuple[asyncio.BaseTransport, _Lines]:
+    loop = asyncio.get_running_loop()
+    pipe = os.fdopen(descriptor, "rb", buffering=0)
+    return await loop.connect_read_pipe(lambda: _Lines(stream, on_line), pipe)

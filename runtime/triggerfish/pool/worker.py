@@ -1,0 +1,290 @@
+"""One worker: a child process, what it has loaded, and the invocations it has in hand.
+
+Never raises for what user code does: an invocation ends in a result. A worker too slow for
+``functionTimeout`` is killed, because Python code cannot be interrupted, and whatever else
+it had in hand fails with it. Behaviour: spec host-and-worker.md, sections 14, 16 and 18.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from triggerfish.model import (
+    Failure,
+    FailureKind,
+    InvocationRequest,
+    InvocationResult,
+    LogLevel,
+    LogLine,
+)
+from triggerfish.pool import messages
+from triggerfish.pool.app import (
+    AppLoadError,
+    AppToLoad,
+    Contents,
+    contents,
+    load_error,
+    load_request,
+)
+from triggerfish.pool.connection import Connection
+from triggerfish.pool.process import Process, Stream, start_process
+from triggerfish.worker import frames
+from triggerfish.worker.frames import FrameError, Head
+from triggerfish.worker.levels import CONSOLE, INFORMATION, level_of_stderr
+
+Log = Callable[[LogLine], None]
+
+SYSTEM: Final = "Host.Worker"
+RESTART_WANTED: Final = 200  # the exit code of a worker that asks for another in its place
+_LAST_FRAMES_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """How a worker is started and watched. ``command`` is all but the number of its socket."""
+
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    log: Log
+    load_timeout: timedelta
+    function_timeout: timedelta | None
+
+
+class _InHand:
+    """An invocation that the worker was given; its caller may be gone already."""
+
+    __slots__ = ("_future", "deadline", "request")
+
+    def __init__(
+        self, request: InvocationRequest, deadline: float, future: asyncio.Future[InvocationResult]
+    ) -> None:
+        self.request = request
+        self.deadline = deadline
+        self._future = future
+
+    def finish(self, result: InvocationResult) -> None:
+        if not self._future.done():  # a cancelled caller wants no result
+            self._future.set_result(result)
+
+
+class Worker:
+    """A started worker. ``idle`` is set while nothing is in hand, ``gone`` once it has ended."""
+
+    def __init__(self, start: Start, process: Process, on_unusable: Callable[[Worker], None]):
+        self._start = start
+        self._process = process
+        self._on_unusable = on_unusable
+        self._loop = asyncio.get_running_loop()
+        self._connection: Connection | None = None
+        self._reports: asyncio.Queue[Head | None] = asyncio.Queue()
+        self._in_hand: dict[int, _InHand] = {}
+        self._last_number = 0
+        limit = start.function_timeout
+        self._limit_seconds = limit.total_seconds() if limit else None
+        self._fault: Exception | None = None
+        self.timed_out = False
+        self.idle = asyncio.Event()
+        self.idle.set()
+        self.gone = asyncio.Event()
+
+    @property
+    def ended_badly(self) -> bool:
+        """Whether its end counts as a crash."""
+        return not self.timed_out and self._process.code != RESTART_WANTED
+
+    @property
+    def how_it_ended(self) -> str:
+        return f"The worker process {_how_ended(self._process.code)}."
+
+    async def load(self, app: AppToLoad) -> Contents | AppLoadError:
+        """Have the worker import the app, and return what it found or why it could not."""
+        seconds = self._start.load_timeout.total_seconds()
+        try:
+            async with asyncio.timeout(seconds):
+                head = await self._reports.get()
+                if head is not None and head[0] == frames.READY:
+                    self._send(frames.encode([frames.LOAD, load_request(app)]))
+                    head = await self._reports.get()
+                if head is None:
+                    await self.gone.wait()
+        except TimeoutError:
+            return AppLoadError(
+                f"{app.folder}: the app was not loaded within {seconds:g} s. Does code at the "
+                "top level of a module wait for something?"
+            )
+        return self._loaded(app, head)
+
+    async def invoke(self, request: InvocationRequest) -> InvocationResult:
+        """Run one invocation, whatever becomes of it."""
+        self._last_number = number = self._last_number + 1
+        try:
+            frame = messages.invoke_frame(number, request)
+        except (FrameError, TypeError, ValueError, AttributeError) as error:
+            return _failed(FailureKind.BINDING, type(error).__name__, str(error))
+        future: asyncio.Future[InvocationResult] = self._loop.create_future()
+        deadline = self._loop.time() + (self._limit_seconds or 0)
+        self._in_hand[number] = _InHand(request, deadline, future)
+        self.idle.clear()
+        self._send(frame)
+        return await future
+
+    async def watch(self) -> None:
+        """Keep time, and return once the process is gone and everything in hand is settled."""
+        async with asyncio.TaskGroup() as group:
+            keeping_time = group.create_task(self._keep_time())
+            await self._process.over()
+            keeping_time.cancel()
+        await self._await_last_frames()
+        self._on_unusable(self)
+        self._reports.put_nowait(None)
+        message = f"{self.how_it_ended} It was running this function."
+        for invocation in self._in_hand.values():
+            invocation.finish(_failed(FailureKind.CRASH, "WorkerProcessExit", message))
+        self._in_hand.clear()
+        self.idle.set()
+        self.gone.set()
+
+    def end(self) -> None:
+        """Ask the worker to end; what it has in hand is lost."""
+        self._send(frames.encode([frames.END]))
+
+    async def connect(self) -> None:
+        self._connection = await Connection.open(
+            self._process.link, self._received, self._disconnected
+        )
+
+    def disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+    # --- frames -------------------------------------------------------------------------------
+
+    def _send(self, frame: bytes) -> None:
+        if self._connection is not None:
+            self._connection.send(frame)
+
+    def _received(self, head: Head, payload: bytes) -> None:
+        kind = head[0]
+        if kind in (frames.RESULT, frames.RAISED):
+            invocation = self._in_hand.pop(head[1], None)
+            if invocation is not None:
+                invocation.finish(messages.result(head, payload))
+            if not self._in_hand:
+                self.idle.set()
+        elif kind == frames.LOG:
+            self._start.log(messages.log_line(head))
+        else:
+            self._reports.put_nowait(head)
+
+    def _disconnected(self, error: Exception | None) -> None:
+        # Without its socket a worker is of no use, even if the process lives on.
+        self._on_unusable(self)
+        if error is not None and self._process.code is None:
+            self._log(LogLevel.ERROR, f"The connection to a worker is broken: {error}")
+        self._process.kill()
+
+    def _loaded(self, app: AppToLoad, head: Head | None) -> Contents | AppLoadError:
+        if head is None:
+            return AppLoadError(f"{app.folder}: the app was not loaded. {self.how_it_ended}")
+        if head[0] == frames.LOADED:
+            return contents(app, head[1])
+        if head[0] == frames.NO_LIBRARY:
+            python = self._start.command[0]
+            return AppLoadError(
+                f"azure.functions cannot be imported by {python} (Python {head[1]['python']}): "
+                f"{head[1]['reason']}. Install it there: {python} -m pip install azure-functions"
+            )
+        return load_error(head[1])
+
+    async def _await_last_frames(self) -> None:
+        if self._connection is None:
+            return
+        with suppress(TimeoutError):  # a grandchild may hold the socket open
+            async with asyncio.timeout(_LAST_FRAMES_SECONDS):
+                await self._connection.closed.wait()
+
+    # --- time ---------------------------------------------------------------------------------
+
+    async def _keep_time(self) -> None:
+        limit = self._limit_seconds
+        if limit is None:
+            return
+        while not self.timed_out:
+            # They are in the order of their start and have one limit: the first is due first.
+            oldest = next(iter(self._in_hand.values()), None)
+            now = self._loop.time()
+            due = oldest.deadline if oldest else now + limit
+            if due > now:
+                await asyncio.sleep(due - now)
+            else:
+                self._expire(now)
+
+    def _expire(self, now: float) -> None:
+        self.timed_out = True
+        self._on_unusable(self)
+        late = [number for number, i in self._in_hand.items() if i.deadline <= now]
+        for number in late:
+            invocation = self._in_hand.pop(number)
+            invocation.finish(self._too_late(invocation.request))
+        self._process.kill()
+
+    def _too_late(self, request: InvocationRequest) -> InvocationResult:
+        message = (
+            f"Timeout value of {self._start.function_timeout} exceeded by function "
+            f"'Functions.{request.function}' (Id: '{request.id}'). Initiating cancellation."
+        )
+        self._log(LogLevel.ERROR, message, request)
+        self._log(
+            LogLevel.WARNING,
+            "A function timeout has occurred. Restarting worker process executing invocation "
+            f"'{request.id}'.",
+            request,
+        )
+        return _failed(FailureKind.TIMEOUT, "FunctionTimeoutException", message)
+
+    def _log(self, level: LogLevel, text: str, request: InvocationRequest | None = None) -> None:
+        if request is None:
+            self._start.log(LogLine(level, SYSTEM, text))
+        else:
+            category = f"Function.{request.function}"
+            self._start.log(LogLine(level, category, text, request.id, request.function))
+
+
+@asynccontextmanager
+async def start_worker(
+    start: Start, app: AppToLoad, on_unusable: Callable[[Worker], None]
+) -> AsyncIterator[Worker]:
+    """Start a worker process; on the way out it is killed, with everything it started."""
+
+    def log_line(stream: Stream, text: str) -> None:
+        level = INFORMATION if stream == "stdout" else level_of_stderr(text)
+        start.log(LogLine(LogLevel(level), CONSOLE, text))
+
+    async with start_process(start.command, start.environment, app.folder, log_line) as process:
+        worker = Worker(start, process, on_unusable)
+        await worker.connect()
+        try:
+            yield worker
+        finally:
+            worker.disconnect()
+
+
+def _failed(kind: FailureKind, name: str, message: str) -> InvocationResult:
+    return InvocationResult(failure=Failure(kind, name, message))
+
+
+def _how_ended(code: int | None) -> str:
+    if code is None:
+        return "has ended"
+    if code >= 0:
+        return f"ended with exit code {code}"
+    with suppress(ValueError):
+        number = signal.Signals(-code)
+        return f"was ended by {number.name} ({signal.strsignal(number)})"
+    return f"was ended by signal {-code}"

@@ -1,0 +1,66 @@
+"""Started in the app's folder as ``<interpreter> -P <this folder> <descriptor>``.
+
+Python puts a folder that it runs on the path, where its modules would hide the user's
+modules of the same names. So the folder is taken off again, and loaded as one package
+under a name that no app has.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+PACKAGE: Final = "triggerfish_worker"
+
+
+def _load_package() -> None:
+    folder = Path(__file__).resolve().parent
+    sys.path[:] = [path for path in sys.path if Path(path).resolve() != folder]
+    spec = importlib.util.spec_from_file_location(
+        PACKAGE, folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
+    if spec is None or spec.loader is None:
+        raise ImportError(folder)
+    package = importlib.util.module_from_spec(spec)
+    sys.modules[PACKAGE] = package
+    spec.loader.exec_module(package)
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(f"{PACKAGE}.{name}")
+
+
+def _add_packages_of_the_app() -> None:
+    """Put ``.python_packages`` on the path, where azure.functions itself may lie."""
+    library = Path.cwd() / ".python_packages" / "lib"
+    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    found = [library / "site-packages", library / version / "site-packages"]
+    folders = [str(folder) for folder in found if folder.is_dir()]
+    if os.environ.get("PYTHON_ISOLATE_WORKER_DEPENDENCIES") == "1":
+        sys.path[:0] = folders
+    else:
+        sys.path += folders
+
+
+def _serve(descriptor: int) -> None:
+    link = _module("link").Link(descriptor)
+    try:
+        importlib.import_module("azure.functions")
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        no_library = _module("frames").NO_LIBRARY
+        link.send([no_library, {"python": platform.python_version(), "reason": reason}])
+        link.finish()
+        return
+    _module("main").main(link)
+
+
+if __name__ == "__main__":
+    _load_package()
+    _add_packages_of_the_app()
+    _serve(int(sys.argv.pop()))

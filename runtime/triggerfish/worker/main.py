@@ -1,0 +1,157 @@
+"""A worker's life: say that azure.functions is there, load one app, run its functions, end.
+
+The main thread owns the event loop, on which the app is imported and async functions run;
+one thread reads, one writes, and a pool of threads runs the other functions. A worker
+whose host is gone ends at once, with everything that user code has started.
+Behaviour: spec host-and-worker.md, sections 9, 14 and 15.3.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import logging
+import os
+import platform
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Mapping
+from queue import SimpleQueue
+from typing import Any
+
+import azure.functions
+
+from . import frames, loading, tracebacks
+from .console import Console
+from .context import Running
+from .link import Link
+from .runner import Runner
+
+
+def main(link: Link) -> None:
+    """Serve the host at the other end of ``link`` until it says that it is over."""
+    faulthandler.enable(file=2)  # a crash in C code shows where it happened
+    worker = _Worker(link)
+    threading.Thread(target=worker.read, name="triggerfish-read", daemon=True).start()
+    worker.serve()
+    link.finish()
+
+
+class _Worker:
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._running = Running()
+        self._output = Console(self._log, self._running)
+        self._loop = asyncio.new_event_loop()
+        self._wanted: SimpleQueue[Mapping[str, Any] | None] = SimpleQueue()
+        self._runner: Runner | None = None
+
+    def serve(self) -> None:
+        """Load the app that the host names and run its functions; return when told to end."""
+        self._output.install(debug=_is_set("PYTHON_ENABLE_DEBUG_LOGGING"))
+        _at_fork(self._link)
+        library = str(getattr(azure.functions, "__version__", ""))
+        python = platform.python_version()
+        self._link.send([frames.READY, {"python": python, "library": library}])
+        app = self._wanted.get()
+        if app is None:
+            return
+        asyncio.set_event_loop(self._loop)
+        loaded = self._loop.run_until_complete(self._load(app))
+        self._output.flush_all()
+        if loaded is not None:
+            self._run(loaded)
+
+    def read(self) -> None:
+        """Take frames until told to end; where the host is gone, end everything at once."""
+        try:
+            for burst in self._link.bursts():
+                if burst[0][0][0] == frames.LOAD:
+                    self._wanted.put(burst.pop(0)[0][1])
+                runner = self._runner
+                if runner is not None and runner.start(burst):
+                    self._loop.call_soon_threadsafe(self._loop.stop)
+                    return
+                if runner is None and burst:  # nothing is loaded, so this can only be the end
+                    self._wanted.put(None)
+                    return
+        except BaseException:
+            traceback.print_exc(file=sys.__stderr__)
+        _end_with_everything()
+
+    def _log(self, *line: object) -> None:
+        self._link.send_patiently([frames.LOG, *line])
+
+    async def _load(self, app: Mapping[str, Any]) -> loading.Loaded | None:
+        # On the loop, as in Azure: module-level code may make clients that want a running loop.
+        try:
+            return loading.load(app)
+        except BaseException as error:  # user code may raise SystemExit as well
+            kind, message, text = tracebacks.describe(error)
+            file, line = tracebacks.place_of(error, str(app["folder"]))
+            report = {
+                "type": "" if isinstance(error, loading.AppError) else kind,
+                "message": message,
+                "traceback": text + loading.hint(error),
+                "file": file,
+                "line": line,
+            }
+            self._output.flush_all()
+            self._link.send([frames.FAILED, report])
+            return None
+
+    def _run(self, loaded: loading.Loaded) -> None:
+        self._runner = Runner(
+            loaded.plans,
+            self._link,
+            self._running,
+            self._output,
+            self._loop,
+            _threads(self._output),
+        )
+        report = {"functions": loaded.declared, "errors": loaded.errors}
+        self._link.send([frames.LOADED, report])
+        over = False
+        while not over:
+            try:
+                self._loop.run_forever()
+                over = True
+            except BaseException:  # a task of user code: only that task ends
+                logging.getLogger("asyncio").exception("A task ended the event loop")
+        self._output.flush_all()
+
+
+def _end_with_everything() -> None:
+    """End this process and what user code has started: the host is gone."""
+    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
+
+
+def _at_fork(link: Link) -> None:
+    def in_child() -> None:
+        link.abandon()
+        sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=in_child)
+
+
+def _threads(output: Console) -> int:
+    default = min(32, (os.cpu_count() or 1) + 4)
+    setting = os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT", "").strip()
+    if not setting:
+        return default
+    if setting.isdecimal() and int(setting) >= 1:
+        return int(setting)
+    output.warn(
+        f"PYTHON_THREADPOOL_THREAD_COUNT must be an integer of at least 1, not {setting!r}; "
+        f"using {default}."
+    )
+    return default
+
+
+def _is_set(setting: str) -> bool:
+    return os.environ.get(setting, "").strip().lower() in ("1", "true")

@@ -1,0 +1,130 @@
+"""Runs invocations: async functions on the event loop, the others on a pool of threads.
+
+Plain threads and one SimpleQueue, not an executor: a burst of quick functions is done by
+one thread without a switch between them, because a thread that finds the next invocation
+waiting takes it at once, and another is woken only to be there should this one block.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from contextvars import Context as ContextVariables
+from queue import SimpleQueue
+
+from . import frames, tracebacks
+from .console import Console
+from .context import Invocation, Running, current, thread_local_storage
+from .converters import BindingError
+from .frames import Frame, Head
+from .link import Link
+from .plans import Plan
+
+Work = tuple[Plan, Head, bytes]
+
+
+class Runner:
+    """Takes invocations from the reading thread and sends their results."""
+
+    def __init__(
+        self,
+        plans: Mapping[str, Plan],
+        link: Link,
+        running: Running,
+        output: Console,
+        loop: asyncio.AbstractEventLoop,
+        threads: int,
+    ) -> None:
+        self._plans = plans
+        self._link = link
+        self._running = running
+        self._output = output
+        self._loop = loop
+        self._tasks: set[asyncio.Task[None]] = set()  # the loop itself holds them weakly
+        self._waiting: SimpleQueue[Work] = SimpleQueue()
+        if any(not plan.is_async for plan in plans.values()):
+            for number in range(threads):
+                threading.Thread(
+                    target=self._work, name=f"triggerfish-{number}", daemon=True
+                ).start()
+
+    def start(self, burst: list[Frame]) -> bool:
+        """Begin what ``burst`` asks for; return whether it asks to end."""
+        for_loop: list[Work] = []
+        for head, payload in burst:
+            if head[0] == frames.END:
+                return True
+            plan = self._plans[head[3]]
+            if plan.is_async:
+                for_loop.append((plan, head, payload))
+            else:
+                self._waiting.put((plan, head, payload))
+        if for_loop:
+            self._loop.call_soon_threadsafe(self._begin, for_loop)
+        return False
+
+    # --- threads ------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        take, run = self._waiting.get, self._run
+        while True:
+            work = take()
+            ContextVariables().run(run, *work)
+
+    def _run(self, plan: Plan, head: Head, payload: bytes) -> None:
+        invocation = self._enter(plan, head)
+        thread_local_storage.invocation_id = invocation.id
+        try:
+            arguments = plan.arguments(invocation, head, payload)
+            self._succeed(plan, invocation, head[1], arguments, plan.function(**arguments))
+        except BaseException as error:
+            self._fail(invocation, head[1], error)
+
+    # --- the loop -----------------------------------------------------------------------------
+
+    def _begin(self, burst: list[Work]) -> None:
+        for work in burst:
+            task = ContextVariables().run(self._loop.create_task, self._run_async(*work))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _run_async(self, plan: Plan, head: Head, payload: bytes) -> None:
+        invocation = self._enter(plan, head)
+        try:
+            arguments = plan.arguments(invocation, head, payload)
+            self._succeed(plan, invocation, head[1], arguments, await plan.function(**arguments))
+        except BaseException as error:
+            self._fail(invocation, head[1], error)
+
+    # --- both ---------------------------------------------------------------------------------
+
+    def _enter(self, plan: Plan, head: Head) -> Invocation:
+        invocation = Invocation(head[2], plan.name)
+        current.set(invocation)
+        self._running.begin(invocation)
+        return invocation
+
+    def _succeed(
+        self,
+        plan: Plan,
+        invocation: Invocation,
+        number: int,
+        arguments: dict[str, object],
+        value: object,
+    ) -> None:
+        parts: list[bytes] = []
+        outputs = plan.results(arguments, value, parts)
+        self._leave(invocation)
+        self._link.send([frames.RESULT, number, outputs], parts)
+
+    def _fail(self, invocation: Invocation, number: int, error: BaseException) -> None:
+        kind = "binding" if isinstance(error, BindingError) else "user"
+        description = tracebacks.describe(error)
+        self._leave(invocation)
+        self._link.send([frames.RAISED, number, kind, *description])
+
+    def _leave(self, invocation: Invocation) -> None:
+        if invocation.partial:
+            self._output.flush(invocation)
+        self._running.end(invocation)
