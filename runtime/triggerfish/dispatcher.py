@@ -14,11 +14,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from triggerfish.bindings.http import response_value
 from triggerfish.bindings.plan import Plan, Scope
 from triggerfish.history.entries import End, Written
 from triggerfish.model import (
     NOTHING,
-    RETURN,
     Datum,
     Delivery,
     Effect,
@@ -196,9 +196,7 @@ class _Attempt:
                 written.extend(_written(output.name, effect) for effect in effects)
         await self._apply(by_account)
         self.written = tuple(written)
-        if self._plan.http_output and self._plan.http_output in result.outputs:
-            return result.outputs[self._plan.http_output]
-        return result.outputs.get(RETURN, NOTHING)
+        return response_value(self._plan.http_output, result.outputs)
 
     async def _apply(self, by_account: list[tuple[Account, list[Effect]]]) -> None:
         account = self._plan.trigger.completes_in

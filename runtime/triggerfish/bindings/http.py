@@ -25,7 +25,6 @@ from triggerfish.model import (
     RETURN,
     Datum,
     Delivery,
-    Function,
     HttpRequestData,
     HttpResponseData,
     TriggerEvent,
@@ -150,16 +149,16 @@ def _body_properties(body: bytes) -> dict[str, object]:
 # --- responses --------------------------------------------------------------------------------
 
 
-def response_value(function: Function, outputs: Mapping[str, Datum]) -> Datum:
-    """Return what answers the request: the http output, or else what the function returned.
+def response_value(http_output: str, outputs: Mapping[str, Datum]) -> Datum:
+    """Return what answers the request: the http output's value, or else what was returned.
 
-    A value that was returned for another binding (a queue, say) is the body as it is.
+    ``http_output`` is the name of that binding, empty where the function has none. A value
+    returned for another binding (a queue, say) is the body as it is.
     """
-    names = [binding.name for binding in function.outputs if binding.type.lower() == "http"]
-    for name in names:
-        if outputs.get(name, NOTHING).kind != "none":
-            return outputs[name]
-    returned = NOTHING if RETURN in names else outputs.get(RETURN, NOTHING)
+    value = outputs.get(http_output, NOTHING)
+    if value.kind != "none" or http_output == RETURN:
+        return value
+    returned = outputs.get(RETURN, NOTHING)
     match returned.kind:
         case "string":
             return Datum("http", _response(returned.value))
