@@ -13,7 +13,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, M
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Final, Generic, Literal, Protocol, TypeVar
+from typing import Any, Final, Generic, Literal, Protocol, TypeVar
 
 from triggerfish_storage import errors
 from triggerfish_storage.errors import StorageError
@@ -81,7 +81,7 @@ class Call:
     ``endpoint`` is the account's URL as this client reaches it, without a slash at the end.
     """
 
-    operation: Operation[object]
+    operation: Operation[Any]
     method: str
     account: str
     endpoint: str

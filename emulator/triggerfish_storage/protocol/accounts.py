@@ -1,0 +1,90 @@
+"""The accounts a server knows, and their keys.
+
+There is always ``devstoreaccount1`` with the key that every emulator and SDK publishes;
+``AZURITE_ACCOUNTS`` (``name:key1:key2;…``) adds more, and gives it other keys where it names
+it. The setting is read again while running, at most once a minute.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+from triggerfish_storage.protocol.auth import decode_key
+
+DEFAULT_ACCOUNT: Final = "devstoreaccount1"
+DEFAULT_KEY: Final = (
+    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+)
+READ_EVERY: Final = timedelta(minutes=1)
+
+_NAME: Final = re.compile(r"[a-z0-9]{3,24}")
+_log = logging.getLogger(__name__)
+
+
+class AccountsError(ValueError):
+    """``AZURITE_ACCOUNTS`` cannot be understood; the message says where and what is expected."""
+
+
+def parse_accounts(setting: str) -> dict[str, tuple[bytes, ...]]:
+    """Return accounts and their keys from ``name:key1:key2;…``."""
+    found: dict[str, tuple[bytes, ...]] = {}
+    for entry in filter(None, (part.strip() for part in setting.split(";"))):
+        name, *keys = entry.split(":")
+        if not _NAME.fullmatch(name):
+            raise AccountsError(
+                f"AZURITE_ACCOUNTS: '{name}' is no account name; 3 to 24 lower-case letters and "
+                "digits are expected, as in name:key1:key2;name2:key."
+            )
+        if not 1 <= len(keys) <= 2:
+            raise AccountsError(f"AZURITE_ACCOUNTS: account '{name}' needs one or two keys.")
+        try:
+            found[name] = tuple(decode_key(key) for key in keys)
+        except ValueError as error:
+            raise AccountsError(
+                f"AZURITE_ACCOUNTS: a key of account '{name}' is not base64 text."
+            ) from error
+    return found
+
+
+class Accounts(Mapping[str, tuple[bytes, ...]]):
+    """Keys by account name; ``read`` gives the setting as it is now."""
+
+    def __init__(self, read: Callable[[], str] = str) -> None:
+        self._read = read
+        self._setting = read()
+        self._keys = _with_default(self._setting)
+        self._next: datetime | None = None
+
+    def refresh(self, now: datetime) -> None:
+        """Read the setting again if it is time; a broken one is logged and changes nothing."""
+        if self._next is not None and now < self._next:
+            return
+        self._next = now + READ_EVERY
+        setting = self._read()
+        if setting == self._setting:
+            return
+        self._setting = setting
+        try:
+            self._keys = _with_default(setting)
+        except AccountsError as error:
+            _log.error("%s The accounts stay as they were.", error)
+
+    def __getitem__(self, name: str) -> tuple[bytes, ...]:
+        return self._keys[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._keys
+
+
+def _with_default(setting: str) -> dict[str, tuple[bytes, ...]]:
+    return {DEFAULT_ACCOUNT: (decode_key(DEFAULT_KEY),)} | parse_accounts(setting)

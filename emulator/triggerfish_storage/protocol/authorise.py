@@ -1,0 +1,102 @@
+"""Who may do what: a request's credentials, checked against its account and its operation.
+
+A key allows everything, a SAS what it says, nobody what the service has made public.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from triggerfish_storage import errors
+from triggerfish_storage.errors import StorageError
+from triggerfish_storage.protocol import sas
+from triggerfish_storage.protocol.auth import Scheme, Signed, is_signed
+from triggerfish_storage.protocol.operations import Call, S
+from triggerfish_storage.protocol.policies import StoredPolicy
+from triggerfish_storage.protocol.service import Service
+from triggerfish_storage.protocol.target import SECONDARY
+
+_SCHEMES: Final[dict[str, Scheme]] = {
+    "sharedkey": "SharedKey",
+    "sharedkeylite": "SharedKeyLite",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Where a request comes from."""
+
+    address: str
+    is_https: bool
+
+
+async def authorise(
+    call: Call, service: Service[S], store: S, keys: Sequence[bytes], peer: Peer
+) -> frozenset[str] | None:
+    """Return the letters that are granted, None for all; raise the documented 401 or 403."""
+    header = call.headers.get("authorization")
+    if header is not None:
+        _check_header(call, service, header, keys)
+        return None
+    if sas.is_sas(call.query):
+        return await _check_sas(call, service, store, keys, peer)
+    if call.method == "OPTIONS" or await service.public(call, store):
+        return frozenset()
+    raise StorageError(errors.NO_AUTHENTICATION_INFORMATION)
+
+
+def _check_header(call: Call, service: Service[S], header: str, keys: Sequence[bytes]) -> None:
+    name, _, credentials = header.partition(" ")
+    scheme = _SCHEMES.get(name.lower())
+    account, separator, signature = credentials.strip().partition(":")
+    if scheme is None or not separator:
+        raise StorageError(
+            errors.AUTHENTICATION_FAILED,
+            AuthenticationErrorDetail=f"Authentication scheme '{name}' is not supported here, "
+            "or its credentials are malformed.",
+        )
+    if account.removesuffix(SECONDARY) != call.account:
+        raise _unauthenticated(f"The key is for account '{account}', not for '{call.account}'.")
+    if "x-ms-date" not in call.headers and "date" not in call.headers:
+        raise _unauthenticated("Neither x-ms-date nor Date was sent.")
+    signed = Signed(call.method, account, call.raw_path, call.query, call.headers)
+    if not is_signed(signed, signature, keys, service=service.name, scheme=scheme):
+        raise _unauthenticated("The MAC signature in the Authorization header is not the same.")
+
+
+async def _check_sas(
+    call: Call, service: Service[S], store: S, keys: Sequence[bytes], peer: Peer
+) -> frozenset[str]:
+    resource = call.path.get(service.resource, "")
+    presented = sas.Presented(
+        account=call.account,
+        query=call.query,
+        resource=resource,
+        name=call.path.get("blob", ""),
+        snapshot=call.query.get("snapshot", call.query.get("versionid", "")),
+        client=peer.address,
+        is_https=peer.is_https,
+        now=call.now,
+    )
+    policy = await _policy(call, service, store, resource)
+    return sas.check(presented, keys, call.operation, service.name, policy)
+
+
+async def _policy(call: Call, service: Service[S], store: S, resource: str) -> StoredPolicy | None:
+    wanted = call.query.get("si")
+    if not wanted or not resource:
+        return None
+    try:
+        policies = await service.policies(store, resource)
+    except StorageError:
+        policies = ()  # a resource that is missing has none, and says so to nobody
+    found = next((policy for policy in policies if policy.id == wanted), None)
+    if found is None:
+        raise _unauthenticated(f"There is no stored access policy '{wanted}'.")
+    return found
+
+
+def _unauthenticated(detail: str) -> StorageError:
+    return StorageError(errors.AUTHENTICATION_FAILED, AuthenticationErrorDetail=detail)

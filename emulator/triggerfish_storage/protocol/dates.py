@@ -1,0 +1,39 @@
+"""Dates as HTTP and the services write them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Final
+
+from triggerfish_storage.clock import EPOCH
+
+_SECOND: Final = timedelta(seconds=1)
+_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS: Final = (
+    *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
+    *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+)
+
+
+def http_date(instant: datetime) -> str:
+    """Return ``instant`` as RFC 1123 writes it, to the second."""
+    return _http_date((instant - EPOCH) // _SECOND)
+
+
+def iso_date(instant: datetime) -> str:
+    """Return ``instant`` in ISO 8601 with the services' seven digits of a second."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
+
+
+def parse_iso_date(text: str) -> datetime:
+    """Return the instant of an ISO 8601 date, in UTC where it names no zone; else ValueError."""
+    found = datetime.fromisoformat(text.strip())
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+@lru_cache(maxsize=4096)
+def _http_date(seconds: int) -> str:
+    at = EPOCH + timedelta(seconds=seconds)
+    day, month = _DAYS[at.weekday()], _MONTHS[at.month - 1]
+    return f"{day}, {at.day:02} {month} {at.year:04} {at:%H:%M:%S} GMT"

@@ -1,0 +1,104 @@
+"""Answers as bytes: status line, the headers that every response has, and error documents."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from http import HTTPStatus
+from typing import Final
+
+from triggerfish_storage import errors
+from triggerfish_storage.errors import StorageError
+from triggerfish_storage.protocol import xml
+from triggerfish_storage.protocol.auth import ServiceName
+from triggerfish_storage.protocol.dates import http_date, iso_date
+from triggerfish_storage.protocol.operations import Reply
+
+SERVERS: Final[Mapping[ServiceName, str]] = {
+    "blob": "Windows-Azure-Blob/1.0 Microsoft-HTTPAPI/2.0",
+    "queue": "Windows-Azure-Queue/1.0 Microsoft-HTTPAPI/2.0",
+    "table": "Windows-Azure-Table/1.0 Microsoft-HTTPAPI/2.0",
+}
+_STATUS_LINES: Final = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus
+}
+_BODILESS: Final = frozenset({204, 304})
+
+
+def head(
+    reply: Reply,
+    *,
+    service: ServiceName,
+    now: datetime,
+    request_id: str,
+    client_request_id: str | None,
+    version: str,
+    is_head: bool,
+    closes: bool,
+) -> bytes:
+    """Return everything that comes before the body."""
+    lines = [
+        _STATUS_LINES.get(reply.status) or f"HTTP/1.1 {reply.status} Status\r\n",
+        f"Server: {SERVERS[service]}\r\nDate: {http_date(now)}\r\n",
+        f"x-ms-request-id: {request_id}\r\nx-ms-version: {version}\r\n",
+    ]
+    if client_request_id is not None:
+        lines.append(f"x-ms-client-request-id: {_one_line(client_request_id)}\r\n")
+    for name, value in reply.headers.items():
+        lines.append(f"{name}: {_one_line(value)}\r\n")
+    length = reply.length
+    if length is None and isinstance(reply.body, bytes):
+        length = len(reply.body)
+    if reply.status not in _BODILESS:
+        if length or (length is not None and reply.length is not None):
+            lines.append(f"Content-Type: {_one_line(reply.content_type)}\r\n")
+        if length is None:
+            lines.append("Transfer-Encoding: chunked\r\n")
+        elif length or not is_head or reply.length is not None:
+            lines.append(f"Content-Length: {length}\r\n")
+    lines.append("Connection: close\r\n\r\n" if closes else "Keep-Alive: timeout=5\r\n\r\n")
+    return "".join(lines).encode("utf-8", "surrogateescape")
+
+
+def error_reply(
+    error: StorageError, *, service: ServiceName, now: datetime, request_id: str, is_head: bool
+) -> Reply:
+    """Return the answer to a request that failed; a HEAD has the code in its header only."""
+    row = error.error
+    headers = {"x-ms-error-code": row.code}
+    if row.status == errors.NO_AUTHENTICATION_INFORMATION.status:
+        headers["WWW-Authenticate"] = (
+            'Bearer authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize" '
+            'resource_id="https://storage.azure.com"'
+        )
+    if is_head or row.status in _BODILESS:
+        return Reply(row.status, headers=headers)
+    message = f"{row.message}\nRequestId:{request_id}\nTime:{iso_date(now)}"
+    if service == "table":
+        message = error.details.get("Index", "") + message
+        document = {"code": row.code, "message": {"lang": "en-US", "value": message}}
+        body = json.dumps({"odata.error": document}).encode()
+        return Reply(
+            row.status, body, headers, content_type="application/json;odata=minimalmetadata"
+        )
+    extra = "".join(xml.tag(name, _legal(value)) for name, value in error.details.items())
+    inside = f"{xml.tag('Code', row.code)}{xml.tag('Message', message)}{extra}"
+    return Reply(row.status, xml.document(f"<Error>{inside}</Error>"), headers)
+
+
+def _one_line(value: str) -> str:
+    """Return a header's value, which never starts a line of its own."""
+    if value.isprintable():
+        return value
+    return "".join(character for character in value if character >= " " or character == "\t")
+
+
+def _legal(text: str) -> str:
+    """Return what XML can carry of a value that a client sent."""
+    if text.isprintable():
+        return text
+    return text.encode("utf-8", "replace").decode("utf-8").translate(_CONTROLS)
+
+
+_CONTROLS: Final = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 65534, 65535), "?")
