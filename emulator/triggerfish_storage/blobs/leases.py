@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from math import ceil
 
 from triggerfish_storage.blobs import errors
 from triggerfish_storage.blobs.model import INFINITE, Lease
@@ -54,21 +53,19 @@ def release(lease: Lease | None, lease_id: str) -> None:
     _held(lease, lease_id)
 
 
-def break_lease(lease: Lease | None, period: int | None, now: datetime) -> tuple[Lease, int]:
-    """Return the lease as it breaks, and in how many seconds others may acquire one."""
+def break_lease(lease: Lease | None, period: int | None, now: datetime) -> Lease:
+    """Return the lease as it breaks: in ``period`` seconds, but never later than it would end."""
     if lease is None:
         raise StorageError(errors.LEASE_NOT_PRESENT_WITH_LEASE_OPERATION)
-    state = lease.state(now)
-    if state in ("broken", "expired"):
-        return replace(lease, is_breaking=True, until=now), 0
-    remaining = ceil((lease.until - now) / timedelta(seconds=1)) if lease.until else None
-    if remaining is None:
-        wait = period or 0
+    if lease.state(now) in ("broken", "expired"):
+        return replace(lease, is_breaking=True, until=now)
+    if lease.until is None:
+        until = now + timedelta(seconds=period or 0)
+    elif period is None:
+        until = lease.until
     else:
-        wait = remaining if period is None else min(period, remaining)
-    if state == "breaking" and wait == remaining:
-        return lease, wait
-    return replace(lease, is_breaking=True, until=now + timedelta(seconds=wait)), wait
+        until = min(lease.until, now + timedelta(seconds=period))
+    return replace(lease, is_breaking=True, until=until)
 
 
 def _held(lease: Lease | None, lease_id: str) -> Lease:

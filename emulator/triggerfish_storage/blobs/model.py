@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import ceil
 from typing import Final, Literal, NamedTuple
 
 BlobType = Literal["BlockBlob", "AppendBlob", "PageBlob"]
@@ -51,6 +52,12 @@ class Lease:
         if self.is_breaking:
             return "broken" if over else "breaking"
         return "expired" if over else "leased"
+
+    def seconds_left(self, now: datetime) -> int:
+        """Return in how many seconds it is over, rounded up; 0 where it is or never will be."""
+        if self.until is None or self.until <= now:
+            return 0
+        return ceil((self.until - now).total_seconds())
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,19 +80,24 @@ class BlobStore:
 
     # --- any rule -----------------------------------------------------------------------------
 
-    async def write(self, address: Address, rule: Rule[T]) -> T:
-        """Run a rule as one unit of work, then announce ``address`` as changed."""
-        result = await self._database.write(rule)
-        await self.committed(address)
-        return result
+    async def write(
+        self, rule: Rule[T], *, changed: Address | None = None, content: Content | None = None
+    ) -> T:
+        """Run a rule as one unit of work, then announce what it ``changed``.
 
-    async def write_content(self, address: Address, content: Content, rule: Rule[T]) -> T:
-        """Run a rule that names ``content``; where it refuses, the content is deleted."""
+        ``content`` is what the rule names; where it refuses, that is deleted. (Where the caller
+        is cancelled it may have been committed: then the next start's sweep decides.)
+        """
         try:
-            return await self.write(address, rule)
+            result = await self._database.write(rule)
         except StorageError:
-            await self.contents.abandon(content)
+            if content is not None:
+                await self.contents.abandon(content)
             raise
+        if changed is not None:
+            self._changes.announce(Change("blob", changed.container, changed.blob))
+        await self.contents.collect(self._database)
+        return result
 
     def look(self, rule: Rule[T]) -> T:
         """Run a rule that reads a few rows by index, here and now and in one view."""
@@ -129,10 +134,10 @@ class BlobStore:
         """Create a container; raises ContainerAlreadyExists."""
         address = self.at(container)
         return await self.write(
-            address,
             lambda tx: containers.create_container(
                 tx, address, now=now, metadata=metadata, public_access=public_access
             ),
+            changed=address,
         )
 
     async def delete_container(
@@ -141,8 +146,8 @@ class BlobStore:
         """Delete a container with all it holds, which ``upkeep`` purges."""
         address = self.at(container)
         await self.write(
-            address,
             lambda tx: containers.delete_container(tx, address, conditions=conditions, now=now),
+            changed=address,
         )
 
     # --- blobs --------------------------------------------------------------------------------
@@ -168,13 +173,21 @@ class BlobStore:
         """Create or replace a block blob."""
         address = self.at(container, blob)
         prepared = await self.prepare(content)
-        return await self.write_content(
-            address,
-            prepared,
+        return await self.write(
             lambda tx: lifecycle.put_blob(
                 tx, address, prepared, draft, conditions=conditions, now=now
             ),
+            changed=address,
+            content=prepared,
         )
+
+    def properties(
+        self, address: Address, *, conditions: Conditions = NO_CONDITIONS, now: datetime
+    ) -> Blob:
+        """Return a blob's properties; raises BlobNotFound, or what the conditions say."""
+        blob = self._database.look(lambda tx: get_blob(tx, address))
+        check_read(blob, conditions, now)
+        return blob
 
     def find(self, container: str, blob: str) -> Blob | None:
         """Return a blob's properties, None where it is missing; raises ContainerNotFound."""
@@ -223,10 +236,10 @@ class BlobStore:
         """Replace a blob's metadata."""
         address = self.at(container, blob)
         return await self.write(
-            address,
             lambda tx: lifecycle.change_blob(
                 tx, address, conditions=conditions, now=now, metadata=metadata
             ),
+            changed=address,
         )
 
     async def delete(
@@ -241,10 +254,10 @@ class BlobStore:
         """Delete a blob; raises BlobNotFound or SnapshotsPresent."""
         address = self.at(container, blob)
         await self.write(
-            address,
             lambda tx: lifecycle.delete_blob(
                 tx, address, snapshots=snapshots, conditions=conditions, now=now
             ),
+            changed=address,
         )
 
     async def page(self, container: str, listing: Listing) -> Page:

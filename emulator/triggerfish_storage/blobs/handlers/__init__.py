@@ -1,0 +1,1 @@
+"""Handlers of the Blob service: one small function per documented operation."""

@@ -1,0 +1,169 @@
+"""Reading, writing and deleting blobs, and their metadata and headers.
+
+Protocol: https://learn.microsoft.com/rest/api/storageservices/operations-on-blobs
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+from triggerfish_storage import errors as common
+from triggerfish_storage.blobs import lifecycle
+from triggerfish_storage.blobs.handlers.bodies import receive
+from triggerfish_storage.blobs.headers import (
+    base64_text,
+    blob_address,
+    blob_headers,
+    conditions_of,
+    content_headers_of,
+    draft_of,
+    md5_of,
+    range_of,
+    tier_headers,
+    written,
+)
+from triggerfish_storage.blobs.ranges import WHOLE
+from triggerfish_storage.blobs.store import BlobStore, Download
+from triggerfish_storage.errors import StorageError
+from triggerfish_storage.protocol.operations import Call, Reply
+
+BLOCK_BLOB_LIMIT_BYTES: Final = 5000 * 1024 * 1024
+_RANGE_MD5_LIMIT_BYTES: Final = 4 * 1024 * 1024
+# What a SAS may ask an answer to say of its content.
+_OVERRIDES: Final = {
+    "rscc": "Cache-Control",
+    "rscd": "Content-Disposition",
+    "rsce": "Content-Encoding",
+    "rscl": "Content-Language",
+}
+
+
+async def put_block_blob(call: Call, store: BlobStore) -> Reply:
+    """Put Blob of type BlockBlob: create or replace it whole."""
+    address, draft, conditions = blob_address(call), draft_of(call), conditions_of(call)
+    content = await receive(
+        call,
+        store,
+        limit=BLOCK_BLOB_LIMIT_BYTES,
+        early=lambda tx: lifecycle.begin_write(tx, address, conditions, call.now),
+    )
+    blob = await store.write(
+        lambda tx: lifecycle.put_blob(
+            tx, address, content, draft, conditions=conditions, now=call.now
+        ),
+        changed=address,
+        content=content,
+    )
+    return Reply(201, headers={**written(blob), "Content-MD5": base64_text(content.md5)})
+
+
+async def get_blob_content(call: Call, store: BlobStore) -> Reply:
+    """Get Blob: its bytes or a range of them, with its properties as headers."""
+    wanted = range_of(call)
+    with_md5 = call.header_flag("x-ms-range-get-content-md5")
+    download = store.open(
+        blob_address(call), wanted=wanted, conditions=conditions_of(call), now=call.now
+    )
+    blob, body = download.blob, download.body
+    headers = blob_headers(blob, call.now)
+    if wanted is WHOLE:
+        if with_md5:
+            raise StorageError(common.MISSING_REQUIRED_HEADER, HeaderName="x-ms-range")
+        if blob.md5:
+            headers["Content-MD5"] = base64_text(blob.md5)
+    else:
+        last = download.end - 1
+        headers["Content-Range"] = f"bytes {download.begin}-{last}/{blob.length}"
+        if blob.md5:
+            headers["x-ms-blob-content-md5"] = base64_text(blob.md5)
+        if with_md5:
+            body, headers["Content-MD5"] = await _with_md5(download)
+    return Reply(
+        200 if wanted is WHOLE else 206,
+        body,
+        headers | _overrides(call),
+        call.query.get("rsct") or blob.headers.content_type,
+        download.end - download.begin,
+    )
+
+
+async def get_blob_properties(call: Call, store: BlobStore) -> Reply:
+    """Get Blob Properties: what Get Blob says, without the bytes."""
+    address, conditions = blob_address(call), conditions_of(call)
+    blob = store.properties(address, conditions=conditions, now=call.now)
+    headers = blob_headers(blob, call.now) | tier_headers(blob)
+    if blob.md5:
+        headers["Content-MD5"] = base64_text(blob.md5)
+    return Reply(
+        200,
+        b"",
+        headers | _overrides(call),
+        call.query.get("rsct") or blob.headers.content_type,
+        blob.length,
+    )
+
+
+async def delete_blob(call: Call, store: BlobStore) -> Reply:
+    """Delete Blob, its snapshots, or both."""
+    address, conditions = blob_address(call), conditions_of(call)
+    match call.header("x-ms-delete-snapshots", "").lower():
+        case "" | "include" | "only" as snapshots:
+            pass
+        case _:
+            raise call.bad_header("x-ms-delete-snapshots")
+    await store.write(
+        lambda tx: lifecycle.delete_blob(
+            tx, address, snapshots=snapshots, conditions=conditions, now=call.now
+        ),
+        changed=address,
+    )
+    return Reply(202, headers={"x-ms-delete-type-permanent": "true"})
+
+
+async def get_blob_metadata(call: Call, store: BlobStore) -> Reply:
+    """Get Blob Metadata."""
+    address, conditions = blob_address(call), conditions_of(call)
+    blob = store.properties(address, conditions=conditions, now=call.now)
+    metadata = {f"x-ms-meta-{name}": value for name, value in blob.metadata.items()}
+    return Reply(200, headers={**written(blob), **metadata})
+
+
+async def set_blob_metadata(call: Call, store: BlobStore) -> Reply:
+    """Set Blob Metadata: replaces all of it."""
+    address, metadata, conditions = blob_address(call), call.metadata(), conditions_of(call)
+    blob = await store.write(
+        lambda tx: lifecycle.change_blob(
+            tx, address, conditions=conditions, now=call.now, metadata=metadata
+        ),
+        changed=address,
+    )
+    return Reply(200, headers=written(blob))
+
+
+async def set_blob_properties(call: Call, store: BlobStore) -> Reply:
+    """Set Blob Properties: replaces all headers of the content, also those not given."""
+    address, conditions = blob_address(call), conditions_of(call)
+    changes = {
+        "headers": content_headers_of(call),
+        "md5": md5_of(call, "x-ms-blob-content-md5"),
+    }
+    blob = await store.write(
+        lambda tx: lifecycle.change_blob(
+            tx, address, conditions=conditions, now=call.now, **changes
+        ),
+        changed=address,
+    )
+    return Reply(200, headers=written(blob))
+
+
+async def _with_md5(download: Download) -> tuple[bytes, str]:
+    if download.end - download.begin > _RANGE_MD5_LIMIT_BYTES:
+        raise StorageError(common.OUT_OF_RANGE_INPUT)
+    body = await download.read()
+    return body, base64_text(hashlib.md5(body, usedforsecurity=False).digest())
+
+
+def _overrides(call: Call) -> dict[str, str]:
+    query = call.query
+    return {header: query[name] for name, header in _OVERRIDES.items() if name in query}

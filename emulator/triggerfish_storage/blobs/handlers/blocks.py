@@ -1,0 +1,85 @@
+"""Staging blocks and committing them.
+
+Protocol: https://learn.microsoft.com/rest/api/storageservices/put-block
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from triggerfish_storage import errors as common
+from triggerfish_storage.blobs import block_lists, blocks, wire
+from triggerfish_storage.blobs.handlers.bodies import receive
+from triggerfish_storage.blobs.headers import (
+    base64_text,
+    blob_address,
+    conditions_of,
+    draft_of,
+    stamp,
+    written,
+)
+from triggerfish_storage.blobs.rows import container_id
+from triggerfish_storage.blobs.store import BlobStore
+from triggerfish_storage.errors import StorageError
+from triggerfish_storage.protocol.operations import Call, Reply
+
+BLOCK_LIMIT_BYTES: Final = 4000 * 1024 * 1024
+_LIST_LIMIT_BYTES: Final = 8 * 1024 * 1024
+_KINDS: Final = ("committed", "uncommitted", "all")
+
+
+async def put_block(call: Call, store: BlobStore) -> Reply:
+    """Put Block: stage a block for a later Put Block List."""
+    address, conditions = blob_address(call), conditions_of(call)
+    block_id = wire.check_block_id(call.text("blockid"))
+    if call.content_length == 0:
+        raise call.bad_header("content-length")
+    content = await receive(
+        call,
+        store,
+        limit=BLOCK_LIMIT_BYTES,
+        early=lambda tx: container_id(tx, address),
+        md5="content-md5" in call.headers,
+    )
+    await store.write(
+        lambda tx: blocks.put_block(
+            tx, address, block_id, content, conditions=conditions, now=call.now
+        ),
+        content=content,
+    )
+    headers = {"x-ms-request-server-encrypted": "true"}
+    if content.md5:
+        headers["Content-MD5"] = base64_text(content.md5)
+    return Reply(201, headers=headers)
+
+
+async def put_block_list(call: Call, store: BlobStore) -> Reply:
+    """Put Block List: make staged and committed blocks the blob."""
+    address, draft, conditions = blob_address(call), draft_of(call), conditions_of(call)
+    listed = wire.parse_block_list(await call.body.read(_LIST_LIMIT_BYTES))
+    blob = await store.write(
+        lambda tx: block_lists.put_block_list(
+            tx, address, listed, draft, conditions=conditions, now=call.now
+        ),
+        changed=address,
+    )
+    return Reply(201, headers=written(blob))
+
+
+async def get_block_list(call: Call, store: BlobStore) -> Reply:
+    """Get Block List."""
+    address, conditions = blob_address(call), conditions_of(call)
+    kind = call.text("blocklisttype", "committed").lower()
+    if kind not in _KINDS:
+        raise StorageError(
+            common.INVALID_QUERY_PARAMETER_VALUE,
+            QueryParameterName="blocklisttype",
+            QueryParameterValue=kind,
+        )
+    found = await store.read(
+        lambda tx: block_lists.get_block_list(tx, address, conditions, call.now)
+    )
+    headers: dict[str, str] = {}
+    if found.blob is not None:
+        headers = {**stamp(found.blob), "x-ms-blob-content-length": str(found.blob.length)}
+    return Reply(200, wire.block_list(found, kind), headers)

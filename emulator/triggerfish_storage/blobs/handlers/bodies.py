@@ -1,0 +1,36 @@
+"""Taking the bytes of a request: within limits, checked against its hashes, in constant memory."""
+
+from __future__ import annotations
+
+from triggerfish_storage import errors as common
+from triggerfish_storage.blobs.headers import md5_of
+from triggerfish_storage.blobs.store import BlobStore, Rule
+from triggerfish_storage.contents import IN_ROW_LIMIT_BYTES, Content
+from triggerfish_storage.errors import StorageError
+from triggerfish_storage.protocol.operations import Call
+
+
+async def receive(
+    call: Call, store: BlobStore, *, limit: int, early: Rule[object], md5: bool = True
+) -> Content:
+    """Make a request's body ready to be named by a row.
+
+    ``early`` runs before a long body is taken, so that a client need not send gigabytes to
+    learn that there is no such container. Without ``md5`` it is computed only to be checked.
+    """
+    length = call.content_length
+    if length is None:
+        raise StorageError(common.MISSING_CONTENT_LENGTH_HEADER)
+    if length > limit:
+        raise StorageError(common.REQUEST_BODY_TOO_LARGE, MaxLimit=str(limit))
+    expected = {md5_of(call, "content-md5"), md5_of(call, "x-ms-blob-content-md5")} - {b""}
+    md5 = md5 or bool(expected)
+    if length <= IN_ROW_LIMIT_BYTES:
+        content = await store.contents.keep(await call.body.read(limit), md5=md5)
+    else:
+        store.look(early)
+        content = await store.contents.receive(call.body.chunks(), limit=limit, md5=md5)
+    if expected and expected != {content.md5}:
+        await store.contents.abandon(content)
+        raise StorageError(common.MD5_MISMATCH)
+    return content

@@ -1,0 +1,271 @@
+"""Request headers to values, and blobs to response headers.
+
+Pure wire code of the Blob service, for everything that travels outside a body.
+
+Headers: https://learn.microsoft.com/rest/api/storageservices/get-blob
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from binascii import Error as Base64Error
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from triggerfish_storage import errors
+from triggerfish_storage.blobs.model import (
+    CURRENT,
+    INFINITE,
+    NO_CONDITIONS,
+    Address,
+    Blob,
+    Conditions,
+    Container,
+    ContentHeaders,
+    Copy,
+    Draft,
+    Lease,
+    etag_text,
+)
+from triggerfish_storage.blobs.names import (
+    check_blob_name,
+    check_container_name,
+    parse_snapshot,
+)
+from triggerfish_storage.blobs.ranges import WHOLE, ByteRange, parse_range
+from triggerfish_storage.errors import StorageError
+from triggerfish_storage.protocol.dates import http_date
+from triggerfish_storage.protocol.operations import Call
+
+_OCTETS: Final = "application/octet-stream"
+_DEFAULT_HEADERS: Final = ContentHeaders()
+_MD5_BYTES: Final = 16
+
+
+# --- requests ---------------------------------------------------------------------------------
+
+
+def container_address(call: Call) -> Address:
+    """Return the container that the path names."""
+    container = call.path["container"]
+    check_container_name(container)
+    return Address(call.account, container)
+
+
+def blob_address(call: Call) -> Address:
+    """Return the blob that the path names, or its snapshot where the query asks for one."""
+    container, blob = call.path["container"], call.path["blob"]
+    check_container_name(container)
+    check_blob_name(blob)
+    given = call.query.get("snapshot")
+    if not given:
+        return Address(call.account, container, blob)
+    snapshot = parse_snapshot(given)
+    if snapshot is None or snapshot >= CURRENT:
+        raise StorageError(
+            errors.INVALID_QUERY_PARAMETER_VALUE,
+            QueryParameterName="snapshot",
+            QueryParameterValue=given,
+            Reason="Invalid snapshot time.",
+        )
+    return Address(call.account, container, blob, snapshot)
+
+
+def conditions_of(call: Call, prefix: str = "") -> Conditions:
+    """Return the conditional headers; ``prefix`` is ``x-ms-source-`` for those of a source."""
+    headers = call.headers
+    if_match = headers.get(f"{prefix}if-match", "")
+    if_none_match = headers.get(f"{prefix}if-none-match", "")
+    modified = call.header_instant(f"{prefix}if-modified-since")
+    unmodified = call.header_instant(f"{prefix}if-unmodified-since")
+    tags_name = "x-ms-source-if-tags" if prefix else "x-ms-if-tags"
+    tags = headers.get(tags_name, "")
+    lease_id = "" if prefix else lease_id_of(call, "x-ms-lease-id")
+    if not (if_match or if_none_match or modified or unmodified or tags or lease_id):
+        return NO_CONDITIONS
+    return Conditions(if_match, if_none_match, modified, unmodified, tags, lease_id)
+
+
+def lease_id_of(call: Call, name: str) -> str:
+    """Return a header's GUID in its usual spelling, empty where it is absent."""
+    given = call.headers.get(name)
+    if not given:
+        return ""
+    try:
+        return str(UUID(given))
+    except ValueError:
+        raise call.bad_header(name) from None
+
+
+def draft_of(call: Call) -> Draft:
+    """Return what the writer of a blob says of it in headers."""
+    return Draft(
+        headers=content_headers_of(call, fall_back=True),
+        metadata=call.metadata(),
+        md5=md5_of(call, "x-ms-blob-content-md5"),
+    )
+
+
+def content_headers_of(call: Call, *, fall_back: bool = False) -> ContentHeaders:
+    """Return the ``x-ms-blob-*`` headers, or what the request says of its own body."""
+    headers = call.headers
+
+    def given(name: str) -> str:
+        value = headers.get(f"x-ms-blob-{name}")
+        if value is None and fall_back:
+            value = headers.get(name)
+        return value or ""
+
+    return ContentHeaders(
+        given("content-type") or _OCTETS,
+        given("content-encoding"),
+        given("content-language"),
+        given("content-disposition"),
+        given("cache-control"),
+    )
+
+
+def md5_of(call: Call, name: str) -> bytes:
+    """Return a header's MD5, empty where it is absent; raises InvalidMd5."""
+    given = call.headers.get(name)
+    if not given:
+        return b""
+    try:
+        found = b64decode(given, validate=True)
+    except (Base64Error, ValueError):
+        found = b""
+    if len(found) != _MD5_BYTES:
+        raise StorageError(errors.INVALID_MD5)
+    return found
+
+
+def range_of(call: Call) -> ByteRange:
+    """Return the bytes that a request wants; ``x-ms-range`` counts more than ``Range``."""
+    given = call.headers.get("x-ms-range") or call.headers.get("range")
+    return (given and parse_range(given)) or WHOLE
+
+
+# --- responses --------------------------------------------------------------------------------
+
+
+def base64_text(data: bytes) -> str:
+    """Return bytes as headers and XML carry them."""
+    return b64encode(data).decode()
+
+
+def stamp(resource: Blob | Container) -> dict[str, str]:
+    """Return the headers that tell which state of a resource an answer is about."""
+    return {"ETag": etag_text(resource.etag), "Last-Modified": http_date(resource.modified)}
+
+
+def written(blob: Blob) -> dict[str, str]:
+    """Return the headers of an answer to a write."""
+    return stamp(blob) | {"x-ms-request-server-encrypted": "true"}
+
+
+def lease_headers(lease: Lease | None, now: datetime) -> dict[str, str]:
+    """Return the lease as properties show it."""
+    state = lease.state(now) if lease else "available"
+    locked = state in ("leased", "breaking")
+    headers = {
+        "x-ms-lease-status": "locked" if locked else "unlocked",
+        "x-ms-lease-state": state,
+    }
+    if lease and state == "leased":
+        infinite = lease.seconds == INFINITE
+        headers["x-ms-lease-duration"] = "infinite" if infinite else "fixed"
+    return headers
+
+
+def blob_headers(blob: Blob, now: datetime) -> dict[str, str]:
+    """Return all properties but length, type and MD5 of what is sent."""
+    headers = {
+        **stamp(blob),
+        "Accept-Ranges": "bytes",
+        "x-ms-blob-type": blob.type,
+        "x-ms-creation-time": http_date(blob.created),
+        "x-ms-server-encrypted": "true",
+        **lease_headers(blob.lease, now),
+    }
+    if blob.headers is not _DEFAULT_HEADERS:
+        headers |= _content_headers(blob.headers)
+    if blob.metadata:
+        headers |= {f"x-ms-meta-{name}": value for name, value in blob.metadata.items()}
+    if blob.tags:
+        headers["x-ms-tag-count"] = str(len(blob.tags))
+    if blob.type == "PageBlob":
+        headers["x-ms-blob-sequence-number"] = str(blob.sequence_number)
+    elif blob.type == "AppendBlob":
+        headers["x-ms-blob-committed-block-count"] = str(blob.block_count)
+        if blob.is_sealed:
+            headers["x-ms-blob-sealed"] = "true"
+    if blob.copy is not None:
+        headers |= copy_headers(blob.copy)
+    return headers | _guard_headers(blob)
+
+
+def tier_headers(blob: Blob) -> dict[str, str]:
+    """Return the access tier as Get Blob Properties shows it."""
+    if blob.type != "BlockBlob" and not blob.tier:
+        return {}
+    headers = {"x-ms-access-tier": blob.tier or "Hot"}
+    if not blob.tier:
+        headers["x-ms-access-tier-inferred"] = "true"
+    if blob.tier_changed is not None:
+        headers["x-ms-access-tier-change-time"] = http_date(blob.tier_changed)
+    return headers
+
+
+def copy_headers(copy: Copy) -> dict[str, str]:
+    """Return what became of the copy that wrote a blob."""
+    headers = {
+        "x-ms-copy-id": copy.id,
+        "x-ms-copy-source": copy.source,
+        "x-ms-copy-status": copy.status,
+        "x-ms-copy-progress": copy.progress,
+    }
+    if copy.completed is not None:
+        headers["x-ms-copy-completion-time"] = http_date(copy.completed)
+    if copy.description:
+        headers["x-ms-copy-status-description"] = copy.description
+    if copy.is_incremental:
+        headers["x-ms-incremental-copy"] = "true"
+    return headers
+
+
+def container_headers(container: Container, now: datetime) -> dict[str, str]:
+    """Return the properties and metadata of a container."""
+    headers: dict[str, str] = {
+        **stamp(container),
+        **lease_headers(container.lease, now),
+        "x-ms-has-immutability-policy": "false",
+        "x-ms-has-legal-hold": "false",
+        "x-ms-immutable-storage-with-versioning-enabled": "false",
+        "x-ms-default-encryption-scope": "$account-encryption-key",
+        "x-ms-deny-encryption-scope-override": "false",
+    }
+    if container.public_access:
+        headers["x-ms-blob-public-access"] = container.public_access
+    return headers | {f"x-ms-meta-{name}": value for name, value in container.metadata.items()}
+
+
+def _content_headers(content: ContentHeaders) -> Mapping[str, str]:
+    found = {
+        "Content-Encoding": content.content_encoding,
+        "Content-Language": content.content_language,
+        "Content-Disposition": content.content_disposition,
+        "Cache-Control": content.cache_control,
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _guard_headers(blob: Blob) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    if blob.immutable_until is not None:
+        headers["x-ms-immutability-policy-until-date"] = http_date(blob.immutable_until)
+        headers["x-ms-immutability-policy-mode"] = blob.immutability_mode
+    if blob.legal_hold:
+        headers["x-ms-legal-hold"] = "true"
+    return headers
