@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from triggerfish.model import TriggerfishError
+
+SETTINGS: Final = "local.settings.json or environment"  # where app settings come from
 
 
 class ConfigError(TriggerfishError):

@@ -1,0 +1,182 @@
+"""The host's output: banner, function list and log lines, for people or as JSON.
+
+Formats and hands over; a thread of its own writes, so that a slow terminal or a full pipe
+never holds the event loop up. Behaviour: spec host-and-worker.md, 14.2 and 20.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from datetime import datetime
+from json.encoder import encode_basestring as _quoted
+from queue import SimpleQueue
+from typing import Final, TextIO
+
+from triggerfish.http.routes import Routes, is_http, methods_of
+from triggerfish.log_filter import LogFilter
+from triggerfish.model import Function, LogLevel, LogLine
+from triggerfish.versions import CORE_TOOLS_VERSION, RUNTIME_VERSION
+from triggerfish_storage.clock import Clock
+
+_RED: Final = "\x1b[31m"
+_YELLOW: Final = "\x1b[33m"
+_GREY: Final = "\x1b[90m"
+_PLAIN_AGAIN: Final = "\x1b[0m"
+_COLOURS: Final = {
+    LogLevel.TRACE: _GREY,
+    LogLevel.DEBUG: _GREY,
+    LogLevel.WARNING: _YELLOW,
+    LogLevel.ERROR: _RED,
+    LogLevel.CRITICAL: _RED,
+}
+_LEVEL_NAMES: Final = {level: level.name.capitalize() for level in LogLevel}
+_OWN_CATEGORY: Final = "Triggerfish"
+_MOST_WAITING: Final = 100_000
+_GATHER_SECONDS: Final = 0.004  # lines of a busy moment are written together
+_LAST_WORDS_SECONDS: Final = 2.0
+
+
+class Console:
+    """Writes to one stream. Use as a context manager: leaving it writes what is left."""
+
+    def __init__(
+        self,
+        stream: TextIO,
+        *,
+        log_filter: LogFilter,
+        clock: Clock,
+        colours: bool = False,
+        json_lines: bool = False,
+    ) -> None:
+        self.log_filter = log_filter  # replaced when host.json changes
+        self._stream = stream
+        self._clock = clock
+        self._colours = colours
+        self._json_lines = json_lines
+        self._waiting: SimpleQueue[str | None] = SimpleQueue()
+        self._lost = 0
+        self._thread = threading.Thread(target=self._write_all, name="console", daemon=True)
+
+    def __enter__(self) -> Console:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._waiting.put(None)
+        # A reader that has stopped reading must not keep the host from ending.
+        self._thread.join(_LAST_WORDS_SECONDS)
+
+    def write(self, line: LogLine) -> None:
+        """Show a log line, if its level and category are to be shown. Never waits."""
+        if not self.log_filter.shows(line.level, line.category, line.message):
+            return
+        if self._json_lines:
+            self._put(self._json(line))
+        else:
+            self._put(self._text(line.level, line.message))
+
+    def say(self, text: str, level: LogLevel = LogLevel.INFORMATION) -> None:
+        """Show a text of the tool itself: without time, whatever the levels are."""
+        if self._json_lines:
+            self._put(self._json(LogLine(level, _OWN_CATEGORY, text.strip())))
+        else:
+            self._put(self._coloured(level, f"{text}\n"))
+
+    def _text(self, level: LogLevel, message: str) -> str:
+        prefix = f"[{timestamp(self._clock.now())}] "
+        if "\n" in message:
+            message = message.rstrip("\r\n").replace("\r\n", "\n").replace("\n", f"\n{prefix}")
+        return self._coloured(level, f"{prefix}{message}\n")
+
+    def _coloured(self, level: LogLevel, text: str) -> str:
+        colour = _COLOURS.get(level) if self._colours else None
+        return text if colour is None else f"{colour}{text[:-1]}{_PLAIN_AGAIN}\n"
+
+    def _json(self, line: LogLine) -> str:
+        # Put together by hand, because this is done for every line: a third of the time.
+        return (
+            f'{{"time":"{timestamp(self._clock.now())}","level":"{_LEVEL_NAMES[line.level]}",'
+            f'"category":{_quoted(line.category)},"message":{_quoted(line.message)},'
+            f'"function":{_quoted(line.function)},'
+            f'"invocationId":{_quoted(line.invocation_id)}}}\n'
+        )
+
+    def _put(self, text: str) -> None:
+        if self._waiting.qsize() < _MOST_WAITING:
+            self._waiting.put(text)
+        else:
+            self._lost += 1
+
+    # --- on the thread --------------------------------------------------------------------
+
+    def _write_all(self) -> None:
+        pause = threading.Event()
+        while (text := self._waiting.get()) is not None:
+            pause.wait(_GATHER_SECONDS)
+            texts = [text]
+            ended = False
+            for _ in range(self._waiting.qsize()):
+                following = self._waiting.get()
+                if following is None:
+                    ended = True
+                    break
+                texts.append(following)
+            if self._lost:
+                texts.append(self._lost_text())
+            if not self._write_out("".join(texts)) or ended:
+                return
+
+    def _lost_text(self) -> str:
+        lost, self._lost = self._lost, 0
+        message = f"{lost} log lines are not shown: whatever reads this output is too slow."
+        line = LogLine(LogLevel.WARNING, _OWN_CATEGORY, message)
+        return self._json(line) if self._json_lines else self._text(line.level, message)
+
+    def _write_out(self, text: str) -> bool:
+        """Write to the stream; return False once nobody can read it any more."""
+        try:
+            try:
+                self._stream.write(text)
+            except UnicodeEncodeError:
+                encoded = text.encode(self._stream.encoding, "backslashreplace")
+                self._stream.write(encoded.decode(self._stream.encoding))
+            self._stream.flush()
+        except (OSError, ValueError):  # a closed pipe, a closed stream
+            return False
+        return True
+
+
+def timestamp(instant: datetime) -> str:
+    """Return a UTC instant as log lines show it: ``2024-01-31T12:00:00.000Z``."""
+    return f"{instant.isoformat(timespec='milliseconds')[:23]}Z"
+
+
+def banner() -> str:
+    """Return what is shown first, in the form that editors look for."""
+    return (
+        "\nAzure Functions Core Tools\n"
+        f"Core Tools Version:       {CORE_TOOLS_VERSION}\n"
+        f"Function Runtime Version: {RUNTIME_VERSION}\n"
+    )
+
+
+def function_list(functions: Iterable[Function], routes: Routes, *, address: str) -> str:
+    """Return the list of functions by kind of trigger; empty where there are none.
+
+    ``address`` is where HTTP functions are reached, such as ``http://localhost:7071``.
+    """
+    listed = sorted(functions, key=lambda function: (not is_http(function), function.name.upper()))
+    running = [_entry(f, routes, address) for f in listed if not f.disabled]
+    disabled = [f"\tFunction {f.name} is disabled.\n" for f in listed if f.disabled]
+    if not listed:
+        return ""
+    return "\n".join(["\nFunctions:\n", *running, *disabled])
+
+
+def _entry(function: Function, routes: Routes, address: str) -> str:
+    if not is_http(function):
+        return f"\t{function.name}: {function.trigger.type}\n"
+    methods = methods_of(function)
+    shown = f"[{','.join(methods)}]" if methods else ""
+    return f"\t{function.name}: {shown} {address}/{routes.route_of(function.name)}\n"
