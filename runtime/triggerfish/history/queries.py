@@ -1,0 +1,307 @@
+"""What is read from the ledger: lists, one delivery with all that is known, what to replay.
+
+Every query is a function over a plain connection, so the host runs it on a reading thread
+(``Ledger.read``) and the command line on a connection of its own, also while a host writes.
+Never writes. Lists are newest first, by number: the order in which deliveries began.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from triggerfish.history.entries import Entry, Line, Output, Status, Summary
+from triggerfish.model import Delivery, Failure, FailureKind, LogLevel, TriggerfishError
+from triggerfish_storage.clock import instant, micros
+
+_SCHEMA: Final = 1
+_BUSY_TIMEOUT_SECONDS: Final = 5.0
+
+
+class HistoryError(TriggerfishError):
+    """The history cannot be read, or does not hold what was asked for."""
+
+
+class NotInHistory(HistoryError):  # noqa: N818 - what it says
+    """No delivery has that id, or more than one begins with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which deliveries to list; what is empty does not restrict.
+
+    ``status`` is a ``Status`` or one of the labels ``poisoned`` and ``refused``. ``before`` and
+    ``after`` are numbers: the page after a list starts before its last number.
+    """
+
+    function: str = ""
+    status: str = ""
+    source: str = ""
+    text: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    before: int = 0
+    after: int = 0
+    limit: int = 50
+
+
+_IS: Final = "status <> 'succeeded' AND status = "  # both: the first is the partial index's
+
+_STATUS: Final = {
+    "running": f"{_IS} 'running'",
+    "succeeded": "status = 'succeeded'",
+    "failed": f"{_IS} 'failed'",
+    "interrupted": f"{_IS} 'interrupted'",
+    "poisoned": f"{_IS} 'failed' AND poisoned <> ''",
+    "refused": f"{_IS} 'failed' AND tries = 0",
+}
+LABELS: Final = tuple(_STATUS)
+
+# Numbers follow time, so a milestone near the instant tells where to start to look.
+_SINCE: Final = """
+at >= :since AND number >= coalesce((
+    SELECT number FROM delivery WHERE number & 63 = 0 AND at < :since ORDER BY at DESC LIMIT 1
+), 0)
+"""
+_UNTIL: Final = """
+at < :until AND number <= coalesce((
+    SELECT number FROM delivery WHERE number & 63 = 0 AND at >= :until ORDER BY at LIMIT 1
+), 9223372036854775807)
+"""
+
+_TEXT: Final = """
+(instr(source, :text) OR instr(failure ->> 2, :text)
+OR instr((SELECT payload FROM payload WHERE payload.number = summary.number), :bytes))
+"""
+
+_LIST: Final = "SELECT * FROM summary WHERE {} ORDER BY number DESC LIMIT :limit"
+
+_ONE: Final = "SELECT * FROM summary WHERE number = :number"
+
+_REST: Final = """
+SELECT details, (SELECT payload FROM payload WHERE payload.number = delivery.number)
+FROM delivery WHERE number = :number
+"""
+
+_ADDITIONS: Final = "SELECT details FROM addition WHERE number = :number ORDER BY id"
+
+_BY_ID: Final = """
+SELECT number, id FROM part CROSS JOIN delivery
+WHERE delivery.number >> 12 = part.part AND delivery.id >= :low AND delivery.id < :high
+"""
+
+_BY_EVENT: Final = """
+SELECT summary.* FROM part CROSS JOIN summary
+WHERE summary.number >> 12 = part.part AND summary.event <> '' AND summary.event = :event
+"""
+
+# One step of an index for each name, however many deliveries it has.
+_FUNCTIONS: Final = """
+WITH RECURSIVE name (name) AS (
+    SELECT min(function) FROM delivery
+    UNION ALL
+    SELECT (SELECT min(function) FROM delivery WHERE function > name) FROM name
+    WHERE name IS NOT NULL
+)
+SELECT name FROM name WHERE name IS NOT NULL
+"""
+
+
+@contextmanager
+def open_reader(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a ledger's file for reading, whether or not a host writes it.
+
+    Raises ``HistoryError`` where there is none, or it is not one of this version's.
+    """
+    if not path.is_file():
+        raise HistoryError(
+            f"{path}: there is no history yet. 'triggerfish start' writes it; name the function "
+            "app with --app, or its data folder with --data."
+        )
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    try:
+        reader = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_TIMEOUT_SECONDS)
+    except sqlite3.Error as error:
+        raise _unreadable(path, error) from error
+    try:
+        (version,) = reader.execute("PRAGMA user_version").fetchone()
+        if version != _SCHEMA:
+            raise HistoryError(
+                f"{path}: written by another version of triggerfish (schema {version}, this one "
+                f"knows {_SCHEMA}). Use that version, or move the file away to start afresh."
+            )
+        yield reader
+    except sqlite3.DatabaseError as error:
+        raise _unreadable(path, error) from error
+    finally:
+        reader.close()
+
+
+def _unreadable(path: Path, error: sqlite3.Error) -> HistoryError:
+    return HistoryError(
+        f"{path}: the history cannot be read ({error}). Move the file away to start afresh."
+    )
+
+
+def find(reader: sqlite3.Connection, which: Filter) -> list[Summary]:
+    """Return the deliveries that ``which`` asks for, newest first."""
+    statement, values = _statement(which)
+    return [_summary(row) for row in reader.execute(statement, values)]
+
+
+def _statement(which: Filter) -> tuple[str, dict[str, object]]:
+    conditions: list[str] = ["number > :after"]
+    values: dict[str, object] = {"after": which.after, "limit": which.limit}
+
+    def ask(condition: str, **named: object) -> None:
+        conditions.append(condition)
+        values.update(named)
+
+    if which.before:
+        ask("number < :before", before=which.before)
+    if which.function:
+        ask("function = :function", function=which.function)
+    if which.status:
+        ask(_STATUS[which.status])
+    if which.since is not None:
+        ask(_SINCE, since=micros(which.since))
+    if which.until is not None:
+        ask(_UNTIL, until=micros(which.until))
+    if which.source:
+        ask("source = :source", source=which.source)
+    if which.text:
+        ask(_TEXT, text=which.text, bytes=which.text.encode())
+    return _LIST.format(" AND ".join(conditions)), values
+
+
+def pages(reader: sqlite3.Connection, which: Filter) -> Iterator[Summary]:
+    """Go through everything that ``which`` asks for, page by page."""
+    while page := find(reader, which):
+        yield from page
+        which = replace(which, before=page[-1].number)
+
+
+def functions(reader: sqlite3.Connection) -> list[str]:
+    """Return the names of all functions that have deliveries."""
+    return [name for (name,) in reader.execute(_FUNCTIONS)]
+
+
+def identify(reader: sqlite3.Connection, text: str) -> int:
+    """Return the number of the delivery with this id, or whose id alone begins with it.
+
+    The id of a message stands for its newest delivery. Raises ``NotInHistory``.
+    """
+    rows = reader.execute(_BY_ID, {"low": text, "high": text + "\U0010ffff"}).fetchall()
+    same = [number for number, id_ in rows if id_ == text]
+    if same or len(rows) == 1:
+        return int(max(same or rows[0][:1]))
+    if rows:
+        raise NotInHistory(f"{len(rows)} deliveries begin with '{text}': write more of the id.")
+    if of_same_message := of_event(reader, text):
+        return of_same_message[-1].number
+    raise NotInHistory(f"There is no delivery '{text}' in the history ('triggerfish history').")
+
+
+def of_event(reader: sqlite3.Connection, event: str) -> list[Summary]:
+    """Return the deliveries of one message or blob version, oldest first."""
+    if not event:
+        return []
+    rows = reader.execute(_BY_EVENT, {"event": event})
+    return sorted(map(_summary, rows), key=lambda summary: summary.number)
+
+
+def unresolved(reader: sqlite3.Connection, which: Filter) -> Iterator[Summary]:
+    """Go through the failures that stand: the newest delivery of an event, where it failed.
+
+    A message that failed five times is one of them, once; one that succeeded since, by itself
+    or by a replay, is none. Newest first.
+    """
+    for summary in pages(reader, which):
+        same = of_event(reader, summary.event)
+        newest = max(
+            (other.number for other in same if other.function == summary.function),
+            default=summary.number,
+        )
+        if newest == summary.number:
+            yield summary
+
+
+def entry(reader: sqlite3.Connection, number: int) -> Entry:
+    """Return everything that is known of a delivery. Raises ``NotInHistory``."""
+    row = reader.execute(_ONE, {"number": number}).fetchone()
+    rest = reader.execute(_REST, {"number": number}).fetchone()
+    if row is None or rest is None:
+        raise NotInHistory("That delivery has just left the history, which is full.")
+    summary = _summary(row)
+    details: list[Mapping[str, Any]] = [json.loads(rest[0])]
+    details += [json.loads(text) for (text,) in reader.execute(_ADDITIONS, {"number": number})]
+    others = tuple(one for one in of_event(reader, summary.event) if one.number != number)
+    return Entry(
+        summary=summary,
+        delivery=_delivery(summary, details[0], bytes(rest[1])),
+        outputs=tuple(_output(row) for part in details for row in part.get("outputs", ())),
+        lines=tuple(_line(row) for part in details for row in part.get("lines", ())),
+        lines_lost=sum(part.get("lost", 0) for part in details),
+        others=others,
+    )
+
+
+def _delivery(summary: Summary, details: Mapping[str, Any], payload: bytes) -> Delivery:
+    return Delivery(
+        id=summary.id,
+        function=summary.function,
+        trigger=summary.trigger,
+        source=summary.source,
+        payload=payload,
+        metadata=details["metadata"],
+        attempt=summary.attempt,
+        reason=details["reason"],
+        at=summary.at,
+        replay_of=summary.replay_of,
+    )
+
+
+def _summary(row: tuple[Any, ...]) -> Summary:
+    number, id_, event, function, trigger, source, at, attempt, status, duration, *rest = row
+    tries, failure, poisoned, replay_of, payload_size, preview = rest
+    return Summary(
+        number=number,
+        id=id_,
+        event=event,
+        function=function,
+        trigger=trigger,
+        source=source,
+        at=instant(at),
+        attempt=attempt,
+        status=Status(status),
+        duration=None if duration is None else timedelta(microseconds=duration),
+        tries=tries,
+        failure=None if failure is None else _failure(failure),
+        poisoned=poisoned,
+        replay_of=replay_of,
+        payload_size=payload_size,
+        preview=bytes(preview or b""),
+    )
+
+
+def _failure(text: str) -> Failure:
+    kind, type_, message, traceback = json.loads(text)
+    return Failure(FailureKind(kind), type_, message, traceback)
+
+
+def _output(row: list[Any]) -> Output:
+    binding, target, size, text, encoded = row
+    head = base64.b64decode(encoded) if text is None else text.encode()
+    return Output(binding, target, size, head)
+
+
+def _line(row: list[Any]) -> Line:
+    offset, level, category, message = row
+    return Line(offset, LogLevel(level), category, message)
