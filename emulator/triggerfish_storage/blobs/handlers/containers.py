@@ -17,7 +17,6 @@ from triggerfish_storage.blobs.headers import (
 )
 from triggerfish_storage.blobs.listing import PAGE_LIMIT, Listing, list_blobs, list_containers
 from triggerfish_storage.blobs.names import parse_marker
-from triggerfish_storage.blobs.rows import get_container
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol.operations import Call, Reply
@@ -164,11 +163,6 @@ async def list_all_containers(call: Call, store: BlobStore) -> Reply:
         now=call.now,
     )
     return Reply(200, body)
-
-
-def stored_policies(store: BlobStore, container: str) -> str:
-    """Return a container's stored access policies, for checking a signature."""
-    return store.look(lambda tx: get_container(tx, store.at(container)).policies)
 
 
 def _page_limit(call: Call) -> int:
