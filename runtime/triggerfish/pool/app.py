@@ -5,19 +5,13 @@ Pure. Behaviour: spec host-and-worker.md, sections 7, 8 and 17.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from triggerfish.model import (
-    Binding,
-    Function,
-    FunctionError,
-    RetryPolicy,
-    TriggerfishError,
-)
+from triggerfish.declarations import read_function
+from triggerfish.model import Function, FunctionError, TriggerfishError
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +52,7 @@ class Contents:
 def load_request(app: AppToLoad) -> dict[str, Any]:
     """Return what the worker is told to load."""
     return {
-        "folder": str(app.folder),
+        "folder": str(app.folder.absolute()),
         "script": app.script,
         "functions": [_function_to_load(function) for function in app.functions],
     }
@@ -111,58 +105,6 @@ def _function_to_load(function: Function) -> dict[str, Any]:
 
 
 def _declared_function(app: AppToLoad, declared: Mapping[str, Any]) -> Function:
-    return Function(
-        name=str(declared["name"]),
-        bindings=_bindings(declared["bindings"]),
-        directory=str(app.folder),
-        script_file=app.script,
-        entry_point=str(declared["entryPoint"]),
-        retry=_retry(declared["retry"]),
-    )
-
-
-def _bindings(documents: Sequence[Mapping[str, Any]]) -> tuple[Binding, ...]:
-    return tuple(
-        Binding(
-            name=str(document["name"]),
-            type=str(document["type"]),
-            direction="out" if str(document.get("direction", "")).lower() == "out" else "in",
-            properties={
-                key: value
-                for key, value in document.items()
-                if key not in ("name", "type", "direction")
-            },
-        )
-        for document in documents
-    )
-
-
-def _retry(settings: Mapping[str, Any] | None) -> RetryPolicy | None:
-    if not settings:
-        return None
-    strategy = str(settings.get("strategy", "")).replace("_", "").lower()
-    count = str(settings.get("max_retry_count", ""))
-    if strategy not in ("fixeddelay", "exponentialbackoff"):
-        raise TriggerfishError(
-            f"@app.retry: strategy '{settings.get('strategy')}' must be fixed_delay or "
-            "exponential_backoff."
-        )
-    if not count.removeprefix("-").isdecimal() or int(count) < -1:
-        raise TriggerfishError(f"@app.retry: max_retry_count '{count}' must be -1 or more.")
-    return RetryPolicy(
-        strategy="fixedDelay" if strategy == "fixeddelay" else "exponentialBackoff",
-        max_retry_count=int(count),
-        delay=_interval(settings, "delay_interval"),
-        minimum=_interval(settings, "minimum_interval"),
-        maximum=_interval(settings, "maximum_interval"),
-    )
-
-
-def _interval(settings: Mapping[str, Any], name: str) -> timedelta:
-    text = str(settings.get(name) or "0")
-    try:
-        numbers = [float(number) for number in text.split(":")]
-        hours, minutes, seconds = [0.0] * (3 - len(numbers)) + numbers
-        return timedelta(hours=hours, minutes=minutes, seconds=seconds)
-    except ValueError:
-        raise TriggerfishError(f"@app.retry: {name} '{text}' must be HH:MM:SS.") from None
+    document = {key: declared[key] for key in ("bindings", "entryPoint", "retry")}
+    name, folder = str(declared["name"]), str(app.folder)
+    return read_function(name, document, directory=folder, script_file=app.script)

@@ -34,6 +34,7 @@ from triggerfish.pool.app import (
 )
 from triggerfish.pool.connection import Connection
 from triggerfish.pool.process import Process, Stream, start_process
+from triggerfish.timespan import timespan_text
 from triggerfish.worker import frames
 from triggerfish.worker.frames import FrameError, Head
 from triggerfish.worker.levels import CONSOLE, INFORMATION, level_of_stderr
@@ -87,7 +88,7 @@ class Worker:
         self._last_number = 0
         limit = start.function_timeout
         self._limit_seconds = limit.total_seconds() if limit else None
-        self._fault: Exception | None = None
+        self._ending = False
         self.timed_out = False
         self.idle = asyncio.Event()
         self.idle.set()
@@ -143,15 +144,15 @@ class Worker:
         await self._await_last_frames()
         self._on_unusable(self)
         self._reports.put_nowait(None)
-        message = f"{self.how_it_ended} It was running this function."
         for invocation in self._in_hand.values():
-            invocation.finish(_failed(FailureKind.CRASH, "WorkerProcessExit", message))
+            invocation.finish(_failed(FailureKind.CRASH, "WorkerProcessExit", self.how_it_ended))
         self._in_hand.clear()
         self.idle.set()
         self.gone.set()
 
     def end(self) -> None:
         """Ask the worker to end; what it has in hand is lost."""
+        self._ending = True
         self._send(frames.encode([frames.END]))
 
     async def connect(self) -> None:
@@ -183,11 +184,12 @@ class Worker:
             self._reports.put_nowait(head)
 
     def _disconnected(self, error: Exception | None) -> None:
-        # Without its socket a worker is of no use, even if the process lives on.
         self._on_unusable(self)
+        if self._ending:
+            return  # atexit handlers may still run
         if error is not None and self._process.code is None:
             self._log(LogLevel.ERROR, f"The connection to a worker is broken: {error}")
-        self._process.kill()
+        self._process.kill()  # without its socket it is of no use, even if it lives on
 
     def _loaded(self, app: AppToLoad, head: Head | None) -> Contents | AppLoadError:
         if head is None:
@@ -235,8 +237,9 @@ class Worker:
         self._process.kill()
 
     def _too_late(self, request: InvocationRequest) -> InvocationResult:
+        limit = self._start.function_timeout or timedelta()
         message = (
-            f"Timeout value of {self._start.function_timeout} exceeded by function "
+            f"Timeout value of {timespan_text(limit)} exceeded by function "
             f"'Functions.{request.function}' (Id: '{request.id}'). Initiating cancellation."
         )
         self._log(LogLevel.ERROR, message, request)

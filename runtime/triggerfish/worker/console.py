@@ -46,6 +46,11 @@ class Console:
         root.setLevel(logging.DEBUG if debug else logging.INFO)
         root.addHandler(_Handler(self))
 
+    def detach(self) -> None:
+        """Give everything to the descriptors, in a forked child that has no host to talk to."""
+        sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+        self._write = _write_plainly
+
     def printed(self, stream: str, data: bytes) -> None:
         """Log the lines that ``data`` completes."""
         writer = self._running.here() or self._nobody
@@ -89,6 +94,10 @@ class Console:
         category = "Worker.Console" if text.startswith(_SYSTEM_LINE) else CONSOLE
         level = INFORMATION if stream == "stdout" else level_of_stderr(text)
         self._write(level, category, text, writer.id, writer.function)
+
+
+def _write_plainly(level: int, _category: str, text: str, _id: str, _function: str) -> None:
+    os.write(1 if level < WARNING else 2, f"{text}\n".encode("utf-8", "backslashreplace"))
 
 
 class _Handler(logging.Handler):

@@ -49,7 +49,15 @@ class Running:
         name = getattr(thread_local_storage, "invocation_id", None)
         if not isinstance(name, str):
             return None
-        return self._by_id.get(name) or Invocation(name, "")
+        return self._by_id.get(name) or _ended(name)
+
+
+def _ended(name: str) -> Invocation:
+    # One for each thread, because it keeps what the thread has printed of a line.
+    known: Invocation | None = getattr(thread_local_storage, "_ended", None)
+    if known is None or known.id != name:
+        thread_local_storage._ended = known = Invocation(name, "")
+    return known
 
 
 class TraceContext(func._abc.TraceContext):  # type: ignore[misc]

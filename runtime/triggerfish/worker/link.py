@@ -1,7 +1,8 @@
 """The worker's end of the socket: blocking reads on one thread, gathered writes on another.
 
-Frames that are ready together leave with one write: a queue whose one reader wakes when
-the interpreter has time for it gathers by itself what busy threads have put meanwhile.
+Results that are ready together leave with one write: the writing thread wakes when the
+interpreter has time for it, and takes what busy threads have left meanwhile. Log lines
+leave at once where possible, because they matter most right before a crash.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from queue import SimpleQueue
 from typing import Final
@@ -18,29 +20,36 @@ from . import frames
 from .frames import Frame, Head
 
 READ_BYTES: Final = 256 * 1024
-GATHERED_BYTES: Final = 256 * 1024
+GATHERED_FRAMES: Final = 512
 MOST_WAITING: Final = 10_000  # frames; who prints faster than the host reads waits here
 
 
 class Link:
-    """Frames to and from the host. ``send`` may be called from any thread."""
+    """Frames to and from the host. Any thread may send."""
 
     def __init__(self, descriptor: int) -> None:
         os.set_inheritable(descriptor, False)  # not for the children of user code
         self._socket = socket.socket(fileno=descriptor)
-        self._waiting: SimpleQueue[bytes | None] = SimpleQueue()
+        self._unsent: deque[bytes] = deque()
+        self._sending = threading.Lock()
+        self._woken = False
+        self._wake: SimpleQueue[bool] = SimpleQueue()
         self._writer = threading.Thread(target=self._write, name="triggerfish-write", daemon=True)
         self._writer.start()
 
     def send(self, head: Head, parts: Sequence[bytes] = ()) -> None:
-        """Hand a frame to the writer; returns before it has left."""
-        self._waiting.put(frames.encode(head, parts))
+        """Hand a frame to the writing thread; returns before it has left."""
+        self._unsent.append(frames.encode(head, parts))
+        if not self._woken:
+            self._woken = True
+            self._wake.put(True)
 
-    def send_patiently(self, head: Head) -> None:
-        """Like ``send``, but wait while very much is unsent."""
-        while self._waiting.qsize() > MOST_WAITING:
+    def send_now(self, head: Head) -> None:
+        """Send a frame, with all before it, unless another thread is just doing so."""
+        while len(self._unsent) > MOST_WAITING:
             time.sleep(0.001)
-        self.send(head)
+        self._unsent.append(frames.encode(head))
+        self._drain()
 
     def bursts(self) -> Iterator[list[Frame]]:
         """Yield the frames that arrived together, until the host has closed its end."""
@@ -58,7 +67,7 @@ class Link:
 
     def finish(self) -> None:
         """Return once everything sent has left."""
-        self._waiting.put(None)
+        self._wake.put(False)
         self._writer.join()
 
     def abandon(self) -> None:
@@ -66,20 +75,25 @@ class Link:
         self._socket.close()
 
     def _write(self) -> None:
-        waiting = self._waiting
-        while True:
-            gathered = []
-            size = 0
-            frame = waiting.get()
-            while frame is not None:
-                gathered.append(frame)
-                size += len(frame)
-                if size >= GATHERED_BYTES or waiting.empty():
-                    break
-                frame = waiting.get()
+        going_on = True
+        while going_on:
+            going_on = self._wake.get()
+            self._woken = False
+            self._drain()
+
+    def _drain(self) -> None:
+        # Never waits for the lock: its owner sends what is added meanwhile, and may be this
+        # very thread, when a signal handler or a finalizer prints.
+        while self._unsent and self._sending.acquire(blocking=False):
             try:
-                self._socket.sendall(b"".join(gathered) if len(gathered) > 1 else gathered[0])
-            except OSError:
-                return  # the host is gone: the reader ends the worker
-            if frame is None:
-                return
+                self._send_gathered()
+            finally:
+                self._sending.release()
+
+    def _send_gathered(self) -> None:
+        unsent = self._unsent
+        gathered = [unsent.popleft() for _ in range(min(len(unsent), GATHERED_FRAMES))]
+        try:
+            self._socket.sendall(b"".join(gathered))
+        except OSError:
+            unsent.clear()  # the host is gone: the reading thread ends the worker

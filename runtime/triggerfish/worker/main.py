@@ -51,7 +51,7 @@ class _Worker:
     def serve(self) -> None:
         """Load the app that the host names and run its functions; return when told to end."""
         self._output.install(debug=_is_set("PYTHON_ENABLE_DEBUG_LOGGING"))
-        _at_fork(self._link)
+        self._listen_for_forks()
         library = str(getattr(azure.functions, "__version__", ""))
         python = platform.python_version()
         self._link.send([frames.READY, {"python": python, "library": library}])
@@ -81,8 +81,16 @@ class _Worker:
             traceback.print_exc(file=sys.__stderr__)
         _end_with_everything()
 
+    def _listen_for_forks(self) -> None:
+        def in_child() -> None:
+            self._link.abandon()
+            self._output.detach()
+
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=in_child)
+
     def _log(self, *line: object) -> None:
-        self._link.send_patiently([frames.LOG, *line])
+        self._link.send_now([frames.LOG, *line])
 
     async def _load(self, app: Mapping[str, Any]) -> loading.Loaded | None:
         # On the loop, as in Azure: module-level code may make clients that want a running loop.
@@ -128,15 +136,6 @@ def _end_with_everything() -> None:
     if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
         os.killpg(0, signal.SIGKILL)
     os._exit(1)
-
-
-def _at_fork(link: Link) -> None:
-    def in_child() -> None:
-        link.abandon()
-        sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
-
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=in_child)
 
 
 def _threads(output: Console) -> int:
