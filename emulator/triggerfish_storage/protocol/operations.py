@@ -25,7 +25,6 @@ SasKind = Literal["any", "account", "none"]
 
 METADATA_PREFIX: Final = "x-ms-meta-"
 METADATA_LIMIT_BYTES: Final = 8192
-NOTHING: Final[Mapping[str, str]] = {}
 
 
 class RequestBody(Protocol):
@@ -66,7 +65,7 @@ class Reply:
 
     status: int
     body: bytes | AsyncIterable[bytes] = b""
-    headers: Mapping[str, str] = NOTHING
+    headers: Mapping[str, str] = field(default_factory=dict)
     content_type: str = "application/xml"
     length: int | None = None
 

@@ -145,6 +145,11 @@ def clear(tx: sqlite3.Connection, account: str, name: str) -> None:
     tx.execute(DISCARD, {"backlog_id": old})
 
 
+def has_discarded(tx: sqlite3.Connection) -> bool:
+    """Whether ``remove_discarded`` has anything to do."""
+    return tx.execute(DISCARDED).fetchone() is not None
+
+
 def remove_discarded(tx: sqlite3.Connection) -> bool:
     """Remove a few rows of cleared and deleted queues; False once there are none left."""
     found = tx.execute(DISCARDED).fetchone()

@@ -290,6 +290,11 @@ def purge(tx: sqlite3.Connection, *, now: datetime) -> bool:
     return bool(expired)
 
 
+def has_expired(tx: sqlite3.Connection, *, now: datetime) -> bool:
+    """Whether ``purge`` has anything to do."""
+    return tx.execute(EXPIRED, {"now": micros(now), "count": 1}).fetchone() is not None
+
+
 def next_expiry(tx: sqlite3.Connection) -> datetime | None:
     """Return when the next message expires; None where there are no messages."""
     (found,) = tx.execute(NEXT_EXPIRY).fetchone()

@@ -7,6 +7,7 @@ several of them in one unit composes those and calls ``announce`` afterwards.
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -26,11 +27,17 @@ class QueueStore:
     """Queues and messages of ``account``."""
 
     def __init__(
-        self, database: Database, changes: Changes, *, account: str = "devstoreaccount1"
+        self,
+        database: Database,
+        changes: Changes,
+        *,
+        account: str = "devstoreaccount1",
+        due: asyncio.Event | None = None,
     ) -> None:
         self.account = account
         self._database = database
         self._changes = changes
+        self._due = due or asyncio.Event()  # set where upkeep has rows to remove
 
     # --- service ------------------------------------------------------------------------------
 
@@ -59,10 +66,12 @@ class QueueStore:
     async def delete_queue(self, queue: str) -> None:
         """Delete a queue with all its messages."""
         await self._database.write(lambda tx: directory.delete(tx, self.account, queue))
+        self._due.set()
 
     async def clear(self, queue: str) -> None:
         """Delete all messages of a queue."""
         await self._database.write(lambda tx: directory.clear(tx, self.account, queue))
+        self._due.set()
 
     def exists(self, queue: str) -> bool:
         return self._database.look(lambda tx: directory.exists(tx, self.account, queue))
@@ -196,6 +205,10 @@ class QueueStore:
             rows.delete(tx, self.account, queue, message_id, pop_receipt, now=now)
 
         await self._database.write(unit)
+
+    async def release_orphans(self, *, now: datetime) -> int:
+        """Give back what a dead process held, see ``rows.release_orphans``; at opening only."""
+        return await self._database.write(lambda tx: rows.release_orphans(tx, now=now))
 
     def next_visible(self, queue: str, *, now: datetime) -> datetime | None:
         """Return when the next hidden message shows; None where none is hidden."""

@@ -1,0 +1,127 @@
+"""Who owns a data folder: one process at a time, and the next one is told who.
+
+A lock that the operating system drops with its process, on ``owner.lock`` in the folder. The
+file's text says which process it is and which ports it serves; it means nothing without the
+lock, so a crash leaves nothing to clean up.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import IO, Any, Final
+
+LOCK_FILE: Final = "owner.lock"
+_LOCKED_BYTE: Final = 1 << 30  # far behind the text, which others may read while we hold it
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The process that has a data folder open; ``started`` is an ISO 8601 instant."""
+
+    pid: int
+    started: str
+    address: str = ""
+    ports: Mapping[str, int] = field(default_factory=dict)
+
+
+class FolderOwned(Exception):  # noqa: N818 - a state, and the message says what to do
+    """Another process has the folder; ``owner`` is None where it does not say who it is."""
+
+    def __init__(self, folder: Path, owner: Owner | None) -> None:
+        who = "another process"
+        where = ""
+        if owner is not None:
+            who = f"process {owner.pid} (started {owner.started})"
+            ports = ", ".join(f"{name} {port}" for name, port in owner.ports.items())
+            where = f" It serves {ports} on {owner.address}." if ports else ""
+        super().__init__(
+            f"{folder}: in use by {who}.{where} Stop it, use its ports, or choose another folder "
+            "(--data FOLDER)."
+        )
+        self.owner = owner
+
+
+class Ownership:
+    """A folder that is ours."""
+
+    def __init__(self, file: IO[str], owner: Owner) -> None:
+        self._file = file
+        self.owner = owner
+        self._write()
+
+    def serves(self, address: str, ports: Mapping[str, int]) -> None:
+        """Tell others where this process can be reached."""
+        self.owner = replace(self.owner, address=address, ports=dict(ports))
+        self._write()
+
+    def _write(self) -> None:
+        self._file.seek(0)
+        self._file.truncate()
+        self._file.write(json.dumps(asdict(self.owner)) + "\n")
+        self._file.flush()
+
+
+@contextmanager
+def own(folder: Path, *, started: str) -> Iterator[Ownership]:
+    """Own ``folder`` for the block; raises FolderOwned where another process does."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / LOCK_FILE
+    with path.open("a+", encoding="utf-8") as file:
+        try:
+            _lock(file)
+        except OSError as error:
+            raise FolderOwned(folder, read_owner(folder)) from error
+        try:
+            yield Ownership(file, Owner(os.getpid(), started))
+        finally:
+            file.seek(0)
+            file.truncate()
+            _unlock(file)
+
+
+def read_owner(folder: Path) -> Owner | None:
+    """Return what the folder's file says of its owner, None where it says nothing."""
+    try:
+        found: Any = json.loads((folder / LOCK_FILE).read_text(encoding="utf-8"))
+        return Owner(
+            int(found["pid"]), str(found["started"]), str(found["address"]), dict(found["ports"])
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _windows_locks() -> tuple[Callable[[IO[str]], None], Callable[[IO[str]], None]]:
+    import msvcrt
+
+    module: Any = msvcrt
+
+    def lock(file: IO[str]) -> None:
+        file.seek(_LOCKED_BYTE)
+        module.locking(file.fileno(), module.LK_NBLCK, 1)
+
+    def unlock(file: IO[str]) -> None:
+        file.seek(_LOCKED_BYTE)
+        module.locking(file.fileno(), module.LK_UNLCK, 1)
+
+    return lock, unlock
+
+
+def _posix_locks() -> tuple[Callable[[IO[str]], None], Callable[[IO[str]], None]]:
+    import fcntl
+
+    def lock(file: IO[str]) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def unlock(file: IO[str]) -> None:
+        fcntl.flock(file, fcntl.LOCK_UN)
+
+    return lock, unlock
+
+
+_lock, _unlock = _windows_locks() if sys.platform == "win32" else _posix_locks()

@@ -1,0 +1,190 @@
+"""Opening an account's data folder, and serving it over HTTP.
+
+``open_account`` gives the stores to whoever lives in this process; ``serve`` puts the same
+stores behind the three ports. Owns the order of things: the folder is owned before it is
+touched, what a crash left is mended before anybody is served, and what happens by itself
+(expiry, removal of discarded rows) runs until the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import ssl
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+from triggerfish_storage.changes import Changes
+from triggerfish_storage.clock import Clock, SystemClock
+from triggerfish_storage.database import Database, DatabaseError, Durability, open_database
+from triggerfish_storage.ownership import Ownership, own
+from triggerfish_storage.protocol.accounts import DEFAULT_ACCOUNT, Accounts
+from triggerfish_storage.protocol.auth import ServiceName
+from triggerfish_storage.protocol.http import Endpoint, serve_endpoint
+from triggerfish_storage.protocol.service import Service
+from triggerfish_storage.queues import operations as queue_operations
+from triggerfish_storage.queues.store import QueueStore
+from triggerfish_storage.queues.upkeep import next_queue_upkeep, queue_upkeep
+
+DATABASE_FILE: Final = "storage.db"
+CONTENTS_FOLDER: Final = "contents"
+UPKEEP_EVERY: Final = timedelta(minutes=1)
+
+_log = logging.getLogger("triggerfish_storage")
+
+
+class PortTaken(Exception):  # noqa: N818 - a state, and the message says what to do
+    """A port cannot be listened on."""
+
+    def __init__(self, service: str, address: str, port: int, reason: str) -> None:
+        super().__init__(
+            f"Port {port} on {address} cannot be used for the {service} service: {reason}. "
+            f"Stop what listens there, or choose another with --{service}-port."
+        )
+        self.service = service
+        self.port = port
+
+
+@dataclass(slots=True)
+class StorageAccount:
+    """An open data folder: the stores of its default account, and of any other by name."""
+
+    database: Database
+    clock: Clock
+    ownership: Ownership
+    due: asyncio.Event = field(default_factory=asyncio.Event)
+    _changes: dict[str, Changes] = field(default_factory=dict)
+    _queues: dict[str, QueueStore] = field(default_factory=dict)
+
+    @property
+    def changes(self) -> Changes:
+        return self.changes_of(DEFAULT_ACCOUNT)
+
+    @property
+    def queues(self) -> QueueStore:
+        return self.queues_of(DEFAULT_ACCOUNT)
+
+    def changes_of(self, account: str) -> Changes:
+        found = self._changes.get(account)
+        if found is None:
+            found = self._changes[account] = Changes()
+        return found
+
+    def queues_of(self, account: str) -> QueueStore:
+        found = self._queues.get(account)
+        if found is None:
+            found = self._queues[account] = QueueStore(
+                self.database, self.changes_of(account), account=account, due=self.due
+            )
+        return found
+
+
+@asynccontextmanager
+async def open_account(
+    folder: Path | None, *, clock: Clock | None = None, durability: Durability = "process"
+) -> AsyncIterator[StorageAccount]:
+    """Open the account kept in ``folder``, or with None one that is gone at the end.
+
+    Raises FolderOwned where another process has it, DatabaseError where it cannot be used.
+    """
+    clock = clock or SystemClock()
+    async with AsyncExitStack() as stack:
+        if folder is None:
+            # In the file system, because memory of our own could not be paged out.
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="triggerfish-")))
+        _hide_from_git(folder)
+        ownership = stack.enter_context(own(folder, started=clock.now().isoformat()))
+        database = await stack.enter_async_context(
+            open_database(
+                folder / DATABASE_FILE,
+                files("triggerfish_storage") / "migrations",
+                durability=durability,
+            )
+        )
+        account = StorageAccount(database, clock, ownership)
+        await account.queues.release_orphans(now=clock.now())
+        upkeep = asyncio.create_task(_keep_up(account), name="storage upkeep")
+        try:
+            yield account
+        finally:
+            upkeep.cancel()
+            await asyncio.wait([upkeep])
+
+
+@asynccontextmanager
+async def serve(
+    account: StorageAccount,
+    *,
+    address: str = "127.0.0.1",
+    ports: Mapping[ServiceName, int],
+    accounts: Accounts | None = None,
+    tls: ssl.SSLContext | None = None,
+) -> AsyncIterator[Mapping[ServiceName, int]]:
+    """Serve the services named in ``ports`` (0 finds a free one); give the ports they have.
+
+    At the end, no more requests are taken and those in work are finished.
+    """
+    accounts = accounts or Accounts()
+    bound: dict[ServiceName, int] = {}
+    async with AsyncExitStack() as stack:
+        for name, port in ports.items():
+            endpoint = Endpoint(services(account)[name], accounts, account.clock)
+            try:
+                bound[name] = await stack.enter_async_context(
+                    serve_endpoint(endpoint, address=address, port=port, tls=tls)
+                )
+            except OSError as error:
+                reason = error.strerror or str(error)
+                if error.errno == errno.EADDRINUSE:
+                    reason = "it is in use"
+                raise PortTaken(name, address, port, reason) from error
+        account.ownership.serves(address, {str(name): port for name, port in bound.items()})
+        yield bound
+
+
+def services(account: StorageAccount) -> dict[ServiceName, Service[Any]]:
+    """Return the services of an account, as the HTTP layer runs them."""
+    queues: Service[QueueStore] = Service(
+        "queue",
+        queue_operations.OPERATIONS,
+        account.queues_of,
+        resource="queue",
+        policies=queue_operations.stored_policies,
+    )
+    return {"queue": queues}
+
+
+async def _keep_up(account: StorageAccount) -> None:
+    """Do what is due by itself, a little at a time so that nobody waits for it."""
+    while True:
+        account.due.clear()
+        try:
+            while await queue_upkeep(account.database, account.clock.now()):
+                pass
+            pause = _pause(account)
+        except DatabaseError as error:
+            _log.error("upkeep failed, tried again in a minute: %s", error)
+            pause = UPKEEP_EVERY
+        await account.clock.wait(account.due, within=pause.total_seconds())
+
+
+def _pause(account: StorageAccount) -> timedelta:
+    soonest = account.database.look(next_queue_upkeep)
+    if soonest is None:
+        return UPKEEP_EVERY
+    return min(max(soonest - account.clock.now(), timedelta(milliseconds=100)), UPKEEP_EVERY)
+
+
+def _hide_from_git(folder: Path) -> None:
+    """Keep the data out of the user's repository, whatever their own .gitignore says."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ignore = folder / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n", encoding="utf-8")
