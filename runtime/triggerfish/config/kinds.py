@@ -168,6 +168,8 @@ class Names:
     expected: str
 
     def read(self, raw: object) -> tuple[str, ...]:
+        if raw == {}:  # an empty list: the tree of a document does not keep them apart
+            return ()
         if not isinstance(raw, list) or not all(isinstance(name, str) for name in raw):
             raise KindError
         return tuple(raw)

@@ -23,6 +23,7 @@ from triggerfish.model import LogLine
 LOCAL_SETTINGS: Final = "local.settings.json"
 
 LOCAL_KEYS: Final = (
+    Setting("IsEncrypted", Flag(), None, "Must be false.", default_text="true"),
     Setting("Host.LocalHttpPort", Integer(0, 65535), None, "Port.", default_text="7071"),
     Setting("Host.LocalHttpAddress", Text("an address"), None, "Address."),
     Setting("Host.CORS", Text("origins parted by commas, or *"), None, "Allowed origins."),
@@ -60,10 +61,10 @@ def load_local_settings(folder: Path, environ: Mapping[str, str]) -> LocalSettin
 def parse_local_settings(document: Mapping[str, Any], environ: Mapping[str, str]) -> LocalSettings:
     """Return what ``document`` adds to ``environ``. Raises ``ConfigError``."""
     root = tree(document)
-    host = read(LOCAL_KEYS, root, file=LOCAL_SETTINGS)
+    keys = read(LOCAL_KEYS, root, file=LOCAL_SETTINGS)
     given = [*_values(document), *_connection_strings(document)]
     if given:
-        _check_not_encrypted(document)
+        _check_not_encrypted(keys["IsEncrypted"])
     values: dict[str, str] = {}
     notes: list[LogLine] = []
     for name, value in given:
@@ -77,10 +78,10 @@ def parse_local_settings(document: Mapping[str, Any], environ: Mapping[str, str]
             values[name] = value
     return LocalSettings(
         values=values,
-        port=host["Host.LocalHttpPort"],
-        address=host["Host.LocalHttpAddress"],
-        cors=host["Host.CORS"],
-        cors_credentials=host["Host.CORSCredentials"],
+        port=keys["Host.LocalHttpPort"],
+        address=keys["Host.LocalHttpAddress"],
+        cors=keys["Host.CORS"],
+        cors_credentials=keys["Host.CORSCredentials"],
         notes=tuple(notes),
     )
 
@@ -92,10 +93,9 @@ def _defined_already(name: str) -> str:
     )
 
 
-def _check_not_encrypted(document: Mapping[str, Any]) -> None:
-    encrypted = _member(document, "IsEncrypted")
-    if encrypted is None or Flag().read(encrypted):
-        found = "is true" if encrypted is not None else "is missing, which means true"
+def _check_not_encrypted(encrypted: bool | None) -> None:
+    if encrypted is not False:
+        found = "is true" if encrypted else "is missing, which means true"
         raise ConfigError(
             f"{found}, and values encrypted by another tool cannot be decrypted here",
             file=LOCAL_SETTINGS,

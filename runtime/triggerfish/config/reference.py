@@ -37,7 +37,6 @@ _APP_SETTINGS: Final = """# Settings
 
 They come from the environment and from `Values` in `local.settings.json`; a name that the
 environment has keeps its value. Functions see all of them as environment variables.
-`local.settings.json` must say `"IsEncrypted": false`.
 """
 _LOCAL_KEYS: Final = "## Keys of local.settings.json beside Values and ConnectionStrings\n"
 

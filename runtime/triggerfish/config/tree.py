@@ -102,7 +102,7 @@ def plain(value: Any) -> Any:
 def shown(value: Any) -> str:
     """Return a value as error messages show it."""
     if isinstance(value, dict):
-        return "an object" if not all(name.isdecimal() for name in value) else "a list"
+        return "a list" if value and all(name.isdecimal() for name in value) else "an object"
     if isinstance(value, bool):
         return str(value).lower()
     text = str(value)
