@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from triggerfish.config.host_options import HttpOptions
 from triggerfish.http.routes import Routes
 from triggerfish.model import Function, FunctionError, Invoke
 
@@ -92,6 +93,11 @@ class HostView(Protocol):
 
     @property
     def routes(self) -> Routes: ...
+
+    @property
+    def http_options(self) -> HttpOptions:
+        """``extensions.http`` of host.json."""
+        ...
 
     @property
     def invoke(self) -> Invoke: ...

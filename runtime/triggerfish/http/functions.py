@@ -1,0 +1,55 @@
+"""Requests that run functions.
+
+Behaviour: spec http-trigger.md, sections 2 to 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from aiohttp import web
+
+from triggerfish.bindings.http import HttpTrigger, http_response
+from triggerfish.http.replies import NOT_RUNNING, empty, function_response, page, text
+from triggerfish.http.requests import read_request
+from triggerfish.http.view import HostState, HostView
+from triggerfish.model import LogLevel, LogLine, Outcome, TriggerfishError
+
+Log = Callable[[LogLine], None]
+
+_STARTING: Final = (HostState.DEFAULT, HostState.STARTING, HostState.INITIALIZED)
+
+
+async def answer_function(
+    host: HostView, request: web.BaseRequest, target: str, *, body_limit: int, log: Log
+) -> web.Response:
+    """Run the function that ``target`` belongs to, once the host has started."""
+    if host.state in _STARTING:
+        await host.started()
+    if host.state == HostState.OFFLINE:
+        return page(503, host.offline_page)
+    if host.state != HostState.RUNNING:
+        return text(503, NOT_RUNNING)
+    match = host.routes.choose(request.method, target.partition("?")[0])
+    if match is None or match.function.disabled:
+        return empty(404)
+    data = await read_request(request, target, match.values, body_limit=body_limit)
+    trigger = HttpTrigger(match.function.name, match.function.trigger.name)
+    absent = [name for name, value in match.values.items() if value is None]
+    outcome = await host.invoke(trigger.event(data, absent=absent))
+    return _reply(match.function.name, outcome, log)
+
+
+def _reply(function: str, outcome: Outcome, log: Log) -> web.Response:
+    if outcome.failure is not None:
+        return empty(500)  # why is in the log, never told to the client
+    try:
+        return function_response(http_response(outcome.response))
+    except TriggerfishError as error:
+        log(
+            LogLine(
+                LogLevel.ERROR, f"Function.{function}", str(error), outcome.invocation_id, function
+            )
+        )
+        return empty(500)

@@ -1,0 +1,192 @@
+"""The web server of the host: one port for functions, the home page and the admin endpoints.
+
+``WebServer.answer`` is the list of steps that every request goes through. aiohttp's low-level
+server is used, because which function gets a request follows rules of its own (``routes``).
+Behaviour: spec http-trigger.md; host-and-worker.md, 21.1.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+
+from triggerfish.http.admin import answer_admin
+from triggerfish.http.cors import CorsPolicy, is_preflight
+from triggerfish.http.functions import Log, answer_function
+from triggerfish.http.limits import RequestLimits
+from triggerfish.http.pages import home_page
+from triggerfish.http.replies import empty, page, text
+from triggerfish.http.requests import BodyTooLarge, origin_of, target_of
+from triggerfish.http.view import HostView
+from triggerfish.model import LogLevel, LogLine, TriggerfishError
+
+DEFAULT_BODY_LIMIT: Final = 104_857_600
+
+_CATEGORY: Final = "Host.Http"
+_SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
+
+
+class AddressError(TriggerfishError):
+    """The server cannot listen where it was told to."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """What is fixed while the server runs; limits and routes are those of the host's config."""
+
+    cors: CorsPolicy | None = None
+    body_limit: int = DEFAULT_BODY_LIMIT
+    home_page: bool = True
+
+
+@asynccontextmanager
+async def serve(
+    host: HostView,
+    *,
+    address: str,
+    port: int,
+    log: Log,
+    options: ServerOptions | None = None,
+    grace_seconds: float = 10.0,
+) -> AsyncIterator[int]:
+    """Answer requests until the end of the block; yields the port (``port`` may be 0).
+
+    At the end, requests that are being answered get ``grace_seconds``.
+    """
+    web_server = WebServer(host, options or ServerOptions(), log)
+    runner = web.ServerRunner(
+        web.Server(web_server.answer, access_log=None, auto_decompress=False),
+        handle_signals=False,
+        shutdown_timeout=grace_seconds,
+    )
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, address, port, backlog=1024).start()
+        except OSError as error:
+            raise _address_error(address, port, error) from error
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+def _address_error(address: str, port: int, error: OSError) -> AddressError:
+    if error.errno == errno.EADDRINUSE:
+        return AddressError(
+            f"Port {port} is unavailable: another program listens on {address}:{port}. "
+            "Close it, or choose another port with --port."
+        )
+    if error.errno == errno.EACCES:
+        return AddressError(
+            f"Port {port} needs more rights than this user has. Choose one above 1023 with --port."
+        )
+    return AddressError(
+        f"Cannot listen on {address}:{port} ({error.strerror or error}). "
+        "Choose an address of this machine with --address."
+    )
+
+
+class WebServer:
+    """Answers the requests of one host."""
+
+    def __init__(self, host: HostView, options: ServerOptions, log: Log) -> None:
+        self._host = host
+        self._options = options
+        self._log = log
+        self._limits = RequestLimits()
+
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Take a request through all steps; whatever goes wrong is an answer too."""
+        cors = self._options.cors
+        if cors is not None and is_preflight(request.method, request.headers):
+            reply = empty(204, cors.preflight(request.headers))
+        else:
+            reply = await self._guarded(request)
+            if cors is not None:
+                _add_cors(reply, cors.headers(request.headers.get("Origin")))
+        for name, value in self._host.http_options.custom_headers.items():
+            reply.headers.setdefault(name, value)
+        reply.headers.setdefault("Server", "Triggerfish")
+        return reply
+
+    async def _guarded(self, request: web.BaseRequest) -> web.Response:
+        try:
+            return await self._within_limits(request)
+        except BodyTooLarge:
+            return empty(413)
+        except (web.RequestPayloadError, ConnectionError):
+            return empty(400)  # the body broke off; nobody may be left to read this
+        except Exception as error:
+            self._log(
+                LogLine(
+                    LogLevel.ERROR,
+                    _CATEGORY,
+                    f"{request.method} {request.raw_path}: unexpected "
+                    f"{type(error).__name__}: {error}",
+                )
+            )
+            return empty(500)
+
+    async def _within_limits(self, request: web.BaseRequest) -> web.Response:
+        limits = self._host.http_options
+        if not await self._limits.enter(
+            outstanding=limits.max_outstanding_requests, concurrent=limits.max_concurrent_requests
+        ):
+            self._log(
+                LogLine(
+                    LogLevel.INFORMATION,
+                    _CATEGORY,
+                    f"Http request queue limit of {limits.max_outstanding_requests} has been "
+                    "exceeded.",
+                )
+            )
+            return empty(429)
+        try:
+            return await self._dispatch(request, target_of(request))
+        finally:
+            self._limits.leave()
+
+    async def _dispatch(self, request: web.BaseRequest, target: str) -> web.Response:
+        path = target.partition("?")[0].lower()
+        if path == "/" and request.method in ("GET", "HEAD"):
+            return page(200, home_page(self._host.state)) if self._options.home_page else empty(204)
+        if path.startswith("/admin/"):
+            if self._is_forged(request):
+                return text(403, "The admin endpoints take no requests from pages of other sites.")
+            return await answer_admin(self._host, request, target)
+        if path.startswith("/runtime/webhooks/"):
+            return _webhook(path)
+        return await answer_function(
+            self._host, request, target, body_limit=self._options.body_limit, log=self._log
+        )
+
+    def _is_forged(self, request: web.BaseRequest) -> bool:
+        """Whether a page of another site, open in the user's browser, sends this request."""
+        origin = request.headers.get("Origin")
+        if origin is None or request.method in _SAFE_METHODS:
+            return False
+        cors = self._options.cors
+        own = origin.lower() == origin_of(request).lower()
+        return not own and not (cors is not None and cors.allows(origin))
+
+
+def _add_cors(reply: web.Response, headers: dict[str, str]) -> None:
+    vary = reply.headers.get("Vary")
+    if vary and "Vary" in headers:
+        headers["Vary"] = f"{vary}, {headers['Vary']}"
+    reply.headers.update(headers)
+
+
+def _webhook(path: str) -> web.Response:
+    if path.split("/")[3] == "blobs":
+        return text(
+            501,
+            'Event Grid events for blob triggers are not supported. Remove "source": '
+            '"EventGrid" from the trigger: then the host finds new blobs itself.',
+        )
+    return empty(404)
