@@ -30,6 +30,10 @@ class Conflict(AccountError):  # noqa: N818 - the service's word
     """A condition did not hold: it exists already, the etag differs, or it is leased."""
 
 
+class Unavailable(AccountError):  # noqa: N818 - the service's word
+    """The account cannot be reached or fails for now (5xx): asking again later may help."""
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """A queue message as received; ``pop_receipt`` is empty when only peeked at."""
@@ -84,7 +88,10 @@ class Queues(Protocol):
     async def exists(self, queue: str) -> bool: ...
 
     async def put(self, queue: str, text: str, *, after: timedelta = timedelta()) -> str:
-        """Add a message, visible ``after``; return its id. Raises ``NotFound``."""
+        """Add a message, visible ``after``; return its id. Raises ``NotFound``.
+
+        Where not embedded, lengths of time are rounded up to whole seconds.
+        """
         ...
 
     async def take(self, queue: str, *, count: int, hide_for: timedelta) -> list[Message]:
@@ -98,7 +105,10 @@ class Queues(Protocol):
     async def renew(
         self, queue: str, message_id: str, pop_receipt: str, *, hide_for: timedelta
     ) -> str:
-        """Hide a received message anew; return the new pop receipt. Raises ``NotFound``."""
+        """Hide a received message anew; return the new pop receipt.
+
+        Raises ``NotFound`` where it is gone or somebody else's.
+        """
         ...
 
     async def count(self, queue: str) -> int:
@@ -172,7 +182,7 @@ class Account(Protocol):
 
     @property
     def is_embedded(self) -> bool:
-        """Whether its stores live in this process (then ``watch_…`` announce at once)."""
+        """Whether its stores live in this process and announce what changes at once."""
         ...
 
     @property
@@ -182,21 +192,33 @@ class Account(Protocol):
     def blobs(self) -> Blobs: ...
 
     async def apply(self, effects: Sequence[Effect]) -> None:
-        """Apply what one invocation did, in this order.
+        """Apply what one invocation did.
 
-        Embedded: all or nothing, in one transaction. Otherwise one after the other, so what
-        completes the trigger must come last. Missing queues and containers are created.
+        Embedded: all or nothing, in one transaction. Otherwise one after the other, in this
+        order, so what completes the trigger must come last. Missing queues and containers are
+        created. A message that is gone or somebody else's is neither deleted nor released,
+        and that is no error. Raises ``Conflict`` for a blob that is leased or no block blob.
         """
         ...
 
     def watch_queue(self, queue: str) -> AbstractContextManager[Watch]:
-        """Watch for new or released messages; the event never comes where not embedded."""
+        """Watch for new or released messages.
+
+        Where not embedded, the event comes only for what this process put itself.
+        """
         ...
 
     def watch_container(self, container: str) -> AbstractContextManager[Watch]:
-        """Watch for written and deleted blobs, by name; never comes where not embedded."""
+        """Watch for written and deleted blobs, by name; nothing comes where not embedded."""
         ...
 
     async def next_visible(self, queue: str) -> datetime | None:
         """When the next hidden message becomes visible; None if none, or not embedded."""
         ...
+
+
+def merged_metadata(existing: Mapping[str, str], added: Mapping[str, str]) -> dict[str, str]:
+    """Return ``existing`` with ``added``, whose keys win in whatever case they are written."""
+    names = {name.lower() for name in added}
+    kept = {name: value for name, value in existing.items() if name.lower() not in names}
+    return {**kept, **added}

@@ -1,0 +1,329 @@
+"""The storage port over stores in this process: no HTTP, no XML, no signing.
+
+The one module that knows the stores of ``triggerfish_storage`` (with ``embedded_effects``).
+Who opens them, and who serves them to others, is not decided here. Reads by index run on
+the loop's thread; every write is one unit of work, announced once it is committed.
+Design: docs/design/storage-port.md
+"""
+
+from __future__ import annotations
+
+import base64
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime, timedelta
+from typing import Final
+from urllib.parse import quote
+
+from triggerfish.model import Effect, LogLevel, LogLine, PutBlob
+from triggerfish.storage.account import (
+    AccountError,
+    Blob,
+    BlobProperties,
+    Conflict,
+    Message,
+    NotFound,
+    Unavailable,
+)
+from triggerfish.storage.embedded_effects import Applied, apply_effects, make_room, put_blob
+from triggerfish.storage.failures import failure
+from triggerfish_storage.blobs import model
+from triggerfish_storage.blobs.listing import Listing, Position
+from triggerfish_storage.blobs.model import Conditions, Draft, etag_text
+from triggerfish_storage.blobs.store import BlobStore
+from triggerfish_storage.changes import Changes, Watch
+from triggerfish_storage.clock import Clock
+from triggerfish_storage.contents import Content
+from triggerfish_storage.database import Database
+from triggerfish_storage.errors import StorageError
+from triggerfish_storage.queues.errors import QUEUE_ALREADY_EXISTS
+from triggerfish_storage.queues.rows import Message as StoredMessage
+from triggerfish_storage.queues.store import QueueStore
+
+CATEGORY: Final = "Host.Storage"
+
+
+class EmbeddedAccount:
+    """The account whose stores live in this process. Implements ``account.Account``."""
+
+    is_embedded: Final = True
+
+    def __init__(
+        self,
+        database: Database,
+        changes: Changes,
+        queues: QueueStore,
+        blobs: BlobStore,
+        *,
+        clock: Clock,
+        blob_endpoint: str,
+        log: Callable[[LogLine], None],
+    ) -> None:
+        self.name = queues.account
+        self.queues = EmbeddedQueues(queues, clock)
+        self.blobs = EmbeddedBlobs(blobs, clock, blob_endpoint)
+        self._database = database
+        self._changes = changes
+        self._queue_store = queues
+        self._blob_store = blobs
+        self._clock = clock
+        self._log = log
+
+    async def apply(self, effects: Sequence[Effect]) -> None:
+        """Apply all effects in one transaction, or none."""
+        name, now = self.name, self._clock.now()
+        contents = await self._made_ready(effects)
+
+        def unit(tx: sqlite3.Connection) -> Applied:
+            return apply_effects(tx, name, effects, contents, now)
+
+        try:
+            applied = await self._database.write(unit)
+        except (StorageError, sqlite3.Error) as error:
+            for content in contents:
+                await self._blob_store.contents.abandon(content)
+            raise _failed(name, f"Writing {_summary(effects)}", error) from error
+        for queue, message_id in applied.messages:
+            self._queue_store.announce(queue, message_id)
+        if applied.blobs:
+            await self._blob_store.committed(*applied.blobs)
+        for effect in applied.lost:
+            self._say(f"Message '{effect.id}' of queue '{effect.queue}' is no longer ours.")
+
+    def watch_queue(self, queue: str) -> AbstractContextManager[Watch]:
+        return self._changes.watch("queue", queue)
+
+    def watch_container(self, container: str) -> AbstractContextManager[Watch]:
+        return self._changes.watch("blob", container)
+
+    async def next_visible(self, queue: str) -> datetime | None:
+        return self._queue_store.next_visible(queue, now=self._clock.now())
+
+    async def _made_ready(self, effects: Sequence[Effect]) -> list[Content]:
+        return [
+            await self._blob_store.prepare(effect.content)
+            for effect in effects
+            if isinstance(effect, PutBlob)
+        ]
+
+    def _say(self, message: str) -> None:
+        self._log(LogLine(LogLevel.DEBUG, CATEGORY, message))
+
+
+class EmbeddedQueues:
+    """Implements ``account.Queues``."""
+
+    def __init__(self, store: QueueStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def create(self, queue: str) -> None:
+        with self._asking(queue):
+            try:
+                await self._store.create(queue)
+            except StorageError as error:
+                if error.error is not QUEUE_ALREADY_EXISTS:
+                    raise
+
+    async def exists(self, queue: str) -> bool:
+        return self._store.exists(queue)
+
+    async def put(self, queue: str, text: str, *, after: timedelta = timedelta()) -> str:
+        with self._asking(queue):
+            return (await self._store.put(queue, text, now=self._clock.now(), after=after)).id
+
+    async def take(self, queue: str, *, count: int, hide_for: timedelta) -> list[Message]:
+        with self._asking(queue):
+            found = await self._store.take(
+                queue, count=count, now=self._clock.now(), hide_for=hide_for, held=True
+            )
+            return [_message(message) for message in found]
+
+    async def peek(self, queue: str, *, count: int) -> list[Message]:
+        with self._asking(queue):
+            found = self._store.peek(queue, count=count, now=self._clock.now())
+            return [_message(message) for message in found]
+
+    async def renew(
+        self, queue: str, message_id: str, pop_receipt: str, *, hide_for: timedelta
+    ) -> str:
+        with self._asking(queue):
+            receipt, _ = await self._store.update(
+                queue, message_id, pop_receipt, now=self._clock.now(), hide_for=hide_for
+            )
+            return receipt
+
+    async def count(self, queue: str) -> int:
+        with self._asking(queue):
+            return self._store.count(queue, now=self._clock.now())
+
+    def _asking(self, queue: str) -> AbstractContextManager[None]:
+        return _asking(self._store.account, f"Queue '{queue}'")
+
+
+class EmbeddedBlobs:
+    """Implements ``account.Blobs``."""
+
+    def __init__(self, store: BlobStore, clock: Clock, endpoint: str) -> None:
+        self._store = store
+        self._clock = clock
+        self._endpoint = endpoint
+
+    async def create_container(self, container: str) -> None:
+        address, now = self._store.at(container), self._clock.now()
+        with self._asking(container):
+            await self._store.write(lambda tx: make_room(tx, address, now=now), changed=address)
+
+    async def get(self, container: str, blob: str) -> Blob | None:
+        try:
+            with self._asking(container, blob):
+                found, content = await self._store.get(container, blob, now=self._clock.now())
+        except NotFound:
+            return None
+        return Blob(self._properties(container, found), content)
+
+    async def properties(self, container: str, blob: str) -> BlobProperties | None:
+        try:
+            with self._asking(container, blob):
+                found = self._store.find(container, blob)
+        except NotFound:
+            return None
+        return self._properties(container, found) if found is not None else None
+
+    async def list(self, container: str, *, prefix: str = "") -> AsyncIterator[BlobProperties]:
+        start: Position | None = Position()
+        while start is not None:
+            try:
+                with self._asking(container):
+                    page = await self._store.page(container, Listing(prefix=prefix, start=start))
+            except NotFound:
+                return
+            for entry in page.entries:
+                if isinstance(entry, model.Blob):
+                    yield self._properties(container, entry)
+            start = page.following
+
+    async def put(
+        self,
+        container: str,
+        blob: str,
+        content: bytes,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        only_if_absent: bool = False,
+        lease_id: str = "",
+    ) -> str:
+        address, now = self._store.at(container, blob), self._clock.now()
+        conditions = Conditions(if_none_match="*" if only_if_absent else "", lease_id=lease_id)
+        draft = Draft(metadata=dict(metadata or {}))
+        with self._asking(container, blob):
+            ready = await self._store.prepare(content)
+            written = await self._store.write(
+                lambda tx: put_blob(tx, address, ready, draft, conditions=conditions, now=now),
+                changed=address,
+                content=ready,
+            )
+        return etag_text(written.etag)
+
+    async def set_metadata(
+        self, container: str, blob: str, metadata: Mapping[str, str], *, lease_id: str = ""
+    ) -> None:
+        with self._asking(container, blob):
+            await self._store.set_metadata(
+                container,
+                blob,
+                dict(metadata),
+                conditions=Conditions(lease_id=lease_id),
+                now=self._clock.now(),
+            )
+
+    async def delete(self, container: str, blob: str) -> None:
+        try:
+            with self._asking(container, blob):
+                await self._store.delete(
+                    container, blob, snapshots="include", now=self._clock.now()
+                )
+        except NotFound:
+            return
+
+    async def acquire_lease(self, container: str, blob: str, *, seconds: int) -> str:
+        with self._asking(container, blob):
+            return await self._store.acquire_lease(
+                container, blob, seconds=seconds, now=self._clock.now()
+            )
+
+    async def renew_lease(self, container: str, blob: str, lease_id: str) -> None:
+        with self._asking(container, blob):
+            await self._store.renew_lease(container, blob, lease_id, now=self._clock.now())
+
+    async def release_lease(self, container: str, blob: str, lease_id: str) -> None:
+        try:
+            with self._asking(container, blob):
+                await self._store.release_lease(container, blob, lease_id)
+        except (NotFound, Conflict):
+            return
+
+    def _asking(self, container: str, blob: str = "") -> AbstractContextManager[None]:
+        subject = f"Blob '{container}/{blob}'" if blob else f"Container '{container}'"
+        return _asking(self._store.account, subject)
+
+    def _properties(self, container: str, blob: model.Blob) -> BlobProperties:
+        headers = blob.headers
+        lease_state = blob.lease.state(self._clock.now()) if blob.lease else "available"
+        return BlobProperties(
+            container=container,
+            name=blob.name,
+            uri=f"{self._endpoint}/{container}/{quote(blob.name, safe='~/')}",
+            etag=etag_text(blob.etag),
+            blob_type=blob.type,
+            length=blob.length,
+            created_at=blob.created,
+            modified_at=blob.modified,
+            content_type=headers.content_type,
+            content_md5=base64.b64encode(blob.md5).decode(),
+            content_encoding=headers.content_encoding,
+            content_language=headers.content_language,
+            content_disposition=headers.content_disposition,
+            cache_control=headers.cache_control,
+            lease_status="locked" if lease_state in ("leased", "breaking") else "unlocked",
+            lease_state=lease_state,
+            metadata=dict(blob.metadata),
+        )
+
+
+def _message(stored: StoredMessage) -> Message:
+    return Message(
+        stored.id,
+        stored.text,
+        stored.dequeue_count,
+        stored.inserted_at,
+        stored.expires_at,
+        stored.visible_at,
+        stored.pop_receipt,
+    )
+
+
+@contextmanager
+def _asking(account: str, subject: str) -> Iterator[None]:
+    try:
+        yield
+    except (StorageError, sqlite3.Error) as error:
+        raise _failed(account, subject, error) from error
+
+
+def _failed(account: str, subject: str, error: StorageError | sqlite3.Error) -> AccountError:
+    if isinstance(error, sqlite3.Error):
+        return Unavailable(f"{subject} of storage account '{account}': {error} (database)")
+    row = error.error
+    return failure(account, subject, row.status, row.code, row.message)
+
+
+def _summary(effects: Sequence[Effect]) -> str:
+    names = [
+        f"blob '{effect.container}/{effect.blob}'"
+        if isinstance(effect, PutBlob)
+        else f"queue '{effect.queue}'"
+        for effect in effects
+    ]
+    return ", ".join(dict.fromkeys(names))
