@@ -34,6 +34,7 @@ REASON: Final = "This function was programmatically called via the host APIs."
 
 _KEY_PARAMETER: Final = "code"  # a function key, which no expression may show
 _TEXT_TYPE: Final = ("content-type", "text/plain; charset=utf-8")
+_JSON_STARTS: Final = frozenset("{['\"-.0123456789tfnNI/\ufeff")
 _JSON_TYPE: Final = ("content-type", "application/json; charset=utf-8")
 
 
@@ -187,10 +188,13 @@ def http_response(value: Datum) -> HttpResponseData:
 
 def _text_response(text: str) -> HttpResponseData:
     """A text is read as JSON first, which the real host writes again in its own way (5.3)."""
+    start = text.lstrip()[:1]
+    if start not in _JSON_STARTS:
+        return _response(text if start else "")
     try:
         document = lenient_json.loads(text)
     except lenient_json.LenientJsonError:
-        return _response(text if text.strip() else "")
+        return _response(text)
     if isinstance(document, dict):
         members = {name.lower(): member for name, member in document.items()}
         if "body" in members:
