@@ -7,7 +7,7 @@ Behaviour: spec host-and-worker.md, 6 and 7.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from triggerfish.binding_types import BindingType, binding_type
@@ -101,6 +101,11 @@ def _retry(value: object) -> RetryPolicy | None:
         return parse_retry_policy(value)
     except TriggerfishError as error:
         raise DeclarationError(f"{error}.") from error
+
+
+def is_selected(name: str, only: Collection[str]) -> bool:
+    """Whether the user's choice of functions has this one; an empty choice is all."""
+    return not only or name.lower() in {chosen.lower() for chosen in only}
 
 
 # --- checks, the same for both programming models ---------------------------------------------

@@ -7,14 +7,19 @@ indexed by a worker. Behaviour: spec host-and-worker.md, 6 to 8.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from triggerfish.config.errors import SETTINGS, ConfigError
 from triggerfish.config.files import read_object
-from triggerfish.declarations import DeclarationError, check_function_name, read_function
+from triggerfish.declarations import (
+    DeclarationError,
+    check_function_name,
+    is_selected,
+    read_function,
+)
 from triggerfish.model import Function, FunctionError, LogLevel, LogLine, TriggerfishError
 
 FUNCTION_JSON: Final = "function.json"
@@ -37,13 +42,16 @@ class AppLayout:
     notes: tuple[LogLine, ...]
 
 
-def discover(folder: Path, *, script: str, settings: Mapping[str, str]) -> AppLayout:
+def discover(
+    folder: Path, *, script: str, settings: Mapping[str, str], only: Collection[str] = ()
+) -> AppLayout:
     """Return what ``folder`` holds, sorted by name. Raises ``ConfigError``.
 
-    ``script`` is the setting PYTHON_SCRIPT_FILE_NAME or its default.
+    ``script`` is the setting PYTHON_SCRIPT_FILE_NAME or its default. ``only`` limits which
+    functions are looked at at all (``declarations.is_selected``).
     """
     _check_script_name(script)
-    declared = _function_folders(folder)
+    declared = [path for path in _function_folders(folder) if is_selected(path.name, only)]
     if (folder / script).is_file():
         notes = (_mixed(script, declared),) if declared else ()
         return AppLayout("v2", script, (), (), notes)

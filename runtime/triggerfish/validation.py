@@ -13,7 +13,12 @@ from typing import Final
 
 from triggerfish.binding_types import binding_type
 from triggerfish.config.connections import find_connection
-from triggerfish.declarations import DeclarationError, check_bindings, check_function_name
+from triggerfish.declarations import (
+    DeclarationError,
+    check_bindings,
+    check_function_name,
+    is_selected,
+)
 from triggerfish.expressions import Lookup, Template, resolve_settings, setting_lookup
 from triggerfish.http.routes import Routes
 from triggerfish.model import Binding, Function, FunctionError, TriggerfishError
@@ -67,11 +72,6 @@ def validate(
     )
 
 
-def is_selected(name: str, only: Collection[str]) -> bool:
-    """Whether the user's choice of functions has this one; an empty choice is all."""
-    return not only or name.lower() in {chosen.lower() for chosen in only}
-
-
 def is_disabled(name: str, settings: Mapping[str, str]) -> bool:
     """Whether a setting switches the function off (host-and-worker.md, 6)."""
     keys = (f"azurewebjobs.{name}.disabled".lower(), f"azurewebjobs_{name}_disabled".lower())
@@ -113,7 +113,8 @@ def _ready(binding: Binding, lookup: Lookup) -> Binding:
             try:
                 properties[key] = resolve_settings(value, lookup)
             except TriggerfishError as error:
-                raise _fault(binding, key, str(error)) from error
+                remedy = "Add the setting to Values in local.settings.json, or correct the text."
+                raise _told(binding, key, f"{error} {remedy}") from error
     return replace(binding, type=kind.name, properties=properties)
 
 
@@ -162,7 +163,7 @@ def _check_blob_trigger(binding: Binding) -> None:
     try:
         PathPattern.parse(binding.properties["path"])
     except TriggerfishError as error:
-        raise _fault(binding, "path", str(error)) from error
+        raise _told(binding, "", str(error)) from error
     source = binding.properties.get("source")
     if source is not None and str(source).lower() not in _BLOB_SOURCES:
         raise _fault(binding, "source", "must be LogsAndContainerScan or EventGrid.")
@@ -181,7 +182,7 @@ def _check_timer(binding: Binding) -> None:
     try:
         parse_schedule(binding.properties["schedule"])
     except TriggerfishError as error:
-        raise _fault(binding, "schedule", str(error)) from error
+        raise _told(binding, "schedule", str(error)) from error
 
 
 def _check_table(binding: Binding) -> None:
@@ -210,14 +211,18 @@ def _is_template(binding: Binding, key: str) -> bool:
     try:
         Template.parse(text)
     except TriggerfishError as error:
-        raise _fault(binding, key, str(error)) from error
+        raise _told(binding, key, str(error)) from error
     return "{" in text
 
 
 def _fault(binding: Binding, key: str, problem: str) -> DeclarationError:
     value = binding.properties.get(key)
-    shown = f" '{value}'" if value not in (None, "") else ""
-    return DeclarationError(f"binding '{binding.name}': {key}{shown}: {problem}")
+    return _told(binding, key if value in (None, "") else f"{key} '{value}'", problem)
+
+
+def _told(binding: Binding, key: str, problem: str) -> DeclarationError:
+    """Return the error for a problem whose text says itself what stands there."""
+    return DeclarationError(f"binding '{binding.name}': {f'{key}: ' if key else ''}{problem}")
 
 
 _BLOB_SOURCES: Final = ("logsandcontainerscan", "eventgrid")

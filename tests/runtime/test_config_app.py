@@ -204,7 +204,7 @@ def test_a_folder_that_is_given_is_not_left(tmp_path):
     below.mkdir()
     (tmp_path / "host.json").touch()
 
-    with pytest.raises(ConfigError, match="a: is no function app: it has no host.json"):
+    with pytest.raises(ConfigError, match=r"a: is no function app: it has no host\.json"):
         find_app_folder(below)
 
 
@@ -219,7 +219,7 @@ def test_what_is_no_folder_is_told(tmp_path, name, told):
 def test_outside_of_any_app_it_is_said_what_to_do(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
-    with pytest.raises(ConfigError, match="no function app.* triggerfish start FOLDER"):
+    with pytest.raises(ConfigError, match=r"no function app.* triggerfish start FOLDER"):
         find_app_folder()
 
 

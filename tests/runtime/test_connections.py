@@ -16,7 +16,10 @@ from triggerfish.config.connections import (
 from triggerfish.config.errors import ConfigError
 
 DEVELOPMENT = "UseDevelopmentStorage=true"
-REAL = "DefaultEndpointsProtocol=https;AccountName=shop;AccountKey=c2VjcmV0;EndpointSuffix=core.windows.net"
+REAL = (
+    "DefaultEndpointsProtocol=https;AccountName=shop;AccountKey=c2VjcmV0;"
+    "EndpointSuffix=core.windows.net"
+)
 
 
 def account(name: str) -> str:
@@ -39,7 +42,10 @@ def account(name: str) -> str:
         ("Shop", {"ConnectionStrings__Shop": account("one")}, "one"),
         (
             "Shop",
-            {"AzureWebJobsShop": account("two"), "ConnectionStrings:AzureWebJobsShop": account("one")},
+            {
+                "AzureWebJobsShop": account("two"),
+                "ConnectionStrings:AzureWebJobsShop": account("one"),
+            },
             "one",
         ),
         ("shop", {"SHOP": account("one")}, "one"),
@@ -96,12 +102,32 @@ def test_endpoints_are_made_of_the_account_name():
 @pytest.mark.parametrize(
     ("text", "blob", "queue"),
     [
-        (account("shop"), "https://shop.blob.core.windows.net", "https://shop.queue.core.windows.net"),
-        (f"{account('shop')};DefaultEndpointsProtocol=http;EndpointSuffix=example.org", "http://shop.blob.example.org", "http://shop.queue.example.org"),
-        (f"{account('a')};BlobEndpoint=http://storage:10000/a/;QueueEndpoint=http://storage:10001/a", "http://storage:10000/a", "http://storage:10001/a"),
+        (
+            account("shop"),
+            "https://shop.blob.core.windows.net",
+            "https://shop.queue.core.windows.net",
+        ),
+        (
+            f"{account('shop')};DefaultEndpointsProtocol=http;EndpointSuffix=example.org",
+            "http://shop.blob.example.org",
+            "http://shop.queue.example.org",
+        ),
+        (
+            f"{account('a')};BlobEndpoint=http://storage:10000/a/;QueueEndpoint=http://storage:10001/a",
+            "http://storage:10000/a",
+            "http://storage:10001/a",
+        ),
         (f"{account('a')};BlobEndpoint=http://storage:10000/a", "http://storage:10000/a", ""),
-        ("BlobEndpoint=https://s.blob.core.windows.net/;SharedAccessSignature=sv=2024&sig=a%2Bb%3D", "https://s.blob.core.windows.net", ""),
-        (f"{DEVELOPMENT};DevelopmentStorageProxyUri=http://machine", f"http://machine:10000/{DEVELOPMENT_ACCOUNT}", f"http://machine:10001/{DEVELOPMENT_ACCOUNT}"),
+        (
+            "BlobEndpoint=https://s.blob.core.windows.net/;SharedAccessSignature=sv=2024&sig=a%2Bb%3D",
+            "https://s.blob.core.windows.net",
+            "",
+        ),
+        (
+            f"{DEVELOPMENT};DevelopmentStorageProxyUri=http://machine",
+            f"http://machine:10000/{DEVELOPMENT_ACCOUNT}",
+            f"http://machine:10001/{DEVELOPMENT_ACCOUNT}",
+        ),
     ],
 )
 def test_endpoints_are_those_that_the_text_gives(text, blob, queue):
@@ -143,11 +169,23 @@ def test_the_published_account_by_its_endpoint_is_an_account_like_any_other():
         ("AccountName=Shop_1;AccountKey=c2VjcmV0", "AccountName: 'Shop_1' is no account name"),
         ("AccountName=a;AccountName=b;AccountKey=c2VjcmV0", "AccountName: it is there twice"),
         (f"{account('shop')};DefaultEndpointsProtocol=ftp", "DefaultEndpointsProtocol: it must be"),
-        (f"{account('shop')};BlobEndpoint=storage:10000", "BlobEndpoint: 'storage:10000' is no address"),
-        (f"{account('shop')};QueueEndpoint=http://h:x/a", "QueueEndpoint: 'http://h:x/a' is no address"),
-        (f"{account('shop')};QueueEndpoint=http://[/a", "QueueEndpoint: 'http://[/a' is no address"),
+        (
+            f"{account('shop')};BlobEndpoint=storage:10000",
+            "BlobEndpoint: 'storage:10000' is no address",
+        ),
+        (
+            f"{account('shop')};QueueEndpoint=http://h:x/a",
+            "QueueEndpoint: 'http://h:x/a' is no address",
+        ),
+        (
+            f"{account('shop')};QueueEndpoint=http://[/a",
+            "QueueEndpoint: 'http://[/a' is no address",
+        ),
         ("UseDevelopmentStorage=false", "UseDevelopmentStorage: the one value it can have is true"),
-        (f"{DEVELOPMENT};DevelopmentStorageProxyUri=x", "DevelopmentStorageProxyUri: 'x' is no address"),
+        (
+            f"{DEVELOPMENT};DevelopmentStorageProxyUri=x",
+            "DevelopmentStorageProxyUri: 'x' is no address",
+        ),
         ("ä" * 5000, "part 1: it is no NAME=VALUE"),
     ],
 )
@@ -174,10 +212,26 @@ def test_a_secret_is_not_shown():
 @pytest.mark.parametrize(
     ("group", "blob", "queue"),
     [
-        ({"accountName": "shop"}, "https://shop.blob.core.windows.net", "https://shop.queue.core.windows.net"),
-        ({"blobServiceUri": "https://b.example/", "queueServiceUri": "https://q.example"}, "https://b.example", "https://q.example"),
-        ({"serviceUri": "https://shop.queue.core.windows.net"}, "", "https://shop.queue.core.windows.net"),
-        ({"serviceUri": "https://machine:1/shop"}, "https://machine:1/shop", "https://machine:1/shop"),
+        (
+            {"accountName": "shop"},
+            "https://shop.blob.core.windows.net",
+            "https://shop.queue.core.windows.net",
+        ),
+        (
+            {"blobServiceUri": "https://b.example/", "queueServiceUri": "https://q.example"},
+            "https://b.example",
+            "https://q.example",
+        ),
+        (
+            {"serviceUri": "https://shop.queue.core.windows.net"},
+            "",
+            "https://shop.queue.core.windows.net",
+        ),
+        (
+            {"serviceUri": "https://machine:1/shop"},
+            "https://machine:1/shop",
+            "https://machine:1/shop",
+        ),
     ],
 )
 @pytest.mark.parametrize("prefix", ["Shop__", "AzureWebJobsShop__", "Shop:", "SHOP__"])

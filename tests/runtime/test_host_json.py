@@ -101,20 +101,44 @@ def test_unknown_keys_are_ignored_without_a_word():
         ("functions", [], lambda c: c.functions == ()),
         ("watchFiles", ["x.txt"], lambda c: c.watch_files == ("x.txt",)),
         ("watchDirectories", ["lib"], lambda c: c.watch_directories == ("lib",)),
-        ("metadataProviderTimeout", "00:01:00", lambda c: c.metadata_provider_timeout.seconds == 60),
+        (
+            "metadataProviderTimeout",
+            "00:01:00",
+            lambda c: c.metadata_provider_timeout.seconds == 60,
+        ),
         ("extensions.http.routePrefix", "", lambda c: c.http.route_prefix == ""),
         ("extensions.http.routePrefix", "/v1/{t}/", lambda c: c.http.route_prefix == "v1/{t}"),
         ("extensions.http.maxConcurrentRequests", 4, lambda c: c.http.max_concurrent_requests == 4),
         ("extensions.http.maxConcurrentRequests", -1, lambda c: not c.http.max_concurrent_requests),
-        ("extensions.http.customHeaders", {"X-A": "b"}, lambda c: c.http.custom_headers["X-A"] == "b"),
-        ("extensions.queues.visibilityTimeout", "00:00:30", lambda c: c.queues.visibility_timeout.seconds == 30),
+        (
+            "extensions.http.customHeaders",
+            {"X-A": "b"},
+            lambda c: c.http.custom_headers["X-A"] == "b",
+        ),
+        (
+            "extensions.queues.visibilityTimeout",
+            "00:00:30",
+            lambda c: c.queues.visibility_timeout.seconds == 30,
+        ),
         ("extensions.queues.maxDequeueCount", 1, lambda c: c.queues.max_dequeue_count == 1),
         ("extensions.blobs.poisonBlobThreshold", 2, lambda c: c.blobs.poison_blob_threshold == 2),
         ("extensionBundle.id", "Bundle", lambda c: c.extension_bundle_id == "Bundle"),
         ("singleton.lockPeriod", "00:00:20", lambda c: c.singleton.lock_period.seconds == 20),
-        ("singleton.listenerLockRecoveryPollingInterval", "-1", lambda c: c.singleton.listener_lock_recovery_interval is None),
-        ("singleton.lockAcquisitionTimeout", "00:00:09", lambda c: c.singleton.lock_acquisition_timeout.seconds == 9),
-        ("logging.logLevel", {"Function.F": "debug"}, lambda c: c.logging.levels == {"Function.F": LogLevel.DEBUG}),
+        (
+            "singleton.listenerLockRecoveryPollingInterval",
+            "-1",
+            lambda c: c.singleton.listener_lock_recovery_interval is None,
+        ),
+        (
+            "singleton.lockAcquisitionTimeout",
+            "00:00:09",
+            lambda c: c.singleton.lock_acquisition_timeout.seconds == 9,
+        ),
+        (
+            "logging.logLevel",
+            {"Function.F": "debug"},
+            lambda c: c.logging.levels == {"Function.F": LogLevel.DEBUG},
+        ),
     ],
 )
 def test_a_valid_value_is_honoured(key, value, read):
@@ -156,8 +180,17 @@ def test_the_new_batch_threshold_follows_the_batch_size(batch_size, given, proce
 
 @pytest.mark.parametrize(
     ("parallelism", "batch_size", "threshold"),
-    [(1, 1, 0), (2, 2, 0), (3, 2, 1), (8, 5, 3), (16, 9, 7)]
-    + [(62, 32, 30), (63, 32, 31), (64, 32, 32), (100, 32, 68)],
+    [
+        (1, 1, 0),
+        (2, 2, 0),
+        (3, 2, 1),
+        (8, 5, 3),
+        (16, 9, 7),
+        (62, 32, 30),
+        (63, 32, 31),
+        (64, 32, 32),
+        (100, 32, 68),
+    ],
 )
 def test_blobs_in_work_are_shared_out_as_documented(parallelism, batch_size, threshold):
     options = BlobOptions(max_degree_of_parallelism=parallelism, poison_blob_threshold=5)
@@ -309,7 +342,9 @@ def test_a_plain_value_in_place_of_an_object_is_named(key, value):
     ],
 )
 def test_another_version_is_refused(version, told):
-    with pytest.raises(ConfigError, match=r'^host\.json: version: .*Write "version": "2\.0"') as caught:
+    with pytest.raises(
+        ConfigError, match=r'^host\.json: version: .*Write "version": "2\.0"'
+    ) as caught:
         parse_host_config({"version": version, "functions": []}, {}, processors=1)
 
     assert told in str(caught.value)

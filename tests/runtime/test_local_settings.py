@@ -60,7 +60,12 @@ def test_a_setting_without_name_or_value_is_skipped_with_a_yellow_line(name, val
 
 
 def test_where_to_listen_and_who_may_call_are_read():
-    host = {"LocalHttpPort": "8080", "LocalHttpAddress": "0.0.0.0", "CORS": "*", "CORSCredentials": False}
+    host = {
+        "LocalHttpPort": "8080",
+        "LocalHttpAddress": "0.0.0.0",
+        "CORS": "*",
+        "CORSCredentials": False,
+    }
 
     settings = parse({"host": host})
 
@@ -72,7 +77,9 @@ def test_nothing_given_is_nothing_set():
     settings = parse({})
 
     assert settings.values == {}
-    assert (settings.port, settings.address, settings.cors, settings.cors_credentials) == (None,) * 4
+    assert (settings.port, settings.address, settings.cors, settings.cors_credentials) == (
+        None,
+    ) * 4
 
 
 @pytest.mark.parametrize("name", ["IsEncrypted", "isencrypted"])
@@ -101,7 +108,10 @@ def test_a_file_without_values_need_not_say():
         ({"Values": {"A": "b\0c"}}, "Values.A"),
         ({"ConnectionStrings": 5}, "ConnectionStrings"),
         ({"ConnectionStrings": {"A": ["b"]}}, "ConnectionStrings.A"),
-        ({"ConnectionStrings": {"A": {"ConnectionString": {}}}}, "ConnectionStrings.A.ConnectionString"),
+        (
+            {"ConnectionStrings": {"A": {"ConnectionString": {}}}},
+            "ConnectionStrings.A.ConnectionString",
+        ),
         ({"Host": 7071}, "Host"),
         ({"Host": {"LocalHttpPort": 65536}}, "Host.LocalHttpPort"),
         ({"Host": {"LocalHttpPort": "web"}}, "Host.LocalHttpPort"),
@@ -119,7 +129,8 @@ def test_a_value_that_cannot_be_used_names_file_key_and_remedy(document, key):
 
 
 @pytest.mark.parametrize(
-    "document", [{"IsEncrypted": "maybe", "Values": {"A": "b"}}, {"IsEncrypted": [], "Values": {"A": "b"}}]
+    "document",
+    [{"IsEncrypted": "maybe", "Values": {"A": "b"}}, {"IsEncrypted": [], "Values": {"A": "b"}}],
 )
 def test_is_encrypted_must_be_true_or_false(document):
     with pytest.raises(ConfigError, match=r"^local\.settings\.json: IsEncrypted: .*true or false"):
