@@ -15,8 +15,9 @@ from typing import Final
 
 from aiohttp import web
 
+from triggerfish.config.cors import Cors
 from triggerfish.http.admin import answer_admin
-from triggerfish.http.cors import CorsPolicy, is_preflight
+from triggerfish.http.cors import cors_headers, is_allowed, is_preflight, preflight_headers
 from triggerfish.http.functions import Log, answer_function
 from triggerfish.http.limits import RequestLimits
 from triggerfish.http.pages import home_page
@@ -39,7 +40,7 @@ class AddressError(TriggerfishError):
 class ServerOptions:
     """What is fixed while the server runs; limits and routes are those of the host's config."""
 
-    cors: CorsPolicy | None = None
+    cors: Cors | None = None
     body_limit: int = DEFAULT_BODY_LIMIT
     home_page: bool = True
 
@@ -104,11 +105,10 @@ class WebServer:
         """Take a request through all steps; whatever goes wrong is an answer too."""
         cors = self._options.cors
         if cors is not None and is_preflight(request.method, request.headers):
-            reply = empty(204, cors.preflight(request.headers))
+            reply = empty(204, preflight_headers(cors, request.headers))
         else:
             reply = await self._guarded(request)
-            if cors is not None:
-                _add_cors(reply, cors.headers(request.headers.get("Origin")))
+            _add_cors(reply, cors_headers(cors, request.headers.get("Origin")))
         for name, value in self._host.http_options.custom_headers.items():
             reply.headers.setdefault(name, value)
         reply.headers.setdefault("Server", "Triggerfish")
@@ -170,9 +170,8 @@ class WebServer:
         origin = request.headers.get("Origin")
         if origin is None or request.method in _SAFE_METHODS:
             return False
-        cors = self._options.cors
         own = origin.lower() == origin_of(request).lower()
-        return not own and not (cors is not None and cors.allows(origin))
+        return not own and not is_allowed(self._options.cors, origin)
 
 
 def _add_cors(reply: web.Response, headers: dict[str, str]) -> None:
