@@ -21,8 +21,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
+from triggerfish_storage.blobs import operations as blob_operations
+from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.changes import Changes
 from triggerfish_storage.clock import Clock, SystemClock
+from triggerfish_storage.contents import Contents
 from triggerfish_storage.database import Database, DatabaseError, Durability, open_database
 from triggerfish_storage.ownership import Ownership, own
 from triggerfish_storage.protocol.accounts import DEFAULT_ACCOUNT, Accounts
@@ -57,11 +60,13 @@ class StorageAccount:
     """An open data folder: the stores of its default account, and of any other by name."""
 
     database: Database
+    contents: Contents
     clock: Clock
     ownership: Ownership
     due: asyncio.Event = field(default_factory=asyncio.Event)
     _changes: dict[str, Changes] = field(default_factory=dict)
     _queues: dict[str, QueueStore] = field(default_factory=dict)
+    _blobs: dict[str, BlobStore] = field(default_factory=dict)
 
     @property
     def changes(self) -> Changes:
@@ -70,6 +75,10 @@ class StorageAccount:
     @property
     def queues(self) -> QueueStore:
         return self.queues_of(DEFAULT_ACCOUNT)
+
+    @property
+    def blobs(self) -> BlobStore:
+        return self.blobs_of(DEFAULT_ACCOUNT)
 
     def changes_of(self, account: str) -> Changes:
         found = self._changes.get(account)
@@ -82,6 +91,14 @@ class StorageAccount:
         if found is None:
             found = self._queues[account] = QueueStore(
                 self.database, self.changes_of(account), account=account, due=self.due
+            )
+        return found
+
+    def blobs_of(self, account: str) -> BlobStore:
+        found = self._blobs.get(account)
+        if found is None:
+            found = self._blobs[account] = BlobStore(
+                self.database, self.contents, self.changes_of(account), account=account
             )
         return found
 
@@ -108,7 +125,9 @@ async def open_account(
                 durability=durability,
             )
         )
-        account = StorageAccount(database, clock, ownership)
+        contents = Contents(folder / CONTENTS_FOLDER, durability=durability)
+        await contents.sweep(database)
+        account = StorageAccount(database, contents, clock, ownership)
         await account.queues.release_orphans(now=clock.now())
         upkeep = asyncio.create_task(_keep_up(account), name="storage upkeep")
         try:
@@ -158,7 +177,10 @@ def services(account: StorageAccount) -> dict[ServiceName, Service[Any]]:
         resource="queue",
         policies=queue_operations.stored_policies,
     )
-    return {"queue": queues}
+    blobs: Service[BlobStore] = Service(
+        "blob", blob_operations.OPERATIONS, account.blobs_of, resource="container"
+    )
+    return {"blob": blobs, "queue": queues}
 
 
 async def _keep_up(account: StorageAccount) -> None:
@@ -166,13 +188,19 @@ async def _keep_up(account: StorageAccount) -> None:
     while True:
         account.due.clear()
         try:
-            while await queue_upkeep(account.database, account.clock.now()):
+            while await _keep_up_a_little(account):
                 pass
             pause = _pause(account)
         except DatabaseError as error:
             _log.error("upkeep failed, tried again in a minute: %s", error)
             pause = UPKEEP_EVERY
         await account.clock.wait(account.due, within=pause.total_seconds())
+
+
+async def _keep_up_a_little(account: StorageAccount) -> bool:
+    now = account.clock.now()
+    more = await queue_upkeep(account.database, now)
+    return await account.blobs.upkeep(now) or more
 
 
 def _pause(account: StorageAccount) -> timedelta:

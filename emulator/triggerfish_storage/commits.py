@@ -1,0 +1,104 @@
+"""Running waiting units of work in one transaction, each undone alone where it fails.
+
+A savepoint costs as much as a statement, so the first try goes without: a unit that fails
+before it changed anything needs none, and most failures are of that kind. Where one fails
+later, the group is undone and run again with a savepoint around each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+Unit = Callable[[sqlite3.Connection], T]
+
+
+class Work(Generic[T]):
+    """One unit of work, and what came of it."""
+
+    __slots__ = ("error", "future", "result", "unit")
+
+    def __init__(self, unit: Unit[T], future: asyncio.Future[T]) -> None:
+        self.unit = unit
+        self.future = future
+        self.result: T | None = None
+        self.error: BaseException | None = None
+
+
+def commit_together(writer: sqlite3.Connection, group: Sequence[Work[object]]) -> None:
+    """Run the group in one transaction; where that cannot be committed, each unit in its own."""
+    try:
+        if _commit_plainly(writer, group) or _commit_with_savepoints(writer, group):
+            return
+        for work in group:
+            _commit_alone(writer, work)
+    except BaseException as error:  # the writer must outlive whatever a unit does
+        _roll_back(writer)
+        for work in group:
+            work.error = work.error or error
+
+
+def _commit_plainly(writer: sqlite3.Connection, group: Sequence[Work[object]]) -> bool:
+    try:
+        writer.execute("BEGIN IMMEDIATE")
+        for work in group:
+            before = writer.total_changes
+            try:
+                work.result = work.unit(writer)
+            except Exception as error:
+                if writer.total_changes != before or not writer.in_transaction:
+                    return _give_up(writer, group)
+                work.error = error
+        writer.execute("COMMIT")
+    except sqlite3.Error:
+        return _give_up(writer, group)
+    return True
+
+
+def _commit_with_savepoints(writer: sqlite3.Connection, group: Sequence[Work[object]]) -> bool:
+    if len(group) == 1:
+        return False
+    try:
+        writer.execute("BEGIN IMMEDIATE")
+        for work in group:
+            writer.execute("SAVEPOINT unit")
+            try:
+                work.result = work.unit(writer)
+            except Exception as error:
+                # A full disk may have ended the transaction under us: then all is undone.
+                if not writer.in_transaction:
+                    return _give_up(writer, group)
+                work.error = error
+                writer.execute("ROLLBACK TO unit")
+            writer.execute("RELEASE unit")
+        writer.execute("COMMIT")
+    except sqlite3.Error:
+        return _give_up(writer, group)
+    return True
+
+
+def _commit_alone(writer: sqlite3.Connection, work: Work[object]) -> None:
+    try:
+        writer.execute("BEGIN IMMEDIATE")
+        work.result = work.unit(writer)
+        writer.execute("COMMIT")
+    except Exception as error:
+        _roll_back(writer)
+        work.error = error
+
+
+def _give_up(writer: sqlite3.Connection, group: Sequence[Work[object]]) -> bool:
+    _roll_back(writer)
+    for work in group:
+        work.error = None
+    return False
+
+
+def _roll_back(writer: sqlite3.Connection) -> None:
+    if writer.in_transaction:
+        with suppress(sqlite3.Error):
+            writer.execute("ROLLBACK")

@@ -1,0 +1,95 @@
+"""Connections to one SQLite file, and its schema, brought to the newest version."""
+
+from __future__ import annotations
+
+import sqlite3
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Final, Literal
+
+Durability = Literal["process", "full"]
+
+_BUSY_TIMEOUT_SECONDS: Final = 5.0
+_SYNCHRONOUS: Final = {"process": "NORMAL", "full": "FULL"}
+
+
+class DatabaseError(Exception):
+    """The file cannot be used; the message names it and says what to do."""
+
+
+def connect_writer(path: Path, durability: Durability) -> sqlite3.Connection:
+    connection = _connect(path)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[durability]}")
+    connection.execute("PRAGMA foreign_keys = ON")
+    # Checkpoints are made beside the writer; an emptied log is cut, so its size is what is left.
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
+    connection.execute("PRAGMA journal_size_limit = 0")
+    connection.execute("PRAGMA cache_size = -32000")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    return connection
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    connection = _connect(path)
+    connection.execute("PRAGMA query_only = ON")
+    connection.execute("PRAGMA cache_size = -16000")
+    return connection
+
+
+def connect_checkpointer(path: Path, durability: Durability) -> sqlite3.Connection:
+    connection = _connect(path)
+    connection.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[durability]}")
+    return connection
+
+
+def migrate(path: Path, migrations: Traversable, durability: Durability) -> None:
+    """Bring the file to the newest schema, each step in a transaction of its own.
+
+    ``migrations`` is a folder of ``NNNN_name.sql`` files. Raises ``DatabaseError`` where the
+    file is no database, is damaged, or comes from a newer version.
+    """
+    steps = sorted(
+        (int(file.name.split("_", 1)[0]), file)
+        for file in migrations.iterdir()
+        if file.name.endswith(".sql")
+    )
+    try:
+        connection = connect_writer(path, durability)
+        try:
+            _check(connection, path, newest=steps[-1][0])
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            for number, file in steps:
+                if number > version:
+                    script = file.read_text(encoding="utf-8")
+                    connection.executescript(
+                        f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;"
+                    )
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise DatabaseError(
+            f"{path}: not a usable database ({error}). Move the file away to start afresh, "
+            "or restore a copy of it."
+        ) from error
+
+
+def _check(connection: sqlite3.Connection, path: Path, *, newest: int) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > newest:
+        raise DatabaseError(
+            f"{path}: written by a newer version (schema {version}, this one knows {newest}). "
+            "Upgrade triggerfish, or move the file away to start afresh."
+        )
+    # Reads the whole schema, which a damaged file does not survive.
+    connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(
+        path,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+        timeout=_BUSY_TIMEOUT_SECONDS,
+    )
