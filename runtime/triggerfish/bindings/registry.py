@@ -13,7 +13,7 @@ from triggerfish.bindings.blob import BlobInput, BlobOutput, BlobTrigger
 from triggerfish.bindings.http import HttpTrigger
 from triggerfish.bindings.plan import BoundInput, BoundOutput, BoundTrigger, Plan
 from triggerfish.bindings.queue import QueueOutput, QueueTrigger
-from triggerfish.bindings.timer import TimerTrigger
+from triggerfish.bindings.timer import timer_trigger
 from triggerfish.expressions import Template
 from triggerfish.model import Binding, Function, RetryPolicy, TriggerfishError
 from triggerfish.path_pattern import PathPattern
@@ -71,7 +71,7 @@ def _blob_trigger(function: Function, binding: Binding, services: Services) -> B
 
 
 def _timer_trigger(function: Function, binding: Binding, _services: Services) -> BoundTrigger:
-    return TimerTrigger(function=function.name, parameter=binding.name)
+    return timer_trigger(function.name, binding)
 
 
 def _http_trigger(function: Function, binding: Binding, _services: Services) -> BoundTrigger:
