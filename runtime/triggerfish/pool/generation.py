@@ -84,6 +84,7 @@ class Generation:
         self.functions: tuple[Function, ...] = ()
         self.errors: tuple[FunctionError, ...] = ()
         self.broken = asyncio.Event()
+        self._names: frozenset[str] = frozenset()
         self._app = app
         self._options = options
         self._log = log
@@ -106,12 +107,15 @@ class Generation:
 
     async def invoke(self, request: InvocationRequest) -> InvocationResult:
         """Run one invocation on the next worker; never raises for what user code does."""
+        if request.function not in self._names:
+            message = f"Function '{request.function}' is not there, or is in error."
+            return _failed(FailureKind.BINDING, "FunctionNotLoaded", message)
         while not self._over:
             if self._ready:
                 self._turn += 1
                 return await self._ready[self._turn % len(self._ready)].invoke(request)
             await self._changed.wait()
-        return InvocationResult(failure=Failure(FailureKind.CRASH, "NoWorker", self._over))
+        return _failed(FailureKind.CRASH, "NoWorker", self._over)
 
     async def drain(self, grace: timedelta) -> None:
         """Take nothing new, wait for what is in hand within ``grace``, and end the workers."""
@@ -136,6 +140,7 @@ class Generation:
         if isinstance(found, AppLoadError):
             raise found
         self.functions, self.errors = found.functions, found.errors
+        self._names = frozenset(function.name for function in found.functions)
 
     async def keep_one(self) -> None:
         """Keep one worker running until it is over."""
@@ -226,6 +231,10 @@ async def start_generation(
             task.cancel()
     if failure is not None:
         raise failure
+
+
+def _failed(kind: FailureKind, name: str, message: str) -> InvocationResult:
+    return InvocationResult(failure=Failure(kind, name, message))
 
 
 def _command(options: PoolOptions) -> Sequence[str]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple, NoReturn
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, NoReturn, get_args
+
+import azure.functions as func
 
 from .converters import Binding, converter_of
 
@@ -123,7 +125,7 @@ class _Check:
         annotation = annotations[binding.name]
         is_out = _is_out(annotation)
         if is_out:
-            arguments = typing.get_args(annotation)
+            arguments = get_args(annotation)
             if len(arguments) != 1:
                 self._fail(f"binding {binding.name} has invalid Out annotation {annotation!r}")
             annotation = arguments[0]
@@ -179,12 +181,24 @@ def _fits(binding: Binding, annotation: Any) -> bool:
         if annotation in (str, bytes):
             return True  # the raw value, whatever the binding
         check = "check_input_type_annotation"
+    elif binding.type.lower() == "queue" and _is_messages(annotation):
+        return True
     else:
         check = "check_output_type_annotation"
     try:
         return bool(getattr(converter_of(binding.type), check)(annotation))
     except (AttributeError, TypeError):  # no such direction, or a generic where a class must be
         return False
+
+
+def _is_messages(annotation: Any) -> bool:
+    # The library means to accept an iterable of its own messages, and compares the wrong way.
+    origin = typing.get_origin(annotation)
+    return (
+        isinstance(origin, type)
+        and issubclass(origin, Iterable)
+        and any(_is_class(a) and issubclass(a, func.QueueMessage) for a in get_args(annotation))
+    )
 
 
 def _mismatch(binding: Binding, annotation: Any) -> str:
