@@ -51,7 +51,7 @@ class Ledger(Protocol):
     def ended(self, delivery_id: str, end: End) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Dispatcher:
     """Gives invocations of one generation of the app to its workers."""
 
@@ -60,11 +60,27 @@ class Dispatcher:
     ledger: Ledger
     log: Callable[[LogLine], None]
     clock: Clock
+    in_flight: int = 0
 
-    async def invoke(self, event: TriggerEvent, on_success: OnSuccess | None = None) -> Outcome:
+    async def invoke(
+        self,
+        event: TriggerEvent,
+        on_success: OnSuccess | None = None,
+        *,
+        invocation_id: str = "",
+    ) -> Outcome:
         """Run the function for ``event``, retries included (``model.Invoke``)."""
+        self.in_flight += 1
+        try:
+            return await self._deliver(event, on_success, invocation_id or str(uuid.uuid4()))
+        finally:
+            self.in_flight -= 1
+
+    async def _deliver(
+        self, event: TriggerEvent, on_success: OnSuccess | None, invocation_id: str
+    ) -> Outcome:
         plan = self.plans[event.function]
-        delivery = _delivery(plan, event, self.clock)
+        delivery = _delivery(plan, event, invocation_id, self.clock)
         self.ledger.began(delivery)
         started = time.monotonic()
         attempt = _Attempt(self, plan, event, delivery.id, on_success)
@@ -234,9 +250,9 @@ class _Attempt:
         self._host.log(LogLine(level, f"Function.{name}", message, self._id, name))
 
 
-def _delivery(plan: Plan, event: TriggerEvent, clock: Clock) -> Delivery:
+def _delivery(plan: Plan, event: TriggerEvent, invocation_id: str, clock: Clock) -> Delivery:
     return Delivery(
-        id=str(uuid.uuid4()),
+        id=invocation_id,
         function=event.function,
         trigger=plan.function.trigger.type,
         source=event.source,

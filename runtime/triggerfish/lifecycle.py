@@ -10,20 +10,23 @@ Behaviour: spec host-and-worker.md, sections 1, 18 and 19.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum, auto
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from triggerfish.bindings.plan import Plan
+from triggerfish.config.errors import ConfigError
 from triggerfish.config.host_options import HostConfig
 from triggerfish.http.routes import Routes
 from triggerfish.http.view import HostState
 from triggerfish.model import Function, FunctionError, LogLevel, LogLine, TriggerfishError
+from triggerfish.pool.app import AppLoadError
 from triggerfish.serving import Serving
 
-GRACE_SECONDS: Final = 10.0
+GRACE: Final = timedelta(seconds=10)
 _FIRST_RETRY_SECONDS: Final = 1.0
 _LONGEST_RETRY_SECONDS: Final = 120.0
 
@@ -49,10 +52,6 @@ class Request(Enum):
     STOP = auto()
 
 
-class NeedsEdit(TriggerfishError):  # noqa: N818 - it says what is to be done
-    """The app cannot be loaded until somebody changes a file: trying again is no use."""
-
-
 class Audience(Protocol):
     """Who is told what became of a load: the terminal, and ``--strict``."""
 
@@ -68,7 +67,12 @@ class Lifecycle:
     """The state of the host, and the one task that changes it."""
 
     def __init__(
-        self, open_app: OpenApp, audience: Audience, *, log: Callable[[LogLine], None]
+        self,
+        open_app: OpenApp,
+        audience: Audience,
+        *,
+        log: Callable[[LogLine], None],
+        strict: bool = False,
     ) -> None:
         self.state = HostState.STARTING
         self.current: Served | None = None
@@ -77,17 +81,36 @@ class Lifecycle:
         self._open_app = open_app
         self._audience = audience
         self._log = log
+        self._strict = strict  # end where any function does not load
         self._requests: asyncio.Queue[Request] = asyncio.Queue()
-        self._served: set[asyncio.Task[None]] = set()
+        self._served: set[asyncio.Task[Any]] = set()
+        self._group: asyncio.TaskGroup | None = None
         self._retry_seconds: float | None = None
+
+    @property
+    def outstanding(self) -> int:
+        """How many states of the app, and how many runs by hand, are still settling."""
+        return len(self._served) - (self.current is not None)
 
     def ask(self, request: Request) -> None:
         """Hand in a request; it is taken up after those before it."""
         self._requests.put_nowait(request)
 
+    def start(self, work: Coroutine[Any, Any, object]) -> None:
+        """Run something in the background, for as long as the host takes to settle."""
+        if self._group is None or self.state is HostState.STOPPED:
+            work.close()
+            return
+        self._track(self._group.create_task(work))
+
+    def _track(self, task: asyncio.Task[Any]) -> None:
+        self._served.add(task)
+        task.add_done_callback(self._served.discard)
+
     async def run(self) -> None:
         """Serve the app until ``STOP`` is asked for; return once everything is settled."""
         async with asyncio.TaskGroup() as group:
+            self._group = group
             await self._load(group)
             while (request := await self._next()) is not Request.STOP:
                 await self._take_up(request, group)
@@ -113,9 +136,7 @@ class Lifecycle:
 
     async def _load(self, group: asyncio.TaskGroup) -> None:
         opened: asyncio.Future[Served] = asyncio.get_running_loop().create_future()
-        task = group.create_task(self._serve(opened))
-        self._served.add(task)
-        task.add_done_callback(self._served.discard)
+        self._track(group.create_task(self._serve(opened)))
         again = self.current is not None
         try:
             served = await opened
@@ -126,6 +147,8 @@ class Lifecycle:
             self.current, self.error, self._retry_seconds = served, None, None
             self.state = HostState.RUNNING
             self._audience.loaded(served, again=again)
+            if served.errors and self._strict:
+                self._end_with(TriggerfishError("A function is in error, and --strict is on."))
         self.decided.set()
 
     async def _serve(self, opened: asyncio.Future[Served]) -> None:
@@ -133,6 +156,8 @@ class Lifecycle:
             async with self._open_app() as served:
                 opened.set_result(served)
                 await served.serving.run()
+                if served.serving.broken.is_set():
+                    self._give_up()
         except TriggerfishError as error:
             if opened.done():
                 self._log(LogLine(LogLevel.ERROR, "Host", str(error)))
@@ -144,16 +169,30 @@ class Lifecycle:
                 return
             raise
 
+    def _give_up(self) -> None:
+        error = TriggerfishError(
+            "The workers of the app end again and again: the limit of their restarts is exceeded. "
+            "The log above says how each of them ended."
+        )
+        self._log(LogLine(LogLevel.CRITICAL, "Host", str(error)))
+        self._end_with(error)
+
+    def _end_with(self, error: TriggerfishError) -> None:
+        self.error = error
+        self.ask(Request.STOP)
+
     def _failed(self, error: TriggerfishError) -> None:
         serving = self.current is not None
         if not serving:
             self.state, self.error = HostState.ERROR, error
-            if not isinstance(error, NeedsEdit):
+            if not isinstance(error, AppLoadError | ConfigError):
                 last = self._retry_seconds
                 self._retry_seconds = (
                     min(2 * last, _LONGEST_RETRY_SECONDS) if last else _FIRST_RETRY_SECONDS
                 )
         self._audience.failed(error, serving=serving)
+        if self._strict:
+            self._end_with(error)
 
     def _retire(self) -> None:
         """Stop the current state's listeners; what they took is still settled."""
@@ -165,7 +204,7 @@ class Lifecycle:
         """Await what still runs, within the grace period; what is left is abandoned."""
         if not self._served:
             return
-        _, late = await asyncio.wait(self._served, timeout=GRACE_SECONDS)
+        _, late = await asyncio.wait(self._served, timeout=GRACE.total_seconds())
         for task in late:
             task.cancel()
         if late:
@@ -173,7 +212,7 @@ class Lifecycle:
                 LogLine(
                     LogLevel.WARNING,
                     "Host",
-                    f"Work still running after {GRACE_SECONDS:.0f} s was abandoned: its messages "
+                    f"Work still running after {GRACE.seconds} s was abandoned: its messages "
                     "become visible again and are delivered anew.",
                 )
             )

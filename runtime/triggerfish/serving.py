@@ -12,11 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from triggerfish_storage.clock import Clock
-
 from triggerfish.dispatcher import Dispatcher
 from triggerfish.listeners.consume import Log
 from triggerfish.model import LogLevel, LogLine, TriggerfishError
+from triggerfish_storage.clock import Clock
 
 _FIRST_WAIT_SECONDS: Final = 1.0
 _LONGEST_WAIT_SECONDS: Final = 60.0
@@ -44,16 +43,23 @@ class Serving:
 
     dispatcher: Dispatcher
     listeners: Sequence[NamedListener]
+    broken: asyncio.Event  # set where its workers can run nothing more
     clock: Clock
     log: Log
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
-        """Listen until ``stopping`` is set; return once all that was taken is settled."""
+        """Listen until ``stopping`` or ``broken``; return once all that was taken is settled."""
         async with asyncio.TaskGroup() as group:
             for named in self.listeners:
                 group.create_task(self._keep(named))
+            watching = group.create_task(self._stop_when_broken())
             await self.stopping.wait()
+            watching.cancel()
+
+    async def _stop_when_broken(self) -> None:
+        await self.broken.wait()
+        self.stopping.set()
 
     async def _keep(self, named: NamedListener) -> None:
         wait = _FIRST_WAIT_SECONDS
@@ -76,8 +82,7 @@ class Serving:
             LogLine(
                 LogLevel.ERROR,
                 "Host.Listeners",
-                f"The listener for {named.name} stopped and starts again in {wait:.0f} s: "
-                f"{reason}",
+                f"The listener for {named.name} stopped and starts again in {wait:.0f} s: {reason}",
             )
         )
 

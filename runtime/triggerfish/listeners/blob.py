@@ -26,7 +26,7 @@ from triggerfish.model import (
     PutMessage,
     ReleaseMessage,
 )
-from triggerfish.storage.account import Account, Blob
+from triggerfish.storage.account import Blob
 from triggerfish_storage.clock import Clock
 
 POISON_QUEUE: Final = "webjobs-blobtrigger-poison"
@@ -37,8 +37,7 @@ class BlobListener:
     """Watches the containers of all blobTriggers of the host."""
 
     triggers: Sequence[BlobTrigger]
-    host_account: Account
-    host_id: str
+    receipts: Receipts
     pace: Pace
     poison_threshold: int
     invoke: Invoke
@@ -48,12 +47,12 @@ class BlobListener:
 
     async def listen(self, stopping: asyncio.Event) -> None:
         """Run until ``stopping``; return once every blob taken is settled."""
-        queue = internal_queue(self.host_id)
-        await self.host_account.queues.create(queue)
+        account, queue = self.receipts.account, internal_queue(self.receipts.host_id)
+        await account.queues.create(queue)
         scans = self._scans()
         settle = _Settle(self, queue, scans)
         consumer = Consumer(
-            account=self.host_account,
+            account=account,
             queue=queue,
             name=", ".join(trigger.function for trigger in self.triggers),
             pace=self.pace,
@@ -70,13 +69,12 @@ class BlobListener:
         by_container: dict[tuple[int, str], list[BlobTrigger]] = defaultdict(list)
         for trigger in self.triggers:
             by_container[_place(trigger)].append(trigger)
-        receipts = Receipts(self.host_account, self.host_id)
         return {
             place: ContainerScan(
                 account=triggers[0].account,
                 container=triggers[0].pattern.container,
                 triggers=triggers,
-                receipts=receipts,
+                receipts=self.receipts,
                 clock=self.clock,
                 log=self.log,
             )
@@ -141,7 +139,7 @@ class _Settle:
             self._listener.ledger.poisoned(outcome.invocation_id, self._limit_reached())
         else:
             release = ReleaseMessage(self._queue, message.id, held.pop_receipt)
-            await self._listener.host_account.apply([release])
+            await self._listener.receipts.account.apply([release])
 
     async def _to_poison(self, held: Held, trigger: BlobTrigger) -> None:
         text = encode_body(decode_text(held.message.text, "base64"), "base64")
@@ -154,7 +152,7 @@ class _Settle:
         await self._drop(held)
 
     async def _drop(self, held: Held) -> None:
-        await self._listener.host_account.apply([self._completion(held)])
+        await self._listener.receipts.account.apply([self._completion(held)])
 
     def _completion(self, held: Held) -> DeleteMessage:
         return DeleteMessage(self._queue, held.message.id, held.pop_receipt)

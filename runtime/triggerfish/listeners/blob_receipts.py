@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 
 from triggerfish.bindings.queue import encode_body
@@ -45,12 +44,13 @@ def internal_message(function: str, blob: BlobProperties) -> str:
     return encode_body(json.dumps(document, indent=2, ensure_ascii=False).encode(), "base64")
 
 
-@dataclass(frozen=True, slots=True)
 class Receipts:
-    """The receipts of one host, in its storage."""
+    """The receipts of one host, in its storage; one object for all who scan in this process."""
 
-    account: Account
-    host_id: str
+    def __init__(self, account: Account, host_id: str) -> None:
+        self.account = account
+        self.host_id = host_id
+        self._at_work: set[str] = set()
 
     @property
     def prefix(self) -> str:
@@ -69,9 +69,18 @@ class Receipts:
     async def queue_once(self, function: str, blob: BlobProperties) -> bool:
         """Queue ``blob`` for ``function`` unless it was before; return whether it was now.
 
-        Raises ``Conflict`` where another host is at it: ask again in the next round.
+        Raises ``Conflict`` where somebody else is at it: ask again in the next round.
         """
         receipt = self.name(function, blob)
+        if receipt in self._at_work:  # an old state of the app that still drains
+            raise Conflict(f"The receipt {receipt} is being written.")
+        self._at_work.add(receipt)
+        try:
+            return await self._queue_once(receipt, function, blob)
+        finally:
+            self._at_work.remove(receipt)
+
+    async def _queue_once(self, receipt: str, function: str, blob: BlobProperties) -> bool:
         known = await self.account.blobs.properties(HOST_CONTAINER, receipt)
         if known is not None and "Incomplete" not in known.metadata:
             return False

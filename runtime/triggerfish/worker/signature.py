@@ -191,13 +191,17 @@ def _fits(binding: Binding, annotation: Any) -> bool:
         return False
 
 
+_MESSAGES = (func.QueueMessage, str, bytes)
+
+
 def _is_messages(annotation: Any) -> bool:
-    # The library means to accept an iterable of its own messages, and compares the wrong way.
+    # The library means to accept iterables of these: it compares its own messages the wrong
+    # way, and does not know ``list[str]``.
     origin = typing.get_origin(annotation)
     return (
         isinstance(origin, type)
         and issubclass(origin, Iterable)
-        and any(_is_class(a) and issubclass(a, func.QueueMessage) for a in get_args(annotation))
+        and any(_is_class(a) and issubclass(a, _MESSAGES) for a in get_args(annotation))
     )
 
 

@@ -1,0 +1,197 @@
+"""Loads one state of the app: configuration, workers, plans and listeners, ready to serve.
+
+Everything that an edit may change is read here, anew for every load; what lives as long as
+the host comes in ``Surroundings``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from typing import Final
+
+from triggerfish.bindings.blob import BlobTrigger
+from triggerfish.bindings.plan import Plan
+from triggerfish.bindings.queue import QueueTrigger
+from triggerfish.bindings.registry import Services, bind
+from triggerfish.bindings.timer import TimerTrigger
+from triggerfish.config.app_config import AppConfig
+from triggerfish.config.host_json import load_host_config
+from triggerfish.config.host_options import HostConfig
+from triggerfish.discovery import discover
+from triggerfish.dispatcher import Dispatcher
+from triggerfish.history.ledger import Ledger
+from triggerfish.interpreter import Interpreter
+from triggerfish.lifecycle import GRACE, Served
+from triggerfish.listeners.blob import BlobListener
+from triggerfish.listeners.blob_receipts import Receipts
+from triggerfish.listeners.consume import Log, Pace
+from triggerfish.listeners.queue import QueueListener
+from triggerfish.model import Function, FunctionError, TriggerfishError
+from triggerfish.pool.app import AppToLoad
+from triggerfish.pool.generation import Generation, PoolOptions, start_generation
+from triggerfish.serving import Listener, NamedListener, Serving
+from triggerfish.storage.account import Account
+from triggerfish.storage.choose import Accounts
+from triggerfish.validation import Validated, validate
+from triggerfish_storage.clock import Clock
+
+# The real host gives up after three crashes; a message that kills its worker has five tries
+# before it is poison, and it must not take the host with it (docs/design/crashes.md).
+_CRASH_LIMIT: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What lives as long as the host and every state of the app works with."""
+
+    config: AppConfig
+    interpreter: Interpreter
+    accounts: Accounts
+    host_account: Account
+    host_id: str
+    ledger: Ledger
+    receipts: Receipts
+    zone: tzinfo
+    clock: Clock
+    log: Log
+    # Held while a timer's listener runs, so that the next state's waits for the last one's.
+    turns: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+
+
+@asynccontextmanager
+async def open_app(around: Surroundings) -> AsyncIterator[Served]:
+    """Load the app as it is on disk now, and drain its workers in the end.
+
+    Raises ``ConfigError`` or ``AppLoadError`` where nothing can run until a file is edited.
+    """
+    config, log = around.config, around.log
+    host = load_host_config(config.folder, config.settings)
+    layout = discover(config.folder, script=config.app.script_file, settings=config.settings)
+    for note in (*host.notices, *layout.notes):
+        log(note)
+    app = AppToLoad(config.folder, layout.script, layout.functions)
+    async with start_generation(app, _pool_options(around, host), log) as generation:
+        validated = validate(
+            generation.functions,
+            settings=config.settings,
+            route_prefix=host.http.route_prefix,
+            only=config.functions or host.functions,
+        )
+        plans, unbound = await _bind_all(validated.functions, around, host)
+        dispatcher = Dispatcher(plans, generation.invoke, around.ledger, log, around.clock)
+        listeners = tuple(_listeners(plans.values(), dispatcher, around, host))
+        yield Served(
+            config=host,
+            functions=_all_functions(generation, validated),
+            errors=(*layout.errors, *generation.errors, *validated.errors, *unbound),
+            routes=validated.routes,
+            plans=plans,
+            serving=Serving(dispatcher, listeners, generation.broken, around.clock, log),
+        )
+        await generation.drain(GRACE)
+
+
+def _pool_options(around: Surroundings, host: HostConfig) -> PoolOptions:
+    config = around.config
+    return PoolOptions(
+        interpreter=around.interpreter,
+        environment=config.settings,
+        processes=config.app.worker_processes,
+        arguments=config.interpreter_arguments,
+        function_timeout=host.function_timeout,
+        load_timeout=host.metadata_provider_timeout,
+        crash_limit=_CRASH_LIMIT,
+    )
+
+
+def _all_functions(generation: Generation, validated: Validated) -> Sequence[Function]:
+    """Return what was indexed, with settings put in where a function can run."""
+    ready = {function.name: function for function in validated.functions}
+    return tuple(ready.get(function.name, function) for function in generation.functions)
+
+
+async def _bind_all(
+    functions: Iterable[Function], around: Surroundings, host: HostConfig
+) -> tuple[dict[str, Plan], list[FunctionError]]:
+    plans: dict[str, Plan] = {}
+    errors: list[FunctionError] = []
+    for function in functions:
+        try:
+            plans[function.name] = bind(function, await _services(function, around, host))
+        except TriggerfishError as error:
+            errors.append(FunctionError(function.name, str(error)))
+    return plans, errors
+
+
+async def _services(function: Function, around: Surroundings, host: HostConfig) -> Services:
+    """Open the accounts that a function's bindings name."""
+    accounts = {
+        binding.connection: await around.accounts.of(binding.connection)
+        for binding in function.bindings
+        if binding.type not in ("http", "httpTrigger", "timerTrigger")
+    }
+    return Services(
+        account_of=accounts.__getitem__,
+        host_account=around.host_account,
+        message_encoding=host.queues.message_encoding,
+        retry=host.retry,
+    )
+
+
+def _listeners(
+    plans: Iterable[Plan], dispatcher: Dispatcher, around: Surroundings, host: HostConfig
+) -> Iterator[NamedListener]:
+    blobs: list[BlobTrigger] = []
+    for plan in plans:
+        name, trigger = plan.function.name, plan.trigger
+        if plan.function.disabled:
+            continue
+        match trigger:
+            case QueueTrigger():
+                listener = _queue_listener(trigger, dispatcher, around, host)
+                yield NamedListener(f"queue '{trigger.queue}' ({name})", listener)
+            case BlobTrigger():
+                blobs.append(trigger)
+            case TimerTrigger():
+                yield NamedListener(f"timer ({name})", _timer(plan, dispatcher, around, host))
+    if blobs:
+        names = ", ".join(trigger.function for trigger in blobs)
+        yield NamedListener(f"blobs ({names})", _blob_listener(blobs, dispatcher, around, host))
+
+
+def _queue_listener(
+    trigger: QueueTrigger, dispatcher: Dispatcher, around: Surroundings, host: HostConfig
+) -> Listener:
+    options = host.queues
+    return QueueListener(
+        trigger=trigger,
+        pace=Pace(options.batch_size, options.new_batch_threshold, options.max_polling_interval),
+        visibility_timeout=options.visibility_timeout,
+        max_dequeue_count=options.max_dequeue_count,
+        invoke=dispatcher.invoke,
+        ledger=around.ledger,
+        clock=around.clock,
+        log=around.log,
+    )
+
+
+def _blob_listener(
+    triggers: Sequence[BlobTrigger], dispatcher: Dispatcher, around: Surroundings, host: HostConfig
+) -> Listener:
+    options = host.blobs
+    pace = Pace(options.batch_size, options.new_batch_threshold, host.queues.max_polling_interval)
+    return BlobListener(
+        triggers=triggers,
+        receipts=around.receipts,
+        pace=pace,
+        poison_threshold=options.poison_blob_threshold,
+        invoke=dispatcher.invoke,
+        ledger=around.ledger,
+        clock=around.clock,
+        log=around.log,
+    )

@@ -1,0 +1,190 @@
+"""What the web server and the admin API see of the host: its state, and what may be asked of it.
+
+Translates only; the lifecycle decides and the ledger remembers.
+Behaviour: spec http-trigger.md, section 10.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from triggerfish.app import Surroundings
+from triggerfish.bindings.plan import Plan
+from triggerfish.history import queries
+from triggerfish.http.routes import Routes
+from triggerfish.http.view import DrainState, DrainStatus, HostState, Replayed
+from triggerfish.lifecycle import Lifecycle, Request
+from triggerfish.model import (
+    Effect,
+    Function,
+    FunctionError,
+    LogLevel,
+    LogLine,
+    Outcome,
+    TriggerEvent,
+    TriggerfishError,
+)
+
+OFFLINE_PAGE: Final = "app_offline.htm"
+
+
+class Host:
+    """Implements ``http.view.HostView`` for the current state of the app."""
+
+    def __init__(self, lifecycle: Lifecycle, around: Surroundings) -> None:
+        self._lifecycle = lifecycle
+        self._around = around
+        self._started = time.monotonic()
+        self._draining = False
+
+    # --- what it shows ------------------------------------------------------------------------
+
+    @property
+    def state(self) -> HostState:
+        return self._lifecycle.state
+
+    @property
+    def id(self) -> str:
+        return self._around.host_id
+
+    @property
+    def uptime_ms(self) -> int:
+        return round((time.monotonic() - self._started) * 1000)
+
+    @property
+    def errors(self) -> Sequence[str]:
+        error = self._lifecycle.error
+        return () if error is None else (str(error),)
+
+    @property
+    def extension_bundle(self) -> Mapping[str, str]:
+        current = self._lifecycle.current
+        if current is None or not current.config.extension_bundle_id:
+            return {}
+        config = current.config
+        return {"id": config.extension_bundle_id, "version": config.extension_bundle_version}
+
+    @property
+    def functions(self) -> Sequence[Function]:
+        current = self._lifecycle.current
+        return () if current is None else current.functions
+
+    @property
+    def function_errors(self) -> Sequence[FunctionError]:
+        current = self._lifecycle.current
+        return () if current is None else current.errors
+
+    @property
+    def routes(self) -> Routes:
+        current = self._lifecycle.current
+        return Routes() if current is None else current.routes
+
+    @property
+    def offline_page(self) -> str:
+        try:
+            page = self._around.config.folder / OFFLINE_PAGE
+            return page.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+
+    @property
+    def drain_status(self) -> DrainStatus:
+        if not self._draining:
+            return DrainStatus(DrainState.DISABLED)
+        busy = self._lifecycle.outstanding
+        state = DrainState.IN_PROGRESS if busy else DrainState.COMPLETED
+        return DrainStatus(state, outstanding_invocations=busy)
+
+    async def started(self) -> None:
+        await self._lifecycle.decided.wait()
+
+    async def workers_answer(self) -> bool:
+        return self._lifecycle.current is not None
+
+    # --- what it runs -------------------------------------------------------------------------
+
+    async def invoke(
+        self, event: TriggerEvent, on_success: Callable[[], Sequence[Effect]] | None = None
+    ) -> Outcome:
+        current = self._lifecycle.current
+        if current is None:
+            raise TriggerfishError("The function host is not running.")
+        return await current.serving.dispatcher.invoke(event, on_success)
+
+    async def run_by_hand(self, function: str, text: str) -> None:
+        plan = self._plan(function)
+        if isinstance(plan, str):
+            self._say_failed(function, plan)
+            return
+        self._lifecycle.start(self._run_by_hand(plan, text))
+
+    async def _run_by_hand(self, plan: Plan, text: str) -> None:
+        try:
+            await self.invoke(await plan.trigger.by_hand(text, now=self._around.clock.now()))
+        except TriggerfishError as error:
+            self._say_failed(plan.function.name, str(error))
+
+    async def replay(self, ids: Sequence[str], *, dry: bool) -> Sequence[Replayed]:
+        return [await self._replay(one, dry=dry) for one in ids]
+
+    async def _replay(self, wanted: str, *, dry: bool) -> Replayed:
+        try:
+            entry = await self._around.ledger.read(
+                lambda reader: queries.entry(reader, queries.identify(reader, wanted))
+            )
+        except TriggerfishError as error:
+            return Replayed(wanted, "", error=str(error))
+        delivery, name = entry.delivery, entry.delivery.function
+        if not entry.payload_is_whole:
+            return Replayed(delivery.id, name, error="Its payload was too large to be kept.")
+        plan = self._plan(name)
+        if isinstance(plan, str):
+            return Replayed(delivery.id, name, error=plan)
+        try:
+            event = plan.trigger.again(delivery)
+        except TriggerfishError as error:
+            return Replayed(delivery.id, name, error=str(error))
+        if dry:
+            return Replayed(delivery.id, name)
+        current = self._lifecycle.current
+        if current is None:
+            return Replayed(delivery.id, name, error="The function host is not running.")
+        new_id = str(uuid.uuid4())
+        self._lifecycle.start(current.serving.dispatcher.invoke(event, invocation_id=new_id))
+        return Replayed(delivery.id, name, new_invocation_id=new_id)
+
+    def _plan(self, function: str) -> Plan | str:
+        """Return a function's plan, or why it has none."""
+        current = self._lifecycle.current
+        if current is None:
+            return "The function host is not running."
+        for name, plan in current.plans.items():
+            if name.lower() == function.lower():
+                return plan
+        for error in current.errors:
+            if error.function.lower() == function.lower():
+                return error.message
+        return f"There is no function '{function}'."
+
+    def _say_failed(self, function: str, reason: str) -> None:
+        line = f"Executed 'Functions.{function}' (Failed): {reason}"
+        self._around.log(LogLine(LogLevel.ERROR, f"Function.{function}", line, function=function))
+
+    # --- what it may be asked for -------------------------------------------------------------
+
+    async def restart(self) -> None:
+        self._draining = False
+        self._lifecycle.ask(Request.RELOAD)
+
+    async def drain(self) -> None:
+        self._draining = True
+        self._lifecycle.ask(Request.DRAIN)
+
+    async def resume(self) -> None:
+        await self.restart()
+
+    async def set_offline(self, offline: bool) -> None:
+        self._lifecycle.ask(Request.OFFLINE if offline else Request.RELOAD)

@@ -1,0 +1,74 @@
+"""Tells the person at the terminal what became of loading the app.
+
+Behaviour: spec host-and-worker.md, sections 8 and 20.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from triggerfish.config.app_config import AppConfig
+from triggerfish.config.host_options import HostConfig
+from triggerfish.console import Console, function_list
+from triggerfish.lifecycle import Served
+from triggerfish.log_filter import LogFilter
+from triggerfish.model import LogLevel, LogLine, TriggerfishError
+from triggerfish.pool.app import AppLoadError
+
+_CATEGORY = "Host.Startup"
+
+
+def log_filter(config: AppConfig, host: HostConfig) -> LogFilter:
+    """Return which lines are shown, by the command line and this state of host.json."""
+    return LogFilter(
+        verbose=config.verbose, user_level=config.user_log_level, levels=host.logging.levels
+    )
+
+
+@dataclass
+class Reporter:
+    """Implements ``lifecycle.Audience`` on a console. ``address`` is where the host is reached."""
+
+    console: Console
+    config: AppConfig
+    address: str = ""
+
+    def loaded(self, served: Served, *, again: bool) -> None:
+        console = self.console
+        console.log_filter = log_filter(self.config, served.config)
+        self._write(LogLevel.INFORMATION, served.routes.log_text())
+        for error in served.errors:
+            self._write(
+                LogLevel.ERROR,
+                f"The '{error.function}' function is in error: {error.message}",
+            )
+        if served.functions:
+            runnable = [f for f in served.functions if f.name in served.plans]
+            console.say(function_list(runnable, served.routes, address=self.address))
+        else:
+            self._write(
+                LogLevel.WARNING,
+                "No job functions found. Declare them in function_app.py or in function.json "
+                "folders.",
+            )
+        if again:
+            console.say("The app was loaded again.")
+            return
+        if not self.config.verbose:
+            console.say("For detailed output, run with --verbose flag.")
+        console.say(f"Host is running at {self.address}. Press Ctrl+C to stop.\n")
+
+    def failed(self, error: TriggerfishError, *, serving: bool) -> None:
+        traceback = error.traceback if isinstance(error, AppLoadError) else ""
+        if traceback:
+            self.console.say(traceback.rstrip(), LogLevel.ERROR)
+        self.console.say(f"The app does not load: {error}", LogLevel.ERROR)
+        self.console.say(
+            "The last state that loaded keeps running."
+            if serving
+            else "The host waits for the fix: save the file, and the app is loaded again.",
+            LogLevel.WARNING,
+        )
+
+    def _write(self, level: LogLevel, message: str) -> None:
+        self.console.write(LogLine(level, _CATEGORY, message))
