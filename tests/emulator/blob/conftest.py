@@ -488,8 +488,12 @@ async def blobs(request, store, clock, connection_string) -> AsyncIterator[Any]:
     if request.param == "store":
         yield StoreBlobs(store, clock)
     elif request.param == "http":
+        # Small pieces, because aiohttp warns of large ones that are bytes.
         async with AsyncBlobServiceClient.from_connection_string(
-            connection_string, retry_total=0
+            connection_string,
+            retry_total=0,
+            max_single_put_size=2**20 - 1,
+            max_block_size=2**19,
         ) as client:
             yield AsyncSdkBlobs(client)
     else:

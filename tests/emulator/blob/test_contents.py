@@ -1,0 +1,167 @@
+"""Where the bytes lie, and that no failure leaves a row without them or a file for ever."""
+
+import hashlib
+import secrets
+from collections.abc import AsyncIterator
+
+import pytest
+
+from triggerfish_storage.contents import IN_ROW_LIMIT_BYTES, PIECE_BYTES, Contents
+from triggerfish_storage.errors import StorageError
+
+SMALL = b"s" * IN_ROW_LIMIT_BYTES
+LARGE = secrets.token_bytes(2 * PIECE_BYTES + 7)
+
+
+async def pieces(data: bytes, size: int = 100_000) -> AsyncIterator[bytes]:
+    for start in range(0, len(data), size):
+        yield data[start : start + size]
+
+
+async def broken(data: bytes) -> AsyncIterator[bytes]:
+    async for piece in pieces(data):
+        yield piece
+    raise ConnectionResetError
+
+
+@pytest.fixture
+async def container(store, clock):
+    await store.create_container("data", now=clock.now())
+
+
+def files_in(folder) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+async def test_small_contents_make_no_file_and_large_ones_exactly_one(store, folder):
+    small = await store.contents.keep(SMALL)
+    large = await store.contents.keep(LARGE)
+
+    assert (small.file, small.data) == (None, SMALL)
+    assert (large.data, files_in(folder)) == (None, {large.file})
+    assert (folder / large.file).read_bytes() == LARGE
+
+
+@pytest.mark.parametrize("size", [0, 1, IN_ROW_LIMIT_BYTES, IN_ROW_LIMIT_BYTES + 1, len(LARGE)])
+async def test_contents_that_arrive_in_pieces_are_the_same_as_whole_ones(store, size):
+    whole = await store.contents.keep(LARGE[:size])
+    pieced = await store.contents.receive(pieces(LARGE[:size]), limit=size)
+
+    assert pieced.size_bytes == whole.size_bytes == size
+    assert pieced.md5 == whole.md5 == hashlib.md5(LARGE[:size]).digest()
+    assert pieced.data == whole.data
+
+
+async def test_too_much_is_refused_and_leaves_no_file(store, folder):
+    with pytest.raises(StorageError, match="RequestBodyTooLarge"):
+        await store.contents.receive(pieces(LARGE), limit=len(LARGE) - 1)
+
+    assert files_in(folder) == set()
+
+
+async def test_a_sender_that_breaks_off_leaves_no_file(store, folder):
+    with pytest.raises(ConnectionResetError):
+        await store.contents.receive(broken(LARGE), limit=len(LARGE))
+
+    assert files_in(folder) == set()
+
+
+@pytest.mark.usefixtures("container")
+async def test_a_refused_write_leaves_no_file(store, folder, clock):
+    with pytest.raises(StorageError, match="ContainerNotFound"):
+        await store.put("nowhere", "a", LARGE, now=clock.now())
+
+    assert files_in(folder) == set()
+
+
+@pytest.mark.usefixtures("container")
+async def test_overwritten_and_deleted_contents_leave_no_file(store, folder, clock):
+    await store.put("data", "a", LARGE, now=clock.now())
+    await store.put("data", "a", LARGE[1:], now=clock.now())
+    assert len(files_in(folder)) == 1
+
+    await store.delete("data", "a", now=clock.now())
+    assert files_in(folder) == set()
+
+
+@pytest.mark.usefixtures("container")
+async def test_a_blob_that_is_deleted_while_it_is_read_is_read_to_its_end(store, folder, clock):
+    await store.put("data", "a", LARGE, now=clock.now())
+    download = store.open(store.at("data", "a"), now=clock.now())
+    read = [await anext(download.body)]
+
+    await store.delete("data", "a", now=clock.now())
+    read += [piece async for piece in download.body]
+
+    assert b"".join(read) == LARGE
+    assert files_in(folder) == set()
+
+
+@pytest.mark.usefixtures("container")
+async def test_a_reader_that_never_begins_keeps_nothing_for_ever(store, folder, clock):
+    await store.put("data", "a", LARGE, now=clock.now())
+    download = store.open(store.at("data", "a"), now=clock.now())
+    await store.delete("data", "a", now=clock.now())
+    assert len(files_in(folder)) == 1
+
+    del download
+    await store.put("data", "b", LARGE, now=clock.now())
+    await store.delete("data", "b", now=clock.now())
+
+    assert files_in(folder) == set()
+
+
+@pytest.mark.usefixtures("container")
+async def test_a_crash_between_file_and_row_leaves_an_orphan_that_the_next_start_sweeps(
+    store, database, folder, clock
+):
+    await store.put("data", "kept", LARGE, now=clock.now())
+    orphan = await store.contents.keep(LARGE)  # and then the process dies
+    assert orphan.file in files_in(folder)
+
+    swept = await Contents(folder).sweep(database)
+
+    assert swept == 1
+    assert (await store.get("data", "kept", now=clock.now()))[1] == LARGE
+
+
+@pytest.mark.usefixtures("container")
+async def test_a_crash_between_the_commit_and_the_deletion_of_a_file_is_mended_at_the_next_start(
+    store, database, folder, clock, monkeypatch
+):
+    await store.put("data", "a", LARGE, now=clock.now())
+
+    async def dies(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store.contents, "collect", dies)
+        with pytest.raises(KeyboardInterrupt):
+            await store.delete("data", "a", now=clock.now())
+    assert len(files_in(folder)) == 1
+
+    assert await Contents(folder).sweep(database) == 1
+    assert files_in(folder) == set()
+
+
+@pytest.mark.usefixtures("container")
+async def test_a_full_disk_leaves_neither_file_nor_row(store, folder, clock, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("triggerfish_storage.contents._write_all", full)
+        with pytest.raises(OSError, match="No space"):
+            await store.put("data", "a", LARGE, now=clock.now())
+    assert files_in(folder) == set()
+
+    await store.put("data", "a", LARGE, now=clock.now())
+    assert (await store.get("data", "a", now=clock.now()))[1] == LARGE
+
+
+async def test_full_durability_writes_the_same_bytes(tmp_path):
+    contents = Contents(tmp_path / "synced", durability="full")
+
+    kept = await contents.keep(LARGE)
+
+    assert (tmp_path / "synced" / kept.file).read_bytes() == LARGE
