@@ -1,4 +1,4 @@
-"""Dates, GUIDs and numbers as .NET writes them, invariant culture.
+"""Dates, GUIDs, numbers and other scalars as .NET writes them, invariant culture.
 
 Binding expressions take .NET format texts (``{DateTime:yyyy-MM-dd}``). Pure; a format that
 .NET refuses raises ``ValueError``. Behaviour: spec binding-expressions.md, sections 4.2 and 5.
@@ -209,3 +209,12 @@ def number_text(number: float) -> str:
     fraction = "".join(map(str, digits[1:]))
     mantissa = f"{'-' if number < 0 else ''}{digits[0]}{'.' if fraction else ''}{fraction}"
     return f"{mantissa}E{'+' if exponent > 0 else '-'}{abs(exponent):02}"
+
+
+def scalar_text(value: object) -> str:
+    """Return the text of a scalar from JSON: ``True``, a number, nothing for null."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "True" if value else "False"
+    return number_text(value) if isinstance(value, int | float) else str(value)

@@ -1,8 +1,8 @@
 """Binding expressions: ``%setting%`` and ``{expression}`` in the properties of bindings.
 
-Owns both languages, the data that expressions name, and what a JSON payload adds to it.
-Capturing patterns of blob triggers (``path_pattern``) and HTTP routes (``http.routes``) look
-alike but are other languages. Behaviour: spec binding-expressions.md.
+Owns both languages and the data that expressions name; what a JSON payload adds to that
+data is in ``payload``. Capturing patterns of blob triggers (``path_pattern``) and HTTP routes
+(``http.routes``) look alike but are other languages. Behaviour: spec binding-expressions.md.
 https://learn.microsoft.com/azure/azure-functions/functions-bindings-expressions-patterns
 """
 
@@ -12,12 +12,11 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from datetime import datetime
+from typing import Final, NamedTuple
 from uuid import UUID, uuid4
 
-from triggerfish import lenient_json
-from triggerfish.dotnet_text import format_date, format_guid, number_text
+from triggerfish.dotnet_text import format_date, format_guid, scalar_text
 from triggerfish.model import TriggerfishError
 
 Lookup = Callable[[str], str | None]
@@ -82,53 +81,6 @@ class BindingData(Mapping[str, object]):
 
     def __len__(self) -> int:
         return len(self._values)
-
-
-def payload_properties(text: str) -> dict[str, object]:
-    """Return what a JSON object payload adds to the binding data; nothing for other texts.
-
-    Scalars become texts, objects stay for paths, arrays and nulls are left out (section 6).
-    """
-    text = text.strip()
-    if not (text.startswith("{") and text.endswith("}")):
-        return {}
-    try:
-        document: dict[str, Any] = lenient_json.loads(text)
-    except lenient_json.LenientJsonError:
-        return {}
-    if _DATE_LIKE.search(text):
-        document = _dates_rewritten(document)
-    return {
-        name: value if isinstance(value, dict) else _json_scalar(value)
-        for name, value in document.items()
-        if value is not None and not isinstance(value, list)
-    }
-
-
-_DATE_LIKE: Final = re.compile(
-    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,7})?(?:Z|[+-]\d\d:?\d\d)?", re.ASCII
-)
-
-
-def _dates_rewritten(value: Any) -> Any:
-    # The parser used upstream takes such texts for dates, and writes them in its own way.
-    if isinstance(value, dict):
-        return {name: _dates_rewritten(member) for name, member in value.items()}
-    if not isinstance(value, str) or not _DATE_LIKE.fullmatch(value):
-        return value
-    try:
-        instant = datetime.fromisoformat(value)
-    except ValueError:
-        return value
-    return format_date(instant if instant.tzinfo is None else instant.astimezone(UTC), "G")
-
-
-def _json_scalar(value: object) -> str:
-    if isinstance(value, bool):
-        return "True" if value else "False"
-    if isinstance(value, int | float):
-        return number_text(value)
-    return value if isinstance(value, str) else ""
 
 
 # --- templates --------------------------------------------------------------------------------
@@ -297,7 +249,7 @@ def _text(value: object, format_text: str, *, in_json: bool) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, bool | float):
-        return _json_scalar(value) if in_json else ""
+        return scalar_text(value) if in_json else ""
     if isinstance(value, int):
         return str(value)
     if isinstance(value, datetime) and value.tzinfo is None:

@@ -83,6 +83,7 @@ _WORDS: Final = {
     "Infinity": float("inf"),
     "-Infinity": float("-inf"),
 }
+_LONGEST_HEXADECIMAL: Final = 19  # a sign, 0x and 64 bits
 _WORD: Final = re.compile(r"-?[A-Za-z]+")
 _NOT_AFTER_A_SCALAR: Final = ("_", "$", "-", "+", ".")
 
@@ -184,7 +185,7 @@ class _Parser:
 
     def _number(self, digits: str) -> int | float:
         try:
-            if "x" in digits.lower():
+            if "x" in digits.lower() and len(digits) <= _LONGEST_HEXADECIMAL:
                 return int(digits, 16)
             return float(digits) if any(mark in digits for mark in ".eE") else int(digits)
         except ValueError:  # Python limits the number of digits

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triggerfish.dotnet_text import format_date, format_guid, number_text
+from triggerfish.dotnet_text import format_date, format_guid, number_text, scalar_text
 
 WHEN = datetime(2024, 3, 5, 14, 8, 9, 123400, tzinfo=UTC)
 GUID = UUID("01234567-89ab-cdef-0123-456789abcdef")
@@ -148,3 +148,10 @@ def test_the_round_trip_format_reads_as_the_same_instant(instant: datetime) -> N
 
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z", text)
     assert datetime.fromisoformat(text) == instant.replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(None, ""), (True, "True"), (False, "False"), (1.0, "1"), ("x", "x")]
+)
+def test_a_scalar_of_json_has_a_text(value: object, text: str) -> None:
+    assert scalar_text(value) == text

@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from triggerfish.expressions import BindingData, Template, payload_properties
+from triggerfish.expressions import BindingData, Template
 from triggerfish.lenient_json import MAX_DEPTH
+from triggerfish.payload import payload_properties
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,7 @@ from triggerfish.lenient_json import MAX_DEPTH
         ('{"d": "2024-03-05T01:08:09+02:00"}', {"d": "03/04/2024 23:08:09"}),
         ('{"o": {"d": "2024-03-05T07:08:09Z"}}', {"o": {"d": "03/05/2024 07:08:09"}}),
         ('{"d": "2024-13-05T07:08:09Z"}', {"d": "2024-13-05T07:08:09Z"}),
+        ('{"d": "0001-01-01T00:00:00+02:00"}', {"d": "0001-01-01T00:00:00+02:00"}),
         ('{"d": "2024-03-05", "e": "at 2024-03-05T07:08:09Z"}',
          {"d": "2024-03-05", "e": "at 2024-03-05T07:08:09Z"}),
         ('{"a":' * (MAX_DEPTH + 1) + "1" + "}" * (MAX_DEPTH + 1), {}),

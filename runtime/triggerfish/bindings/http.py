@@ -18,8 +18,8 @@ from typing import Any, Final
 
 from triggerfish import lenient_json
 from triggerfish.bindings.plan import BindingFailure
-from triggerfish.dotnet_text import number_text
-from triggerfish.expressions import BindingData, payload_properties
+from triggerfish.dotnet_text import scalar_text
+from triggerfish.expressions import BindingData
 from triggerfish.model import (
     NOTHING,
     RETURN,
@@ -29,6 +29,7 @@ from triggerfish.model import (
     HttpResponseData,
     TriggerEvent,
 )
+from triggerfish.payload import payload_properties
 
 REASON: Final = "This function was programmatically called via the host APIs."
 
@@ -201,27 +202,19 @@ def _text_response(text: str) -> HttpResponseData:
             return _response_object(members)
     if isinstance(document, dict | list):
         return _response(lenient_json.indented(document))
-    return _response(_scalar_text(document))
+    return _response(scalar_text(document))
 
 
 def _response_object(members: Mapping[str, Any]) -> HttpResponseData:
     body = members["body"]
-    text = lenient_json.compact(body) if isinstance(body, dict | list) else _scalar_text(body)
-    status = _scalar_text(members.get("statuscode", members.get("status")))
+    text = lenient_json.compact(body) if isinstance(body, dict | list) else scalar_text(body)
+    status = scalar_text(members.get("statuscode", members.get("status")))
     headers = members.get("headers")
     given = headers.items() if isinstance(headers, dict) else ()
     response = _response(text, status=int(status) if _STATUS.fullmatch(status) else 200)
     pairs = {"content-type": response.headers[0]}
-    pairs |= {name.lower(): (name, _scalar_text(value)) for name, value in given}
+    pairs |= {name.lower(): (name, scalar_text(value)) for name, value in given}
     return HttpResponseData(response.status, tuple(pairs.values()), response.body)
-
-
-def _scalar_text(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "True" if value else "False"
-    return number_text(value) if isinstance(value, int | float) else str(value)
 
 
 def _response(

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from triggerfish import lenient_json
 from triggerfish.bindings.plan import BindingFailure, Scope
-from triggerfish.expressions import BindingData, Template, payload_properties
+from triggerfish.expressions import BindingData, Template
 from triggerfish.model import (
     Datum,
     Delivery,
@@ -27,6 +27,7 @@ from triggerfish.model import (
     TriggerEvent,
 )
 from triggerfish.names import queue_name_problem
+from triggerfish.payload import payload_properties
 from triggerfish.storage.account import Account, Message
 
 POISON_SUFFIX: Final = "-poison"
