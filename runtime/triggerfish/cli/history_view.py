@@ -1,0 +1,242 @@
+"""How deliveries are shown: as lines of a list, in full, and as JSON."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any, Final
+
+import click
+
+from triggerfish.cli.output import emit_fields, emit_table, wants_table
+from triggerfish.history.entries import Entry, Line, Output, Summary
+
+COLUMNS: Final = ("BEGAN", "ID", "FUNCTION", "SOURCE", "STATUS", "TRY", "TOOK", "WHAT")
+_UUID_LENGTH: Final = 36
+_SHORT_LENGTH: Final = 8
+_TEXT_SHOWN: Final = 16 * 1024
+_BYTES_SHOWN: Final = 512
+
+
+def emit_summaries(summaries: Sequence[Summary]) -> None:
+    """Write a list: a table with short ids on a terminal, columns with whole ids else."""
+    emit_table(COLUMNS, (row(summary, short=wants_table()) for summary in summaries))
+
+
+def emit_one(summary: Summary) -> None:
+    """Write one line of a list that goes on: without a heading, on a terminal too."""
+    if not wants_table():
+        emit_table(COLUMNS, [row(summary, short=False)])
+        return
+    _, *cells = row(summary, short=True)
+    click.echo("  ".join([f"{summary.at.astimezone():%H:%M:%S}", *(str(cell) for cell in cells)]))
+
+
+def row(summary: Summary, *, short: bool) -> Sequence[object]:
+    """Return one line of a list."""
+    return (
+        summary.at,
+        short_id(summary.id) if short else summary.id,
+        summary.function,
+        summary.source,
+        summary.label,
+        summary.attempt,
+        took(summary.duration),
+        what(summary),
+    )
+
+
+def short_id(delivery_id: str) -> str:
+    """Return as much of an id as tells it from others, for people to copy."""
+    return delivery_id[:_SHORT_LENGTH] if len(delivery_id) == _UUID_LENGTH else delivery_id
+
+
+def took(duration: timedelta | None) -> str:
+    """Return a length of time as people read it; empty while it is not over."""
+    if duration is None:
+        return ""
+    seconds = duration.total_seconds()
+    if seconds < 1:
+        return f"{seconds * 1000:.3g} ms" if seconds < 0.1 else f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.1f} s" if seconds < 60 else f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+
+
+def what(summary: Summary) -> str:
+    """Return the line that says most: why it failed, else how the payload begins."""
+    if summary.failure is not None:
+        return f"{summary.failure.type}: {summary.failure.message}"
+    cut = " …" if summary.payload_size > len(summary.preview) else ""
+    return summary.preview.decode(errors="replace") + cut
+
+
+def size(size_bytes: int) -> str:
+    """Return a number of bytes as people read it."""
+    if size_bytes < 1024:
+        return f"{size_bytes} bytes"
+    if size_bytes < 1024 * 1024:
+        return f"{size_bytes / 1024:.1f} KiB"
+    return f"{size_bytes / (1024 * 1024):.1f} MiB"
+
+
+def emit_entry(entry: Entry) -> None:
+    """Write everything that is known of one delivery."""
+    emit_fields((name, value) for name, value in _fields(entry) if value not in ("", None, ()))
+
+
+def _fields(entry: Entry) -> Iterator[tuple[str, object]]:
+    summary, failure = entry.summary, entry.summary.failure
+    yield "Id", summary.id
+    yield "Function", summary.function
+    yield "Status", summary.label
+    yield "Source", f"{summary.source} ({summary.trigger})" if summary.source else summary.trigger
+    yield "Reason", entry.delivery.reason
+    yield "Began", summary.at
+    yield "Took", took(summary.duration)
+    yield "Attempt", summary.attempt
+    yield "Runs", summary.tries if summary.tries > 1 else ""
+    yield "Replay of", summary.replay_of
+    yield "Poisoned", summary.poisoned
+    if failure is not None:
+        yield "Failure", f"{failure.type}: {failure.message}"
+        yield "Traceback", failure.traceback
+    if entry.delivery.metadata:
+        yield "Metadata", json.dumps(entry.delivery.metadata, indent=2, ensure_ascii=False)
+    yield f"Payload ({size(summary.payload_size)})", _payload(entry)
+    for output in entry.outputs:
+        yield (
+            f"Output {output.binding} → {output.target} ({size(output.size_bytes)})",
+            _head(output),
+        )
+    yield "Log", "\n".join(_lines(entry))
+    yield "Other deliveries of it", "\n".join(map(_other, entry.others))
+
+
+def _payload(entry: Entry) -> str:
+    payload = entry.delivery.payload
+    shown = readable(payload)
+    if not entry.payload_is_whole:
+        shown += f"\n(too large to keep: these are the first {size(len(payload))})"
+    return shown
+
+
+def _head(output: Output) -> str:
+    cut = "" if len(output.head) == output.size_bytes else "\n(the beginning of it)"
+    return readable(output.head) + cut
+
+
+def _lines(entry: Entry) -> Iterator[str]:
+    for line in entry.lines:
+        yield log_line(line)
+    if entry.lines_lost:
+        yield f"({entry.lines_lost} more lines were not kept)"
+
+
+def log_line(line: Line) -> str:
+    """Return a line of an invocation's log, with its distance from the begin."""
+    when = "after" if line.offset_ms < 0 else f"+{line.offset_ms} ms"
+    return f"{when:>9} {line.level.name.capitalize()}: {line.message}"
+
+
+def _other(summary: Summary) -> str:
+    kind = "replay" if summary.replay_of else f"attempt {summary.attempt}"
+    return f"{summary.at:%Y-%m-%d %H:%M:%S} {short_id(summary.id)} {kind}: {summary.label}"
+
+
+def readable(content: bytes) -> str:
+    """Return bytes for people: JSON indented, text as it is, anything else in hexadecimal."""
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        return _hexadecimal(content)
+    if any(ord(letter) < 32 and letter not in "\t\r\n\f" for letter in text):
+        return _hexadecimal(content)
+    if text[:1] in ("{", "["):
+        with suppress(ValueError):
+            text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    if len(text) > _TEXT_SHOWN:
+        return f"{text[:_TEXT_SHOWN]}\n… ({size(len(content))} in all: --raw writes it whole)"
+    return text
+
+
+def _hexadecimal(content: bytes) -> str:
+    lines = []
+    for start in range(0, min(len(content), _BYTES_SHOWN), 16):
+        part = content[start : start + 16]
+        letters = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in part)
+        lines.append(f"{start:08x}  {part.hex(' '):<47}  {letters}")
+    if len(content) > _BYTES_SHOWN:
+        lines.append(f"… ({size(len(content))} in all: --raw writes it whole)")
+    return "\n".join(lines)
+
+
+def summary_document(summary: Summary) -> dict[str, Any]:
+    """Return a line of a list as JSON shows it."""
+    failure = summary.failure
+    return {
+        "id": summary.id,
+        "function": summary.function,
+        "trigger": summary.trigger,
+        "source": summary.source,
+        "status": summary.status.value,
+        "label": summary.label,
+        "began": summary.at,
+        "seconds": summary.duration,
+        "attempt": summary.attempt,
+        "tries": summary.tries,
+        "event": summary.event,
+        "replayOf": summary.replay_of,
+        "poisoned": summary.poisoned,
+        "failure": None if failure is None else {
+            "kind": failure.kind.value,
+            "type": failure.type,
+            "message": failure.message,
+            "traceback": failure.traceback,
+        },
+        "payloadSize": summary.payload_size,
+    }  # fmt: skip
+
+
+def entry_document(entry: Entry) -> dict[str, Any]:
+    """Return a delivery as JSON shows it; bytes that are no text are given as base64."""
+    return {
+        **summary_document(entry.summary),
+        "reason": entry.delivery.reason,
+        "metadata": entry.delivery.metadata,
+        "payload": _content(entry.delivery.payload),
+        "payloadIsWhole": entry.payload_is_whole,
+        "outputs": [
+            {
+                "binding": output.binding,
+                "target": output.target,
+                "size": output.size_bytes,
+                "head": _content(output.head),
+            }
+            for output in entry.outputs
+        ],
+        "log": [
+            {
+                "offsetMs": line.offset_ms,
+                "level": line.level.name.capitalize(),
+                "category": line.category,
+                "message": line.message,
+            }
+            for line in entry.lines
+        ],
+        "linesLost": entry.lines_lost,
+        "others": [other.id for other in entry.others],
+    }
+
+
+def _content(content: bytes) -> dict[str, str]:
+    try:
+        return {"text": content.decode()}
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(content).decode("ascii")}
+
+
+def emit_raw(content: bytes) -> None:
+    """Write exactly these bytes to stdout."""
+    click.echo(content, nl=False)

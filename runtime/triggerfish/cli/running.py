@@ -1,0 +1,179 @@
+"""Finds the running host and its folders for commands that ask it for something.
+
+The data folder's owner file says where the host and its storage account answer; a URL given
+on the command line goes before it. Never starts or stops anything.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+from urllib.parse import quote, urlsplit
+
+import click
+
+from triggerfish.config.app_folder import find_app_folder
+from triggerfish.history.ledger import FILE_NAME
+from triggerfish.model import TriggerfishError
+from triggerfish_storage.ownership import Owner, read_owner
+
+DATA_FOLDER: Final = ".triggerfish"
+HOST_PORT: Final = "host"  # its name among the owner's ports
+_ANSWER_SECONDS: Final = 30.0
+_REMEDY: Final = "Start it with 'triggerfish start', or name a running one with --host URL."
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class NotRunning(TriggerfishError):  # noqa: N818 - a state, and the message says what to do
+    """No host runs where the command looked for one."""
+
+
+class HostRefused(TriggerfishError):  # noqa: N818 - what it did
+    """The host answered, but not with what was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What the location options of a command name; see ``place_options``."""
+
+    app: Path | None
+    data: Path | None
+    host: str
+
+    def data_folder(self) -> Path:
+        """Return the data folder. Raises ``TriggerfishError`` where no app is there."""
+        if self.data is not None:
+            return self.data
+        return find_app_folder(self.app) / DATA_FOLDER
+
+    def history_file(self) -> Path:
+        return self.data_folder() / FILE_NAME
+
+    def owner(self) -> Owner | None:
+        """Return who has the data folder open, None where nobody says so."""
+        return read_owner(self.data_folder())
+
+    def running_host(self) -> RunningHost:
+        """Return the host that runs here, or the one given. Raises ``NotRunning``."""
+        if self.host:
+            return RunningHost(self.host)
+        owner = self.owner()
+        port = owner.ports.get(HOST_PORT) if owner is not None else None
+        if owner is None or port is None:
+            raise NotRunning(f"{self.data_folder()}: no host runs on this data folder. {_REMEDY}")
+        return RunningHost(f"http://{reachable(owner.address)}:{port}")
+
+
+def place_options(command: Command) -> Command:
+    """Add ``--app`` and ``--data``, which say whose history and storage are meant."""
+    app = click.option(
+        "--app",
+        type=click.Path(path_type=Path, file_okay=False),
+        metavar="FOLDER",
+        help="The function app.  [default: the one you are in]",
+    )
+    data = click.option(
+        "--data",
+        type=click.Path(path_type=Path, file_okay=False),
+        metavar="FOLDER",
+        envvar="TRIGGERFISH_DATA",
+        help="Its data folder.  [default: .triggerfish in the app]",
+    )
+    return app(data(command))
+
+
+host_option: Final = click.option(
+    "--host",
+    default="",
+    metavar="URL",
+    envvar="TRIGGERFISH_HOST",
+    help="The running host.  [default: the one that has the data folder open]",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RunningHost:
+    """A host's admin API, asked one thing at a time."""
+
+    url: str
+
+    def function(self, name: str) -> dict[str, Any]:
+        """Return the description of a function. Raises ``HostRefused`` for an unknown one."""
+        status, body = self._ask("GET", f"/admin/functions/{quote(name, safe='')}")
+        if status == 404:
+            known = ", ".join(one["name"] for one in self.functions()) or "none"
+            raise HostRefused(f"There is no function '{name}'. The app's functions: {known}.")
+        found: dict[str, Any] = self._document(status, body)
+        return found
+
+    def functions(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._document(*self._ask("GET", "/admin/functions"))
+        return found
+
+    def run(self, name: str, text: str) -> None:
+        """Run a function now with ``text`` as its input; return when the host took it up."""
+        status, body = self._ask(
+            "POST", f"/admin/functions/{quote(name, safe='')}", {"input": text}
+        )
+        if status >= 300:
+            raise self._refusal(status, body)
+
+    def replay(self, ids: list[str], *, dry: bool) -> list[dict[str, Any]]:
+        """Deliver again; return one document for each id (http-trigger.md, 10)."""
+        wanted = {"ids": ids, "dry": dry}
+        answers: list[dict[str, Any]] = self._document(
+            *self._ask("POST", "/admin/triggerfish/replay", wanted)
+        )
+        return answers
+
+    def ping(self) -> None:
+        """Return if the host answers. Raises ``NotRunning``."""
+        self._ask("GET", "/admin/host/ping")
+
+    def _document(self, status: int, body: bytes) -> Any:
+        if status >= 300:
+            raise self._refusal(status, body)
+        try:
+            return json.loads(body)
+        except ValueError as error:
+            raise HostRefused(
+                f"{self.url} did not answer as a triggerfish host. Is it one? "
+                "Name another with --host URL."
+            ) from error
+
+    def _refusal(self, status: int, body: bytes) -> HostRefused:
+        said = body.decode(errors="replace").strip()
+        return HostRefused(f"{self.url} answered {status}{f': {said}' if said else ''}.")
+
+    def _ask(self, method: str, path: str, document: object = None) -> tuple[int, bytes]:
+        # http.client: aiohttp takes a quarter of a second to import, and this is one request.
+        parts = urlsplit(self.url if "://" in self.url else f"http://{self.url}")
+        kind = (
+            http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        )
+        try:
+            connection = kind(parts.hostname or "", parts.port, timeout=_ANSWER_SECONDS)
+        except ValueError as error:
+            raise NotRunning(f"--host {self.url}: {error}.") from error
+        body = None if document is None else json.dumps(document).encode()
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        try:
+            connection.request(method, parts.path.rstrip("/") + path, body, headers)
+            response = connection.getresponse()
+            return response.status, response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise NotRunning(f"No host answers at {self.url} ({error}). {_REMEDY}") from error
+        finally:
+            connection.close()
+
+
+def reachable(address: str) -> str:
+    """Return the address as a client on this machine takes it."""
+    if address in ("", "0.0.0.0", "::"):  # noqa: S104 - all of them: then also this one
+        return "127.0.0.1"
+    return f"[{address}]" if ":" in address else address
