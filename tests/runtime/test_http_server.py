@@ -267,6 +267,18 @@ async def test_a_body_that_breaks_off_runs_nothing(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
+    "sent",
+    [b"GET %zz HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nX: " + b"x" * 9000],
+)
+async def test_a_malformed_request_is_refused_in_a_debug_line(site: Site, sent: bytes) -> None:
+    answer = await site.send(sent)
+
+    assert answer.startswith(b"HTTP/1.0 400 ")
+    assert [line.level for line in site.lines] == [LogLevel.DEBUG]
+    assert "Traceback" not in site.lines[0].message
+
+
+@pytest.mark.parametrize(
     ("request_line", "expected"),
     [
         ("GET /api/nothing", 404),

@@ -8,6 +8,7 @@ Behaviour: spec http-trigger.md; host-and-worker.md, 21.1.
 from __future__ import annotations
 
 import errno
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -61,7 +62,9 @@ async def serve(
     """
     web_server = WebServer(host, options or ServerOptions(), log)
     runner = web.ServerRunner(
-        web.Server(web_server.answer, access_log=None, auto_decompress=False),
+        web.Server(
+            web_server.answer, access_log=None, auto_decompress=False, logger=_connection_log(log)
+        ),
         handle_signals=False,
         shutdown_timeout=grace_seconds,
     )
@@ -74,6 +77,24 @@ async def serve(
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()
+
+
+def _connection_log(log: Log) -> logging.Logger:
+    """Return a logger for what aiohttp says of malformed requests: Debug lines, no traceback."""
+    logger = logging.Logger("triggerfish.http", logging.WARNING)
+    logger.addHandler(_LinesOf(log))
+    return logger
+
+
+class _LinesOf(logging.Handler):
+    def __init__(self, log: Log) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        reason = f": {type(error).__name__}: {error}" if error else ""
+        self._log(LogLine(LogLevel.DEBUG, _CATEGORY, record.getMessage() + reason))
 
 
 def _address_error(address: str, port: int, error: OSError) -> AddressError:
