@@ -1,0 +1,161 @@
+"""The frame of the command line: lazily loaded commands, errors, exit codes, ways to answer."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from triggerfish import __version__
+from triggerfish.cli import output
+from triggerfish.cli.main import COMMANDS, run, triggerfish
+from triggerfish.config.terminal import wants_colours
+from triggerfish.model import TriggerfishError
+
+
+def test_help_names_every_command_without_loading_any():
+    program = (
+        "import sys\n"
+        "from triggerfish.cli.main import main\n"
+        "sys.argv = ['triggerfish', '--help']\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code\n"
+        "heavy = {'asyncio', 'aiohttp', 'rich', 'sqlite3', 'watchdog', 'triggerfish.host'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False
+    )
+
+    assert ended.returncode == 0, ended.stderr
+    for name, row in COMMANDS.items():
+        assert f"  {name}" in ended.stdout
+        assert row.help in ended.stdout
+
+
+def test_the_version_is_told():
+    answer = CliRunner().invoke(triggerfish, ["--version"], prog_name="triggerfish")
+
+    assert answer.output == f"triggerfish {__version__}\n"
+
+
+@pytest.mark.parametrize("args", [["nonsense"], ["--nonsense"], ["start", "--port", "x"]])
+def test_wrong_usage_ends_with_2(args):
+    assert CliRunner().invoke(triggerfish, args).exit_code == 2
+
+
+def test_what_the_user_can_mend_is_one_message_and_ends_with_1(capsys):
+    def command() -> None:
+        raise TriggerfishError("host.json: version: is missing. Write it.")
+
+    assert run(command) == 1
+    assert capsys.readouterr().err == "host.json: version: is missing. Write it.\n"
+
+
+def test_a_bug_keeps_its_traceback():
+    def command() -> None:
+        raise KeyError("bug")
+
+    with pytest.raises(KeyError):
+        run(command)
+
+
+# --- colours ----------------------------------------------------------------------------------
+
+
+class Terminal:
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("environment", "wanted"),
+    [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True), ({"TERM": "dumb"}, False)],
+)
+def test_colours_are_for_terminals_whose_user_wants_them(monkeypatch, environment, wanted):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    assert wants_colours(Terminal()) is wanted
+
+
+def test_a_file_gets_no_colours(tmp_path):
+    with (tmp_path / "out").open("w") as stream:
+        assert not wants_colours(stream)
+    assert not wants_colours(stream)
+
+
+# --- answers ----------------------------------------------------------------------------------
+
+
+def test_into_a_pipe_a_table_is_columns_parted_by_tabs(capsys):
+    output.emit_table(["id", "when", "payload"], [("a", None, "x\ty\nz"), ("b", 5, b"[red]")])
+
+    assert capsys.readouterr().out == "a\t\tx y z\nb\t5\t[red]\n"
+
+
+def test_on_a_terminal_a_table_has_a_heading_and_shows_texts_as_they_are(capsys, monkeypatch):
+    monkeypatch.setattr(output, "wants_table", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    output.emit_table(["id", "payload"], [("a", "[red]not markup[/red]")])
+
+    heading, row = capsys.readouterr().out.splitlines()
+    assert heading.split() == ["id", "payload"]
+    assert row.split(maxsplit=1) == ["a", "[red]not markup[/red]"]
+
+
+def test_json_has_a_form_for_instants_lengths_bytes_and_paths(capsys):
+    document = {
+        "at": datetime(2024, 1, 31, tzinfo=UTC),
+        "took": timedelta(milliseconds=1500),
+        "payload": b"\xc3\xa4\xff",
+        "folder": Path("a"),
+    }
+
+    output.emit_json(document)
+    output.emit_json_line(document)
+
+    text = capsys.readouterr().out
+    first, second = text.rstrip("\n").rsplit("\n", 1)
+    assert json.loads(first) == json.loads(second)
+    assert json.loads(second) == {
+        "at": "2024-01-31T00:00:00.000Z",
+        "took": 1.5,
+        "payload": "ä\ufffd",
+        "folder": "a",
+    }
+
+
+def test_fields_are_aligned_and_long_values_indented(capsys):
+    output.emit_fields([("id", "a"), ("traceback", "one\ntwo\n"), ("none", None)])
+
+    assert capsys.readouterr().out == "id:        a\ntraceback:\n  one\n  two\nnone:      \n"
+
+
+def test_remarks_and_errors_go_to_stderr(capsys):
+    output.fail("wrong")
+    output.warn("careful")
+    output.remark("done")
+
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == "wrong\ncareful\ndone\n"
+
+
+def test_every_command_can_answer_in_json():
+    @click.command()
+    @output.json_option
+    def command(as_json: bool) -> None:
+        click.echo(str(as_json))
+
+    assert CliRunner().invoke(command, ["--json"]).output == "True\n"
