@@ -199,6 +199,8 @@ def _check_http_trigger(binding: Binding) -> None:
     level = binding.properties.get("authLevel")
     if level is not None and str(level).lower() not in _AUTH_LEVELS:
         raise _fault(binding, "authLevel", f"must be {', '.join(_AUTH_LEVELS)}.")
+    if not isinstance(binding.properties.get("route") or "", str):
+        raise _fault(binding, "route", "must be a text such as items/{id}.")
     methods = binding.properties.get("methods")
     listed = methods if isinstance(methods, list | tuple) else [methods]
     if not all(method is None or isinstance(method, str) for method in listed):

@@ -151,6 +151,7 @@ def test_types_get_the_spelling_of_the_registry():
         ),
         (binding("timerTrigger", schedule="@daily"), "'@daily' is not a valid cron expression"),
         (binding("httpTrigger", authLevel="user"), "authLevel 'user': must be anonymous"),
+        (binding("httpTrigger", route=["a"]), "route '['a']': must be a text"),
         (binding("httpTrigger", methods=[5]), "methods '[5]': must be a list"),
         (binding("kafkaTrigger"), "The binding type(s) 'kafkaTrigger' are not registered"),
         (binding("httpTrigger", name="my_req"), "The binding name my_req is invalid"),
