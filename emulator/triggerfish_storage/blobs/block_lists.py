@@ -20,7 +20,7 @@ from triggerfish_storage.blobs.conditions import check_read
 from triggerfish_storage.blobs.extents import Extent, add_extents, all_extents
 from triggerfish_storage.blobs.lifecycle import begin_write, finish_write
 from triggerfish_storage.blobs.model import NO_CONDITIONS, Address, Blob, Conditions, Draft
-from triggerfish_storage.blobs.rows import find_any_blob
+from triggerfish_storage.blobs.rows import find_place
 from triggerfish_storage.contents import share_contents
 from triggerfish_storage.errors import StorageError
 
@@ -62,22 +62,16 @@ def put_block_list(
     now: datetime,
 ) -> Blob:
     """Make the listed blocks the blob; what else was staged for it is gone."""
-    container_id, existing = begin_write(tx, address, conditions, now)
+    place = begin_write(tx, address, conditions, now)
+    existing = place.blob
     if existing is not None and existing.type != "BlockBlob":
         raise StorageError(errors.INVALID_BLOB_TYPE)
     committed = all_extents(tx, existing.id) if existing is not None else []
-    extents = _resolve(listed, staged_blocks(tx, container_id, address.blob, now), committed)
+    staged = staged_blocks(tx, place.container_id, address.blob, now) if place.has_staged else []
+    extents = _resolve(listed, staged, committed)
     share_contents(tx, [extent.content_id for extent in extents])
-    blob = finish_write(
-        tx,
-        container_id,
-        existing,
-        address,
-        "BlockBlob",
-        sum(extent.length for extent in extents),
-        draft,
-        now,
-    )
+    length = sum(extent.length for extent in extents)
+    blob = finish_write(tx, place, address, "BlockBlob", draft, now, length=length)
     add_extents(tx, blob.id, extents)
     return blob
 
@@ -86,10 +80,11 @@ def get_block_list(
     tx: sqlite3.Connection, address: Address, conditions: Conditions, now: datetime
 ) -> BlockList:
     """Return what is committed and what is staged; raises BlobNotFound where there is neither."""
-    container_id, blob = find_any_blob(tx, address)
-    if blob is not None and blob.deleted is not None:
-        blob = None
-    staged = [] if address.is_snapshot else staged_blocks(tx, container_id, address.blob, now)
+    place = find_place(tx, address)
+    blob = place.blob
+    staged = []
+    if place.has_staged and not address.is_snapshot:
+        staged = staged_blocks(tx, place.container_id, address.blob, now)
     if blob is None and not staged:
         raise StorageError(errors.BLOB_NOT_FOUND)
     if blob is not None:

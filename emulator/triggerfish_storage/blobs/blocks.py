@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from triggerfish_storage.blobs import errors
 from triggerfish_storage.blobs.conditions import check_lease
 from triggerfish_storage.blobs.model import NO_CONDITIONS, Address, Conditions
-from triggerfish_storage.blobs.rows import find_any_blob
+from triggerfish_storage.blobs.rows import find_place
 from triggerfish_storage.clock import micros
 from triggerfish_storage.contents import Content, add_content, drop_contents
 from triggerfish_storage.errors import StorageError
@@ -61,18 +61,19 @@ def put_block(
     now: datetime,
 ) -> None:
     """Stage a block, replacing one of the same id."""
-    container_id, blob = find_any_blob(tx, address)
-    if blob is not None and blob.deleted is None:
+    place = find_place(tx, address)
+    blob = place.blob
+    if blob is not None:
         if blob.type != "BlockBlob":
             raise StorageError(errors.INVALID_BLOB_TYPE)
         check_lease(blob, conditions.lease_id, now)
     elif conditions.lease_id:
         raise StorageError(errors.LEASE_NOT_PRESENT_WITH_BLOB_OPERATION)
-    values = {"container": container_id, "name": address.blob, "block": block_id}
-    other = tx.execute(_ONE, values).fetchone()
-    if other is not None and len(other[0]) != len(block_id):
-        raise StorageError(errors.INVALID_BLOB_OR_BLOCK)
-    drop_contents(tx, [row[0] for row in tx.execute(_REPLACED, values).fetchall()])
+    values = {"container": place.container_id, "name": address.blob, "block": block_id}
+    if place.has_staged:
+        if len(tx.execute(_ONE, values).fetchone()[0]) != len(block_id):
+            raise StorageError(errors.INVALID_BLOB_OR_BLOCK)
+        drop_contents(tx, [row[0] for row in tx.execute(_REPLACED, values).fetchall()])
     content_id = add_content(tx, content)
     tx.execute(
         _STAGE,

@@ -1,7 +1,8 @@
 """Which stretches of which contents are a blob's bytes, in order.
 
-Owns the ``extent`` table. Snapshots, copies and committed blocks share contents, so nothing
-here moves bytes. Runs inside the caller's transaction.
+Owns the ``extent`` table; blobs whose bytes lie in their own row have none. Snapshots, copies
+and committed blocks share contents, so nothing here moves bytes. Runs inside the caller's
+transaction.
 """
 
 from __future__ import annotations

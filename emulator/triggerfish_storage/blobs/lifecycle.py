@@ -29,10 +29,12 @@ from triggerfish_storage.blobs.model import (
     Lease,
 )
 from triggerfish_storage.blobs.rows import (
+    Place,
     add_blob,
-    find_any_blob,
+    find_place,
     get_blob,
     next_change,
+    rewrite_blob,
     save_blob,
 )
 from triggerfish_storage.blobs.tags import index_tags
@@ -58,52 +60,49 @@ def put_blob(
     now: datetime,
 ) -> Blob:
     """Create or replace a block blob with bytes that were made ready."""
-    container_id, existing = begin_write(tx, address, conditions, now)
-    if not draft.md5:
-        draft = replace(draft, md5=content.md5)
-    size = content.size_bytes
-    blob = finish_write(tx, container_id, existing, address, "BlockBlob", size, draft, now)
-    if size:
-        add_extent(tx, blob.id, Extent(0, size, add_content(tx, content)))
-    return blob
+    place = begin_write(tx, address, conditions, now)
+    return finish_write(tx, place, address, "BlockBlob", draft, now, content=content)
 
 
 def begin_write(
     tx: sqlite3.Connection, address: Address, conditions: Conditions, now: datetime
-) -> tuple[int, Blob | None]:
-    """Return the container's id and the blob that is to be replaced, if it may be."""
-    container_id, existing = find_any_blob(tx, address)
+) -> Place:
+    """Return what there is at the address, if a blob may be written over it."""
+    place = find_place(tx, address)
+    existing = place.blob
     if existing is None:
         check_absent(conditions)
-        return container_id, None
-    check_write(existing, conditions, now)
-    check_mutable(existing, now)
-    return container_id, existing
+    else:
+        check_write(existing, conditions, now)
+        check_mutable(existing, now)
+    return place
 
 
 def finish_write(
     tx: sqlite3.Connection,
-    container_id: int,
-    existing: Blob | None,
+    place: Place,
     address: Address,
     blob_type: BlobType,
-    length: int,
     draft: Draft,
     now: datetime,
+    *,
+    content: Content | None = None,
+    length: int = 0,
 ) -> Blob:
-    """Write the blob's row, without any bytes; staged blocks of its name are gone."""
+    """Write the blob with its ``content``, or without bytes and of a ``length``."""
+    existing = place.blob
     blob = Blob(
         id=existing.id if existing is not None else 0,
-        container_id=container_id,
+        container_id=place.container_id,
         name=address.blob,
         snapshot=address.snapshot,
         type=blob_type,
         etag=next_change(tx, now),
         created=now,
         modified=now,
-        length=length,
+        length=content.size_bytes if content is not None else length,
         headers=draft.headers,
-        md5=draft.md5,
+        md5=draft.md5 or (content.md5 if content is not None else b""),
         metadata=draft.metadata,
         tags=draft.tags,
         tier=draft.tier,
@@ -112,13 +111,19 @@ def finish_write(
         immutability_mode=draft.immutability_mode,
         legal_hold=draft.legal_hold,
     )
+    data = content.data if content is not None else None
     if existing is None:
-        blob = replace(blob, id=add_blob(tx, blob))
+        blob = replace(blob, id=add_blob(tx, blob, data))
     else:
-        clear_extents(tx, existing.id)
-        save_blob(tx, blob)
-    discard_blocks(tx, container_id, address.blob)
-    index_tags(tx, blob, had_tags=existing is not None and bool(existing.tags))
+        if place.has_extents:
+            clear_extents(tx, existing.id)
+        rewrite_blob(tx, blob, data)
+    if content is not None and data is None:
+        add_extent(tx, blob.id, Extent(0, content.size_bytes, add_content(tx, content)))
+    if place.has_staged:
+        discard_blocks(tx, place.container_id, address.blob)
+    if draft.tags or (existing is not None and existing.tags):
+        index_tags(tx, blob)
     return blob
 
 

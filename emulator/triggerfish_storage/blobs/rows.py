@@ -10,7 +10,7 @@ import json
 import sqlite3
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from triggerfish_storage.blobs import errors
 from triggerfish_storage.blobs.model import (
@@ -76,19 +76,44 @@ _SAVE_CONTAINER: Final = """
         lease_breaking = :lease_breaking
     WHERE id = :id"""
 FIND_BLOB: Final = f"""
-    SELECT container.id, {BLOB_COLUMNS} FROM container LEFT JOIN blob
+    SELECT container.id, EXISTS (
+            SELECT 1 FROM block WHERE block.container_id = container.id AND block.name = :blob),
+        blob.data IS NULL, {BLOB_COLUMNS}
+    FROM container LEFT JOIN blob
         ON blob.container_id = container.id AND blob.name = :blob AND blob.snapshot = :snapshot
-    WHERE container.account = :account AND container.name = :container"""  # noqa: S608 - names of columns
+    WHERE container.account = :account AND container.name = :container"""  # noqa: S608 - columns
+READ_BLOB: Final = f"""
+    SELECT {BLOB_COLUMNS}, blob.data FROM container JOIN blob
+        ON blob.container_id = container.id AND blob.name = :blob AND blob.snapshot = :snapshot
+    WHERE container.account = :account AND container.name = :container
+        AND blob.deleted IS NULL"""  # noqa: S608 - names of columns
 _ADD_BLOB: Final = (
-    f"INSERT INTO blob ({', '.join(_BLOB_COLUMN_NAMES[1:])}) "  # noqa: S608 - names of columns
-    f"VALUES ({', '.join(':' + name for name in _BLOB_COLUMN_NAMES[1:])}) RETURNING id"
+    f"INSERT INTO blob ({', '.join(_BLOB_COLUMN_NAMES[1:])}, data) "  # noqa: S608 - columns
+    f"VALUES ({', '.join(':' + name for name in _BLOB_COLUMN_NAMES[1:])}, :data) RETURNING id"
 )
-_SAVE_BLOB: Final = (
-    f"UPDATE blob SET {', '.join(f'{name} = :{name}' for name in _BLOB_COLUMN_NAMES[3:])} "  # noqa: S608
-    "WHERE id = :id"
-)
+_SETTINGS: Final = ", ".join(f"{name} = :{name}" for name in _BLOB_COLUMN_NAMES[3:])
+_SAVE_BLOB: Final = f"UPDATE blob SET {_SETTINGS} WHERE id = :id"  # noqa: S608 - columns
+_REWRITE_BLOB: Final = f"UPDATE blob SET {_SETTINGS}, data = :data WHERE id = :id"  # noqa: S608
 _NEXT_CHANGE: Final = """
     UPDATE blob_change SET number = max(number + 1, :now) WHERE id = 1 RETURNING number"""
+
+
+class Place(NamedTuple):
+    """What there is at a blob's address.
+
+    ``has_staged`` tells of blocks under its name, ``has_extents`` of bytes outside its row.
+    """
+
+    container_id: int
+    has_staged: bool
+    has_extents: bool
+    any_blob: Blob | None
+
+    @property
+    def blob(self) -> Blob | None:
+        """The blob, unless it is deleted."""
+        blob = self.any_blob
+        return blob if blob is not None and blob.deleted is None else None
 
 
 def next_change(tx: sqlite3.Connection, now: datetime) -> int:
@@ -173,18 +198,27 @@ def container_of(row: tuple[Any, ...]) -> Container:
 # --- blobs ------------------------------------------------------------------------------------
 
 
-def find_any_blob(tx: sqlite3.Connection, address: Address) -> tuple[int, Blob | None]:
-    """Return the container's id and the blob, soft-deleted too; raises ContainerNotFound."""
+def find_place(tx: sqlite3.Connection, address: Address) -> Place:
+    """Return what there is at an address, soft-deleted or not; raises ContainerNotFound."""
     row = tx.execute(FIND_BLOB, _named(address)).fetchone()
     if row is None:
         raise StorageError(errors.CONTAINER_NOT_FOUND)
-    return row[0], blob_of(row[1:]) if row[1] is not None else None
+    blob = blob_of(row[3:]) if row[3] is not None else None
+    return Place(row[0], row[1] == 1, row[2] == 1, blob)
 
 
 def find_blob(tx: sqlite3.Connection, address: Address) -> Blob | None:
     """Return a blob, None where it is missing or deleted; raises ContainerNotFound."""
-    _, blob = find_any_blob(tx, address)
-    return blob if blob is not None and blob.deleted is None else None
+    return find_place(tx, address).blob
+
+
+def read_blob(tx: sqlite3.Connection, address: Address) -> tuple[Blob, bytes | None]:
+    """Return a blob and, if it is small, all its bytes; raises BlobNotFound."""
+    row = tx.execute(READ_BLOB, _named(address)).fetchone()
+    if row is None:
+        container_id(tx, address)
+        raise StorageError(errors.BLOB_NOT_FOUND)
+    return blob_of(row), row[-1]
 
 
 def get_blob(tx: sqlite3.Connection, address: Address) -> Blob:
@@ -195,14 +229,23 @@ def get_blob(tx: sqlite3.Connection, address: Address) -> Blob:
     return blob
 
 
-def add_blob(tx: sqlite3.Connection, blob: Blob) -> int:
+def add_blob(tx: sqlite3.Connection, blob: Blob, data: bytes | None = None) -> int:
     """Write a new blob or snapshot and return its id (that of ``blob`` does not count)."""
-    return int(tx.execute(_ADD_BLOB, _blob_values(blob)).fetchone()[0])
+    values = _blob_values(blob)
+    values["data"] = data
+    return int(tx.execute(_ADD_BLOB, values).fetchone()[0])
 
 
 def save_blob(tx: sqlite3.Connection, blob: Blob) -> None:
-    """Write a blob that was changed."""
+    """Write a blob that was changed, but for its bytes."""
     tx.execute(_SAVE_BLOB, _blob_values(blob))
+
+
+def rewrite_blob(tx: sqlite3.Connection, blob: Blob, data: bytes | None) -> None:
+    """Write a blob that was replaced."""
+    values = _blob_values(blob)
+    values["data"] = data
+    tx.execute(_REWRITE_BLOB, values)
 
 
 def blob_of(row: tuple[Any, ...]) -> Blob:

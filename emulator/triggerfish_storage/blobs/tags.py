@@ -38,14 +38,13 @@ def set_tags(
     check_read(blob, conditions, now)
     changed = replace(blob, tags=tags)
     save_blob(tx, changed)
-    index_tags(tx, changed, had_tags=bool(blob.tags))
+    index_tags(tx, changed)
     return changed
 
 
-def index_tags(tx: sqlite3.Connection, blob: Blob, *, had_tags: bool) -> None:
+def index_tags(tx: sqlite3.Connection, blob: Blob) -> None:
     """Make a saved blob found by the tags that it has now."""
-    if had_tags:
-        tx.execute(_FORGET, {"blob": blob.id})
+    tx.execute(_FORGET, {"blob": blob.id})
     if blob.tags and not blob.is_snapshot:
         tx.executemany(
             _ADD,

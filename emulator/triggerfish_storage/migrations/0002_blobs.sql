@@ -1,6 +1,6 @@
 -- Contents, containers, blobs and what belongs to them. Instants are microseconds since 1970.
 
--- Small contents lie here, large ones in a file. ``uses`` counts the extents and blocks that
+-- Parts of blobs, and staged blocks. Small ones lie here, large ones in a file. ``uses`` counts the extents and blocks that
 -- refer to a row; at zero it goes, and its file's name goes to ``discarded_file``.
 CREATE TABLE content (
     id INTEGER PRIMARY KEY,
@@ -40,7 +40,8 @@ CREATE TABLE container (
 ) STRICT;
 
 -- ``snapshot`` is the instant of a snapshot; the blob itself has the greatest integer, so that
--- it lists behind its snapshots. ``deleted`` is set while soft-deleted.
+-- it lists behind its snapshots. ``deleted`` is set while soft-deleted. ``data`` are all bytes of a
+-- small blob; it comes last because listings do not read it. Without it, extents are the bytes.
 CREATE TABLE blob (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     container_id INTEGER NOT NULL REFERENCES container (id),
@@ -73,6 +74,7 @@ CREATE TABLE blob (
     immutability_mode TEXT NOT NULL,
     legal_hold INTEGER NOT NULL,
     deleted INTEGER,
+    data BLOB,
     UNIQUE (container_id, name, snapshot)
 ) STRICT;
 
