@@ -117,6 +117,15 @@ def test_the_user_log_level_is_an_option_or_a_setting(app):
     assert load_app_config(error, {}).user_log_level == LogLevel.ERROR
 
 
+def test_the_host_id_is_a_setting_or_made_of_the_machine_and_the_folder(app):
+    computed = load_app_config(StartOptions(app()), {}).host_id
+    given = load_app_config(StartOptions(app()), {"AzureFunctionsWebHost__hostid": "mine"}).host_id
+
+    assert 1 <= len(computed) <= 32
+    assert computed == computed.lower()
+    assert given == "mine"
+
+
 def test_the_settings_of_an_app_are_not_shown(app):
     assert "hunter2" not in repr(load_app_config(StartOptions(app(local={"P": "hunter2"})), {}))
 

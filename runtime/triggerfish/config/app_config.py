@@ -7,6 +7,7 @@ Behaviour: spec host-and-worker.md, 1 to 4.
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Final, TypeVar
 from triggerfish.config.app_settings import AppSettings, parse_app_settings
 from triggerfish.config.connections import STORAGE, Connection, Embedded, find_connection
 from triggerfish.config.cors import Cors, parse_cors
+from triggerfish.config.host_id import computed_host_id
 from triggerfish.config.host_json import load_host_config
 from triggerfish.config.host_options import HostConfig
 from triggerfish.config.local_settings import LOCAL_SETTINGS, LocalSettings, load_local_settings
@@ -41,6 +43,7 @@ class AppConfig:
     app: AppSettings
     host: HostConfig
     storage: Connection
+    host_id: str
     port: int
     address: str
     cors: Cors | None
@@ -66,6 +69,7 @@ def load_app_config(options: StartOptions, environ: Mapping[str, str] | None = N
         app=app,
         host=host,
         storage=storage,
+        host_id=app.host_id or computed_host_id(platform.node(), str(options.app_folder)),
         port=port,
         address=_first(options.address, local.address, DEFAULT_ADDRESS),
         cors=_cors(options, local),
