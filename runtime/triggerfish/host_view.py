@@ -13,6 +13,7 @@ from typing import Final
 
 from triggerfish.app import Surroundings
 from triggerfish.bindings.plan import Plan
+from triggerfish.config.host_options import HttpOptions
 from triggerfish.history import queries
 from triggerfish.http.routes import Routes
 from triggerfish.http.view import DrainState, DrainStatus, HostState, Replayed
@@ -81,6 +82,11 @@ class Host:
     def routes(self) -> Routes:
         current = self._lifecycle.current
         return Routes() if current is None else current.routes
+
+    @property
+    def http_options(self) -> HttpOptions:
+        current = self._lifecycle.current
+        return (self._around.config.host if current is None else current.config).http
 
     @property
     def offline_page(self) -> str:
