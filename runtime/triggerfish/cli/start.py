@@ -49,7 +49,7 @@ def spread(args: list[str], option: str) -> list[str]:
 
 def option(*names: str, **settings: Any) -> Callable[[Any], Any]:
     """An option that is also an environment variable, named after it: TRIGGERFISH_BLOB_PORT."""
-    variable = names[0].split("/")[0].removeprefix("--").replace("-", "_").upper()
+    variable = names[0].removeprefix("--").replace("-", "_").upper()
     settings.setdefault("envvar", ENVIRONMENT_PREFIX + variable)
     return click.option(*names, show_envvar=True, **settings)
 
@@ -58,9 +58,27 @@ def option(*names: str, **settings: Any) -> Callable[[Any], Any]:
 @click.argument("app_folder", required=False, type=click.Path(path_type=Path))
 @option("--port", "-p", type=PORT, help="Port of the host.  [default: 7071]")
 @option("--address", help="Address to listen on.  [default: 127.0.0.1]")
-@option("--blob-port", type=PORT, default=DEFAULT_BLOB_PORT, show_default=True, help="Blobs.")
-@option("--queue-port", type=PORT, default=DEFAULT_QUEUE_PORT, show_default=True, help="Queues.")
-@option("--table-port", type=PORT, default=DEFAULT_TABLE_PORT, show_default=True, help="Tables.")
+@option(
+    "--blob-port",
+    type=PORT,
+    default=DEFAULT_BLOB_PORT,
+    show_default=True,
+    help="Port of the Blob service.",
+)
+@option(
+    "--queue-port",
+    type=PORT,
+    default=DEFAULT_QUEUE_PORT,
+    show_default=True,
+    help="Port of the Queue service.",
+)
+@option(
+    "--table-port",
+    type=PORT,
+    default=DEFAULT_TABLE_PORT,
+    show_default=True,
+    help="Port of the Table service.",
+)
 @option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
