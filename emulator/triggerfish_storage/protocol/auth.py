@@ -15,7 +15,11 @@ import hashlib
 import hmac
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
+
+_INNER: Final = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER: Final = bytes(byte ^ 0x5C for byte in range(256))
 
 ServiceName = Literal["blob", "queue", "table"]
 Scheme = Literal["SharedKey", "SharedKeyLite"]
@@ -42,9 +46,22 @@ class Signed:
 
 def sign(key: bytes, text: str) -> str:
     """Return the base64 HMAC-SHA256 of ``text``."""
-    return base64.b64encode(
-        hmac.digest(key, text.encode("utf-8", "surrogateescape"), hashlib.sha256)
-    ).decode()
+    inner, outer = _hmac_ends(key)
+    inner, outer = inner.copy(), outer.copy()
+    inner.update(text.encode("utf-8", "surrogateescape"))
+    outer.update(inner.digest())
+    return base64.b64encode(outer.digest()).decode("ascii")
+
+
+@lru_cache(maxsize=64)
+def _hmac_ends(key: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:
+    """Return the two hashes of RFC 2104 with the key taken in already.
+
+    ``hmac.digest`` gives up the interpreter's lock, and starts anew with the key, for each of
+    the short texts that are signed here; this takes a third of its time.
+    """
+    block = (hashlib.sha256(key).digest() if len(key) > 64 else key).ljust(64, b"\0")
+    return hashlib.sha256(block.translate(_INNER)), hashlib.sha256(block.translate(_OUTER))
 
 
 def decode_key(text: str) -> bytes:
@@ -95,7 +112,7 @@ def _forms(request: Signed, service: ServiceName, scheme: Scheme) -> Iterator[st
                 yield text
 
 
-_Order = Callable[[str], object]
+_Order = Callable[[tuple[str, ...]], Sequence[str]]
 _Text = Callable[[Signed, str, _Order], str]
 
 
@@ -146,9 +163,8 @@ _TEXTS: Final[Mapping[tuple[bool, str], _Text]] = {
 
 
 def _canonical_headers(headers: Mapping[str, str], order: _Order) -> str:
-    names = [name for name in headers if name.startswith("x-ms-")]
-    names.sort(key=order)  # type: ignore[arg-type]
-    return "".join(f"{name}:{headers[name].strip()}\n" for name in names)
+    names = order(tuple([name for name in headers if name.startswith("x-ms-")]))
+    return "".join([f"{name}:{headers[name].strip()}\n" for name in names])
 
 
 def _resource(request: Signed) -> str:
@@ -161,12 +177,20 @@ def _short_resource(request: Signed) -> str:
     return f"/{request.account}{request.path}" + (f"?comp={comp}" if comp is not None else "")
 
 
-def _as_bytes(name: str) -> object:
-    return name
+def _as_bytes(names: tuple[str, ...]) -> Sequence[str]:
+    return sorted(names)
 
 
-def _as_sdk(name: str) -> object:
-    """Sort as .NET and the SDKs do: hyphens only break ties, punctuation before digits."""
+@lru_cache(maxsize=1024)
+def _as_sdk(names: tuple[str, ...]) -> Sequence[str]:
+    """Sort as .NET and the SDKs do: hyphens only break ties, punctuation before digits.
+
+    A client sends the same few headers with every request, so the result is kept.
+    """
+    return sorted(names, key=_culture_key)
+
+
+def _culture_key(name: str) -> tuple[tuple[tuple[int, str], ...], tuple[int, ...]]:
     letters = tuple(
         (_PUNCTUATION.get(character, 100), character) for character in name if character != "-"
     )

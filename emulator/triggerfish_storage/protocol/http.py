@@ -11,7 +11,7 @@ import logging
 import re
 import secrets
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from itertools import count
@@ -38,6 +38,7 @@ HEADER_LIMIT_BYTES: Final = 32768
 HEADERS_LIMIT: Final = 256
 HEALTH_PATH: Final = "/healthz"
 DRAIN_SECONDS: Final = 10.0
+NAMES_LIMIT: Final = 1000  # of what clients send and we remember
 
 REQUEST_TIMEOUT: Final = ErrorCode(
     408, "RequestTimeout", "The client sent nothing of the announced body for too long."
@@ -57,6 +58,7 @@ class Endpoint(Generic[S]):
         self._ids = count(1)
         self._id_prefix = "-".join(secrets.token_hex(size) for size in (4, 2, 2, 2))
         self._versions: dict[str, str] = {}
+        self._names: dict[bytes, str] = {}
 
     async def answer(self, request: web.BaseRequest) -> _Answer:
         """Answer one request: match, authorise, run, render, log."""
@@ -81,14 +83,7 @@ class Endpoint(Generic[S]):
         return self._render(request, reply, now, request_id, version)
 
     def _match(self, request: web.BaseRequest, now: datetime, request_id: str) -> Call:
-        raw_headers = [
-            (name.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape"))
-            for name, value in request.message.raw_headers
-        ]
-        headers: dict[str, str] = {}
-        for name, value in raw_headers:
-            lower = name.lower()
-            headers[lower] = f"{headers[lower]},{value}" if lower in headers else value
+        headers = self._headers(request.raw_headers)
         self._accounts.refresh(now)
         target = parse_target(
             request.raw_path,
@@ -106,7 +101,7 @@ class Endpoint(Generic[S]):
             path=path,
             query=target.query,
             headers=headers,
-            raw_headers=raw_headers,
+            raw_headers=request.raw_headers,
             body=_Body(request),
             now=now,
             version=self._version(headers.get("x-ms-version")),
@@ -126,6 +121,20 @@ class Endpoint(Generic[S]):
             _log.debug("%s %s %d", call.operation.name, request.raw_path, reply.status)
         return reply
 
+    def _headers(self, raw: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+        """Return the headers by lower-case name; repeated ones are joined."""
+        names = self._names
+        found: dict[str, str] = {}
+        for raw_name, raw_value in raw:
+            name = names.get(raw_name)
+            if name is None:
+                name = raw_name.decode("utf-8", "surrogateescape").lower()
+                if len(names) < NAMES_LIMIT:
+                    names[raw_name] = name
+            value = raw_value.decode("utf-8", "surrogateescape")
+            found[name] = f"{found[name]},{value}" if name in found else value
+        return found
+
     def _version(self, asked: str | None) -> str:
         """Return the version to answer as: the one asked for, or the newest that is known."""
         if asked is None:
@@ -139,7 +148,7 @@ class Endpoint(Generic[S]):
             if asked > NEWEST_VERSION:
                 _log.warning("Version %s is newer than %s: served as that.", asked, NEWEST_VERSION)
             known = min(asked, NEWEST_VERSION)
-            if len(self._versions) < 1000:
+            if len(self._versions) < NAMES_LIMIT:
                 self._versions[asked] = known
         return known
 

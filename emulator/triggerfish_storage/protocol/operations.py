@@ -25,6 +25,7 @@ SasKind = Literal["any", "account", "none"]
 
 METADATA_PREFIX: Final = "x-ms-meta-"
 METADATA_LIMIT_BYTES: Final = 8192
+_RAW_PREFIX: Final = METADATA_PREFIX.encode()
 
 
 class RequestBody(Protocol):
@@ -75,7 +76,7 @@ class Call:
     """A matched request. ``now`` is the only time a handler sees.
 
     ``path`` holds the template's values, percent-decoded; ``raw_path`` is as sent, account
-    included. Names in ``query`` and ``headers`` are lower-case, ``raw_headers`` keep their case.
+    included. Names in ``query`` and ``headers`` are lower-case, ``raw_headers`` are as sent.
     ``granted`` are the permission letters of a SAS, None where everything is allowed.
     ``endpoint`` is the account's URL as this client reaches it, without a slash at the end.
     """
@@ -88,7 +89,7 @@ class Call:
     path: Mapping[str, str]
     query: Mapping[str, str]
     headers: Mapping[str, str]
-    raw_headers: Sequence[tuple[str, str]]
+    raw_headers: Sequence[tuple[bytes, bytes]]
     body: RequestBody
     now: datetime
     version: str
@@ -215,15 +216,16 @@ class Call:
         """Return the ``x-ms-meta-*`` headers by name as it was written, checked as documented."""
         found: dict[str, str] = {}
         size = 0
-        for name, value in self.raw_headers:
-            if name[:10].lower() == METADATA_PREFIX:
-                key = name[10:]
-                if not key:
+        for raw_name, raw_value in self.raw_headers:
+            if raw_name[:10].lower() == _RAW_PREFIX:
+                name = raw_name[10:].decode("utf-8", "replace")
+                value = raw_value.decode("utf-8", "replace")
+                if not name:
                     raise StorageError(errors.EMPTY_METADATA_KEY)
-                if not key.isidentifier() or not value.isascii():
+                if not (name.isidentifier() and name.isascii() and value.isascii()):
                     raise StorageError(errors.INVALID_METADATA)
-                found[key] = f"{found[key]},{value}" if key in found else value
-                size += len(key) + len(value)
+                found[name] = f"{found[name]},{value}" if name in found else value
+                size += len(name) + len(value)
         if size > METADATA_LIMIT_BYTES:
             raise StorageError(errors.METADATA_TOO_LARGE)
         return found

@@ -5,16 +5,22 @@ Format: https://learn.microsoft.com/rest/api/storageservices/get-messages
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from typing import Final
 
 from triggerfish_storage.clock import EPOCH
 from triggerfish_storage.protocol import xml
 from triggerfish_storage.protocol.dates import http_date
 from triggerfish_storage.queues.directory import Queue
 from triggerfish_storage.queues.rows import Message
+
+_PLAIN: Final = re.compile(
+    rb"(?:<\?xml [^>]*\?>\s*)?<QueueMessage><MessageText>([^<&\r]*)</MessageText></QueueMessage>\s*"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,10 @@ def write_text(text: str) -> bytes:
 
 def read_text(body: bytes) -> str:
     """Return the text of a message that is put or updated."""
+    plain = _PLAIN.fullmatch(body)
+    if plain is not None and plain[1].isascii():
+        # What every SDK sends for base64 and simple text; a parser takes ten times as long.
+        return plain[1].decode("ascii")
     return xml.parse(body, "QueueMessage").child_text("MessageText")
 
 
