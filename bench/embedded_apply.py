@@ -12,7 +12,6 @@ import sys
 import tempfile
 import time
 from datetime import timedelta
-from importlib.resources import files
 from pathlib import Path
 
 import uvloop
@@ -20,12 +19,7 @@ import uvloop
 from triggerfish.model import DeleteMessage, PutMessage
 from triggerfish.storage.account import Message
 from triggerfish.storage.embedded import EmbeddedAccount
-from triggerfish_storage.blobs.store import BlobStore
-from triggerfish_storage.changes import Changes
-from triggerfish_storage.clock import SystemClock
-from triggerfish_storage.contents import Contents
-from triggerfish_storage.database import open_database
-from triggerfish_storage.queues.store import QueueStore
+from triggerfish_storage.server import open_account
 
 IN_FLIGHT = 32
 BATCH = 32
@@ -34,17 +28,9 @@ HIDE_FOR = timedelta(minutes=10)
 
 async def measure(folder: Path, messages: int) -> float:
     """Return applies per second."""
-    migrations = files("triggerfish_storage") / "migrations"
-    async with open_database(folder / "storage.db", migrations) as database:
-        changes = Changes()
+    async with open_account(folder) as storage:
         account = EmbeddedAccount(
-            database,
-            changes,
-            QueueStore(database, changes),
-            BlobStore(database, Contents(folder / "contents"), changes),
-            clock=SystemClock(),
-            blob_endpoint="http://127.0.0.1:10000/devstoreaccount1",
-            log=print,
+            storage, blob_endpoint="http://127.0.0.1:10000/devstoreaccount1", log=print
         )
         await _fill(account, messages)
         began = time.perf_counter()

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
+from urllib.parse import quote
 
 from triggerfish.model import Effect, TriggerfishError
 from triggerfish_storage.changes import Watch
@@ -194,9 +195,9 @@ class Account(Protocol):
     async def apply(self, effects: Sequence[Effect]) -> None:
         """Apply what one invocation did.
 
-        Embedded: all or nothing, in one transaction. Otherwise one after the other, in this
-        order, so what completes the trigger must come last. Missing queues and containers are
-        created. A message that is gone or somebody else's is neither deleted nor released,
+        Embedded: all or nothing, in one transaction. Otherwise outputs first, those of one
+        queue in order, and once all are written the completions. Missing queues and containers
+        are created. A message that is gone or somebody else's is neither deleted nor released,
         and that is no error. Raises ``Conflict`` for a blob that is leased or no block blob.
         """
         ...
@@ -215,6 +216,11 @@ class Account(Protocol):
     async def next_visible(self, queue: str) -> datetime | None:
         """When the next hidden message becomes visible; None if none, or not embedded."""
         ...
+
+
+def blob_uri(endpoint: str, container: str, blob: str) -> str:
+    """Return the address of a blob; ``endpoint`` is its account's, without a slash at the end."""
+    return f"{endpoint}/{container}/{quote(blob, safe='~/')}"
 
 
 def merged_metadata(existing: Mapping[str, str], added: Mapping[str, str]) -> dict[str, str]:

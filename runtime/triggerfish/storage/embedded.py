@@ -11,10 +11,9 @@ from __future__ import annotations
 import base64
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime, timedelta
-from typing import Final
-from urllib.parse import quote
+from typing import Final, Protocol
 
 from triggerfish.model import Effect, LogLevel, LogLine, PutBlob
 from triggerfish.storage.account import (
@@ -25,6 +24,7 @@ from triggerfish.storage.account import (
     Message,
     NotFound,
     Unavailable,
+    blob_uri,
 )
 from triggerfish.storage.embedded_effects import Applied, apply_effects, make_room, put_blob
 from triggerfish.storage.failures import failure
@@ -32,7 +32,7 @@ from triggerfish_storage.blobs import model
 from triggerfish_storage.blobs.listing import Listing, Position
 from triggerfish_storage.blobs.model import Conditions, Draft, etag_text
 from triggerfish_storage.blobs.store import BlobStore
-from triggerfish_storage.changes import Changes, Watch
+from triggerfish_storage.changes import Changes, Service, Watch
 from triggerfish_storage.clock import Clock
 from triggerfish_storage.contents import Content
 from triggerfish_storage.database import Database
@@ -44,65 +44,83 @@ from triggerfish_storage.queues.store import QueueStore
 CATEGORY: Final = "Host.Storage"
 
 
+class Stores(Protocol):
+    """An open data folder: what ``triggerfish_storage.server.open_account`` gives."""
+
+    @property
+    def database(self) -> Database: ...
+
+    @property
+    def clock(self) -> Clock: ...
+
+    @property
+    def changes(self) -> Changes: ...
+
+    @property
+    def queues(self) -> QueueStore: ...
+
+    @property
+    def blobs(self) -> BlobStore: ...
+
+
 class EmbeddedAccount:
     """The account whose stores live in this process. Implements ``account.Account``."""
 
-    is_embedded: Final = True
-
     def __init__(
         self,
-        database: Database,
-        changes: Changes,
-        queues: QueueStore,
-        blobs: BlobStore,
+        stores: Stores,
         *,
-        clock: Clock,
         blob_endpoint: str,
         log: Callable[[LogLine], None],
+        announces: bool = True,
     ) -> None:
-        self.name = queues.account
-        self.queues = EmbeddedQueues(queues, clock)
-        self.blobs = EmbeddedBlobs(blobs, clock, blob_endpoint)
-        self._database = database
-        self._changes = changes
-        self._queue_store = queues
-        self._blob_store = blobs
-        self._clock = clock
+        """``announces`` False keeps what changes to itself, so that it is polled like Azure."""
+        self.name = stores.queues.account
+        self.is_embedded = announces
+        self.queues = EmbeddedQueues(stores.queues, stores.clock)
+        self.blobs = EmbeddedBlobs(stores.blobs, stores.clock, blob_endpoint)
+        self._stores = stores
         self._log = log
 
     async def apply(self, effects: Sequence[Effect]) -> None:
         """Apply all effects in one transaction, or none."""
-        name, now = self.name, self._clock.now()
+        stores, name = self._stores, self.name
+        now = stores.clock.now()
         contents = await self._made_ready(effects)
 
         def unit(tx: sqlite3.Connection) -> Applied:
             return apply_effects(tx, name, effects, contents, now)
 
         try:
-            applied = await self._database.write(unit)
+            applied = await stores.database.write(unit)
         except (StorageError, sqlite3.Error) as error:
             for content in contents:
-                await self._blob_store.contents.abandon(content)
+                await stores.blobs.contents.abandon(content)
             raise _failed(name, f"Writing {_summary(effects)}", error) from error
         for queue, message_id in applied.messages:
-            self._queue_store.announce(queue, message_id)
+            stores.queues.announce(queue, message_id)
         if applied.blobs:
-            await self._blob_store.committed(*applied.blobs)
+            await stores.blobs.committed(*applied.blobs)
         for effect in applied.lost:
             self._say(f"Message '{effect.id}' of queue '{effect.queue}' is no longer ours.")
 
     def watch_queue(self, queue: str) -> AbstractContextManager[Watch]:
-        return self._changes.watch("queue", queue)
+        return self._watch("queue", queue)
 
     def watch_container(self, container: str) -> AbstractContextManager[Watch]:
-        return self._changes.watch("blob", container)
+        return self._watch("blob", container)
 
     async def next_visible(self, queue: str) -> datetime | None:
-        return self._queue_store.next_visible(queue, now=self._clock.now())
+        return self._stores.queues.next_visible(queue, now=self._stores.clock.now())
+
+    def _watch(self, service: Service, resource: str) -> AbstractContextManager[Watch]:
+        if not self.is_embedded:
+            return nullcontext(Watch())
+        return self._stores.changes.watch(service, resource)
 
     async def _made_ready(self, effects: Sequence[Effect]) -> list[Content]:
         return [
-            await self._blob_store.prepare(effect.content)
+            await self._stores.blobs.prepare(effect.content)
             for effect in effects
             if isinstance(effect, PutBlob)
         ]
@@ -274,7 +292,7 @@ class EmbeddedBlobs:
         return BlobProperties(
             container=container,
             name=blob.name,
-            uri=f"{self._endpoint}/{container}/{quote(blob.name, safe='~/')}",
+            uri=blob_uri(self._endpoint, container, blob.name),
             etag=etag_text(blob.etag),
             blob_type=blob.type,
             length=blob.length,
