@@ -36,7 +36,6 @@ from triggerfish.model import LogLevel, LogLine, TriggerfishError
 from triggerfish.reporter import Reporter, log_filter
 from triggerfish.schedule import zone_of
 from triggerfish.storage.choose import Accounts, open_accounts
-from triggerfish.watching import watch_app
 from triggerfish_storage.clock import Clock, SystemClock
 
 DATA_FOLDER: Final = ".triggerfish"
@@ -153,9 +152,7 @@ def _line(message: str) -> LogLine:
     return LogLine(LogLevel.INFORMATION, "Host.Startup", message)
 
 
-def _web(
-    host: Host, config: AppConfig, around: Surroundings
-) -> AbstractAsyncContextManager[int]:
+def _web(host: Host, config: AppConfig, around: Surroundings) -> AbstractAsyncContextManager[int]:
     return serve(
         host,
         address=config.address,
