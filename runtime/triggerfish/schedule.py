@@ -64,18 +64,18 @@ class CronSchedule:
 
     def _point_in_time(self, local: datetime, wall: datetime, zone: tzinfo) -> datetime | None:
         following: datetime | None = wall
-        if _is_ambiguous(wall, zone):
+        if is_ambiguous(wall, zone):
             if local.utcoffset() != _offset(wall, zone, fold=1):
                 return _instant(wall, zone, fold=0)
             # This time has been already, before the clocks went back.
-            while following is not None and _is_ambiguous(following, zone):
+            while following is not None and is_ambiguous(following, zone):
                 following = self.cron.next_after(following)
         return None if following is None else _instant(following, zone, fold=0)
 
     def _interval(self, local: datetime, wall: datetime, zone: tzinfo) -> datetime:
-        repeats = _is_ambiguous(wall, zone)
+        repeats = is_ambiguous(wall, zone)
         due = _instant(wall, zone, fold=1 if repeats else 0)
-        if repeats or _is_ambiguous(local, zone):
+        if repeats or is_ambiguous(local, zone):
             # Where the clocks go back in between, their repeated hour is gone through twice.
             change = (local.utcoffset() or _NOTHING) - _offset(wall, zone, fold=1)
             due -= max(change, _NOTHING)
@@ -143,7 +143,7 @@ def _offset(wall: datetime, zone: tzinfo, *, fold: int) -> timedelta:
     return wall.replace(tzinfo=zone, fold=fold).utcoffset() or _NOTHING
 
 
-def _is_ambiguous(wall: datetime, zone: tzinfo) -> bool:
+def is_ambiguous(wall: datetime, zone: tzinfo) -> bool:
     return _offset(wall, zone, fold=0) > _offset(wall, zone, fold=1)
 
 
