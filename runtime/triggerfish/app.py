@@ -6,11 +6,9 @@ the host comes in ``Surroundings``.
 
 from __future__ import annotations
 
-import asyncio
-from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Final
 
@@ -30,7 +28,9 @@ from triggerfish.lifecycle import GRACE, Served
 from triggerfish.listeners.blob import BlobListener
 from triggerfish.listeners.blob_receipts import Receipts
 from triggerfish.listeners.consume import Log, Pace
+from triggerfish.listeners.locks import Locks, LockTerms
 from triggerfish.listeners.queue import QueueListener
+from triggerfish.listeners.schedule_monitor import ScheduleMonitor
 from triggerfish.model import Function, FunctionError, TriggerfishError
 from triggerfish.pool.app import AppToLoad
 from triggerfish.pool.generation import Generation, PoolOptions, start_generation
@@ -56,11 +56,10 @@ class Surroundings:
     host_id: str
     ledger: Ledger
     receipts: Receipts
+    locks: Locks
     zone: tzinfo
     clock: Clock
     log: Log
-    # Held while a timer's listener runs, so that the next state's waits for the last one's.
-    turns: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
 
 @asynccontextmanager
@@ -158,7 +157,8 @@ def _listeners(
             case BlobTrigger():
                 blobs.append(trigger)
             case TimerTrigger():
-                yield NamedListener(f"timer ({name})", _timer(plan, dispatcher, around, host))
+                listener = _timer_listener(trigger, dispatcher, around, host)
+                yield NamedListener(f"timer ({name})", listener)
     if blobs:
         names = ", ".join(trigger.function for trigger in blobs)
         yield NamedListener(f"blobs ({names})", _blob_listener(blobs, dispatcher, around, host))
@@ -175,6 +175,26 @@ def _queue_listener(
         max_dequeue_count=options.max_dequeue_count,
         invoke=dispatcher.invoke,
         ledger=around.ledger,
+        clock=around.clock,
+        log=around.log,
+    )
+
+
+def _timer_listener(
+    trigger: TimerTrigger, dispatcher: Dispatcher, around: Surroundings, host: HostConfig
+) -> Listener:
+    singleton = host.singleton
+    return TimerListener(
+        trigger=trigger,
+        monitor=ScheduleMonitor(around.host_account.blobs, around.host_id, around.zone, around.log),
+        locks=around.locks,
+        terms=LockTerms(
+            singleton.listener_lock_period,
+            renew_every=singleton.listener_lock_period / 2,
+            retry_every=singleton.listener_lock_recovery_interval,
+        ),
+        zone=around.zone,
+        invoke=dispatcher.invoke,
         clock=around.clock,
         log=around.log,
     )
