@@ -84,7 +84,7 @@ class AzureBlobs:
     ) -> str:
         options: dict[str, Any] = {"metadata": dict(metadata or {}), "overwrite": True}
         if only_if_absent:
-            options |= {"etag": "*", "match_condition": MatchConditions.IfMissing}
+            options["match_condition"] = MatchConditions.IfMissing
         if lease_id:
             options["lease"] = lease_id
         try:

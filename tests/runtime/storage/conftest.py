@@ -15,9 +15,9 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
+from azure.storage.blob.aio import BlobServiceClient
 
 from triggerfish.config.connections import DEVELOPMENT_KEY, ConnectionString, parse_connection
 from triggerfish.model import LogLine
@@ -28,7 +28,7 @@ from triggerfish_storage.changes import Changes
 from triggerfish_storage.server import StorageAccount, open_account, serve
 
 EXTERNAL = "TRIGGERFISH_TEST_STORAGE"
-ENDPOINT = "http://127.0.0.1:10000/devstoreaccount1"
+MAKE_APPEND = "UPDATE blob SET type = 'AppendBlob' WHERE name = :name"
 
 
 class MovableClock:
@@ -57,12 +57,24 @@ class World:
     kind: str
     account: Account
     advance: Callable[[float], Awaitable[None]]
+    connection: ConnectionString
+    stores: StorageAccount
     log: list[LogLine] = field(default_factory=list)
-    sdk: Any = None  # the SDK's blob service client, for what the port cannot do
 
     def name(self, start: str) -> str:
         """Return a name that no other test uses: external accounts are not emptied."""
         return f"{start}-{uuid.uuid4().hex[:12]}"
+
+    async def create_append_blob(self, container: str, blob: str) -> None:
+        """Create what the port cannot: it writes block blobs."""
+        if self.kind != "external":
+            await self.account.blobs.put(container, blob, b"")
+            await self.stores.database.write(lambda tx: tx.execute(MAKE_APPEND, {"name": blob}))
+            return
+        connection = self.connection
+        key = {"account_name": connection.account_name, "account_key": connection.account_key}
+        async with BlobServiceClient(connection.blob_endpoint, key) as service:
+            await service.get_blob_client(container, blob).create_append_blob()
 
 
 @pytest.fixture
@@ -82,24 +94,25 @@ async def world(
 ) -> AsyncIterator[World]:
     log: list[LogLine] = []
     async with AsyncExitStack() as stack:
-        if request.param == "embedded":
-            account: Account = EmbeddedAccount(stores, blob_endpoint=ENDPOINT, log=log.append)
-            yield World("embedded", account, clock.advance, log)
-            return
-        if request.param == "azure":
-            ports = await stack.enter_async_context(serve(stores, ports={"blob": 0, "queue": 0}))
-            connection = emulator(ports["blob"], ports["queue"])
-            advance = clock.advance
-        else:
+        advance = clock.advance
+        if request.param == "external":
             if not os.environ.get(EXTERNAL):
                 pytest.skip(f"{EXTERNAL} names no account")
             parsed = parse_connection(EXTERNAL, os.environ[EXTERNAL])
             assert isinstance(parsed, ConnectionString)
             connection, advance = parsed, asyncio.sleep
-        account = await stack.enter_async_context(
-            open_azure(connection, changes=Changes(), log=log.append)
-        )
-        yield World(request.param, account, advance, log)
+        else:
+            ports = await stack.enter_async_context(serve(stores, ports={"blob": 0, "queue": 0}))
+            connection = emulator(ports["blob"], ports["queue"])
+        if request.param == "embedded":
+            account: Account = EmbeddedAccount(
+                stores, blob_endpoint=connection.blob_endpoint, log=log.append
+            )
+        else:
+            account = await stack.enter_async_context(
+                open_azure(connection, changes=Changes(), log=log.append)
+            )
+        yield World(request.param, account, advance, connection, stores, log)
 
 
 def emulator(blob_port: int, queue_port: int) -> ConnectionString:
