@@ -10,13 +10,14 @@ from collections.abc import AsyncIterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
 from triggerfish.history import ledger as ledger_module
 from triggerfish.history import queries
-from triggerfish.history.entries import End, Entry, Status, Written
-from triggerfish.history.ledger import FILE_NAME, LINES_KEPT, Ledger, open_ledger
+from triggerfish.history.entries import FILE_NAME, End, Entry, Status, Written
+from triggerfish.history.ledger import LINES_KEPT, Ledger, open_ledger
 from triggerfish.history.queries import Filter
 from triggerfish.history.writing import INLINE_PAYLOAD, Limits
 from triggerfish.model import Delivery, Failure, FailureKind, LogLevel, LogLine
@@ -218,14 +219,17 @@ async def test_large_outputs_keep_their_size_and_their_first_bytes(ledger: Ledge
 
 
 async def test_texts_that_no_row_can_hold_do_not_cost_the_entry(ledger: Ledger) -> None:
-    ledger.began(delivery(source="http://localhost/\udcff", metadata={"x": "\ud800", "y": NOW}))
+    odd = MappingProxyType({"a": 1})
+    ledger.began(
+        delivery(source="http://localhost/\udcff", metadata={"x": "\ud800", "y": NOW, "z": odd})
+    )
     ledger.logged(line(delivery().id, "odd \ud800"))
     ledger.ended(delivery().id, end())
 
     found = await entry(ledger, delivery().id)
 
     assert found.delivery.source == "http://localhost/?"
-    assert found.delivery.metadata["x"] == "\ud800"
+    assert found.delivery.metadata == {"x": "\ud800", "y": str(NOW), "z": {"a": 1}}
     assert found.lines[0].message == "odd \ud800"
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from triggerfish.history import queries, writing
-from triggerfish.history.entries import End, Status
-from triggerfish.history.ledger import FILE_NAME, Ledger, open_ledger
+from triggerfish.history.entries import FILE_NAME, End, Status
+from triggerfish.history.ledger import Ledger, open_ledger
 from triggerfish.history.queries import Filter, HistoryError, NotInHistory
 from triggerfish.model import Delivery, Failure, FailureKind
 
@@ -186,9 +186,9 @@ async def test_what_left_the_history_is_told(ledger: Ledger) -> None:
         await ledger.read(lambda reader: queries.entry(reader, 12345))
 
 
-async def unresolved(ledger: Ledger, **which: object) -> list[int]:
+async def standing(ledger: Ledger, **which: object) -> list[int]:
     asked = Filter(status="failed", **which)  # type: ignore[arg-type]
-    found = await ledger.read(lambda reader: list(queries.unresolved(reader, asked)))
+    found = await ledger.read(lambda reader: list(queries.standing(reader, asked)))
     return [int(one.id[:8], 16) for one in found]
 
 
@@ -197,7 +197,7 @@ async def test_a_message_that_failed_often_is_one_failure(ledger: Ledger) -> Non
         happen(ledger, delivery(number, metadata={"id": "same"}, attempt=number), BROKEN)
     happen(ledger, delivery(5), BROKEN)
 
-    assert await unresolved(ledger, limit=2) == [5, 4]
+    assert await standing(ledger, limit=2) == [5, 4]
 
 
 async def test_a_message_that_succeeded_since_is_no_failure(ledger: Ledger) -> None:
@@ -207,7 +207,7 @@ async def test_a_message_that_succeeded_since_is_no_failure(ledger: Ledger) -> N
     await ledger.flush()
     happen(ledger, delivery(4, metadata={}, replay_of=delivery(3).id))
 
-    assert await unresolved(ledger) == []
+    assert await standing(ledger) == []
 
 
 async def test_another_functions_success_with_the_same_blob_does_not_count(
@@ -217,7 +217,7 @@ async def test_another_functions_success_with_the_same_blob_does_not_count(
     happen(ledger, delivery(1, function="index", **blob), BROKEN)
     happen(ledger, delivery(2, function="store", **blob))
 
-    assert await unresolved(ledger) == [1]
+    assert await standing(ledger) == [1]
 
 
 async def test_a_replay_that_runs_still_is_waited_for(ledger: Ledger) -> None:
@@ -225,7 +225,7 @@ async def test_a_replay_that_runs_still_is_waited_for(ledger: Ledger) -> None:
     await ledger.flush()
     ledger.began(delivery(2, metadata={"id": "message-1"}, replay_of=delivery(1).id))
 
-    assert await unresolved(ledger) == []
+    assert await standing(ledger) == []
 
 
 # --- plans --------------------------------------------------------------------------------------
@@ -272,6 +272,7 @@ def test_a_list_reads_no_more_than_it_shows(
     [
         (queries._BY_ID, {"low": "a", "high": "b"}, "delivery_by_id (<expr>=? AND id>? AND id<?)"),
         (queries._BY_EVENT, {"event": "m"}, "delivery_by_event (<expr>=? AND event=?)"),
+        (queries._BY_EXACT_ID, {"id": "a"}, "delivery_by_id (<expr>=? AND id=?)"),
         (writing._FIND, {"id": "a"}, "delivery_by_id (<expr>=? AND id=?)"),
         (queries._ADDITIONS, {"number": 1}, "addition_by_number (number=?)"),
         (queries._ONE, {"number": 1}, "INTEGER PRIMARY KEY (rowid=?)"),

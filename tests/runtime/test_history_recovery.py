@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from triggerfish.history import queries
-from triggerfish.history.entries import End, Status
-from triggerfish.history.ledger import FILE_NAME, Ledger, open_ledger
+from triggerfish.history.entries import FILE_NAME, End, Status
+from triggerfish.history.ledger import Ledger, open_ledger
 from triggerfish.history.queries import Filter
 from triggerfish.model import Delivery
 from triggerfish_storage.database import DatabaseError

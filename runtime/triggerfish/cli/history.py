@@ -66,7 +66,7 @@ def history() -> None:
 @click.option("--limit", "-n", default=20, show_default=True, type=click.IntRange(1))
 @click.option("--follow", "-f", is_flag=True, help="Go on with each delivery that ends.")
 @json_option
-@place_options
+@place_options()
 def list_(
     *,
     limit: int,
@@ -130,7 +130,7 @@ def _has(summary: Summary, status: str) -> bool:
 @click.argument("delivery_id", metavar="ID")
 @click.option("--raw", is_flag=True, help="Write the payload to stdout, exactly, and no more.")
 @json_option
-@place_options
+@place_options()
 def show(
     delivery_id: str, *, raw: bool, as_json: bool, app: Path | None, data: Path | None
 ) -> None:
@@ -153,7 +153,7 @@ def show(
 @history.command()
 @click.option("--before", type=Instant(), help="Only what began before: 7d, or an ISO instant.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-@place_options
+@place_options()
 def clear(*, before: datetime | None, yes: bool, app: Path | None, data: Path | None) -> None:
     """Delete the history; what runs now stays."""
     file = Place(app, data, "").history_file()

@@ -17,13 +17,13 @@ from urllib.parse import quote, urlsplit
 import click
 
 from triggerfish.config.app_folder import find_app_folder
-from triggerfish.history.ledger import FILE_NAME
+from triggerfish.history.entries import FILE_NAME
 from triggerfish.model import TriggerfishError
 from triggerfish_storage.ownership import Owner, read_owner
 
 DATA_FOLDER: Final = ".triggerfish"
 HOST_PORT: Final = "host"  # its name among the owner's ports
-_ANSWER_SECONDS: Final = 30.0
+_ANSWER_SECONDS: Final = 300.0  # an HTTP function may take its time
 _REMEDY: Final = "Start it with 'triggerfish start', or name a running one with --host URL."
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -69,7 +69,7 @@ class Place:
         return RunningHost(f"http://{reachable(owner.address)}:{port}")
 
 
-def place_options(command: Command) -> Command:
+def place_options(data_option: str = "--data") -> Callable[[Command], Command]:
     """Add ``--app`` and ``--data``, which say whose history and storage are meant."""
     app = click.option(
         "--app",
@@ -78,13 +78,14 @@ def place_options(command: Command) -> Command:
         help="The function app.  [default: the one you are in]",
     )
     data = click.option(
-        "--data",
+        data_option,
+        "data",
         type=click.Path(path_type=Path, file_okay=False),
         metavar="FOLDER",
         envvar="TRIGGERFISH_DATA",
         help="Its data folder.  [default: .triggerfish in the app]",
     )
-    return app(data(command))
+    return lambda command: app(data(command))
 
 
 host_option: Final = click.option(
@@ -131,6 +132,12 @@ class RunningHost:
         )
         return answers
 
+    def call(self, method: str, url: str, body: bytes | None) -> tuple[int, bytes]:
+        """Send a request to one of the host's own URLs; return status and body."""
+        parts = urlsplit(url)
+        target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        return self._send(method, target, body, {})
+
     def ping(self) -> None:
         """Return if the host answers. Raises ``NotRunning``."""
         self._ask("GET", "/admin/host/ping")
@@ -151,25 +158,35 @@ class RunningHost:
         return HostRefused(f"{self.url} answered {status}{f': {said}' if said else ''}.")
 
     def _ask(self, method: str, path: str, document: object = None) -> tuple[int, bytes]:
+        if document is None:
+            return self._send(method, path, None, {})
+        headers = {"Content-Type": "application/json"}
+        return self._send(method, path, json.dumps(document).encode(), headers)
+
+    def _send(
+        self, method: str, target: str, body: bytes | None, headers: dict[str, str]
+    ) -> tuple[int, bytes]:
         # http.client: aiohttp takes a quarter of a second to import, and this is one request.
-        parts = urlsplit(self.url if "://" in self.url else f"http://{self.url}")
-        kind = (
-            http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        )
+        connection = self._connection()
         try:
-            connection = kind(parts.hostname or "", parts.port, timeout=_ANSWER_SECONDS)
-        except ValueError as error:
-            raise NotRunning(f"--host {self.url}: {error}.") from error
-        body = None if document is None else json.dumps(document).encode()
-        headers = {} if body is None else {"Content-Type": "application/json"}
-        try:
-            connection.request(method, parts.path.rstrip("/") + path, body, headers)
+            connection.request(method, target, body, headers)
             response = connection.getresponse()
             return response.status, response.read()
         except (OSError, http.client.HTTPException) as error:
             raise NotRunning(f"No host answers at {self.url} ({error}). {_REMEDY}") from error
         finally:
             connection.close()
+
+    def _connection(self) -> http.client.HTTPConnection:
+        parts = urlsplit(self.url if "://" in self.url else f"http://{self.url}")
+        secure = parts.scheme == "https"
+        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+        try:
+            return kind(parts.hostname or "", parts.port, timeout=_ANSWER_SECONDS)
+        except (ValueError, http.client.InvalidURL) as error:
+            raise NotRunning(
+                f"--host {self.url}: {error}. Write it as http://NAME:PORT."
+            ) from error
 
 
 def reachable(address: str) -> str:

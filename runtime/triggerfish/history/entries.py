@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from triggerfish.model import Delivery, Failure, LogLevel
+
+FILE_NAME: Final = "history.db"
 
 
 class Status(StrEnum):

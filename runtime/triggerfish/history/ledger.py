@@ -18,14 +18,13 @@ from pathlib import Path
 from time import monotonic
 from typing import Final, TypeVar
 
-from triggerfish.history.entries import End, Line, Output, Written
+from triggerfish.history.entries import FILE_NAME, End, Line, Output, Written
 from triggerfish.history.writing import Batch, Late, Limits, News, begin, keep
 from triggerfish.model import Delivery, Failure, FailureKind, LogLevel, LogLine
 from triggerfish_storage.database import Database, open_database
 
 T = TypeVar("T")
 
-FILE_NAME: Final = "history.db"
 FLUSH_SECONDS: Final = 0.05
 LINES_KEPT: Final = 1000
 OUTPUT_BYTES_KEPT: Final = 1024

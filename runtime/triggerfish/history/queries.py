@@ -97,6 +97,12 @@ SELECT number, id FROM part CROSS JOIN delivery
 WHERE delivery.number >> 12 = part.part AND delivery.id >= :low AND delivery.id < :high
 """
 
+_BY_EXACT_ID: Final = """
+SELECT summary.* FROM part CROSS JOIN summary
+WHERE summary.number >> 12 = part.part AND summary.id = :id
+LIMIT 1
+"""
+
 _BY_EVENT: Final = """
 SELECT summary.* FROM part CROSS JOIN summary
 WHERE summary.number >> 12 = part.part AND summary.event <> '' AND summary.event = :event
@@ -209,6 +215,12 @@ def identify(reader: sqlite3.Connection, text: str) -> int:
     raise NotInHistory(f"There is no delivery '{text}' in the history ('triggerfish history').")
 
 
+def by_id(reader: sqlite3.Connection, delivery_id: str) -> Summary | None:
+    """Return the delivery with exactly this id, None where it is not there (yet)."""
+    row = reader.execute(_BY_EXACT_ID, {"id": delivery_id}).fetchone()
+    return None if row is None else _summary(row)
+
+
 def of_event(reader: sqlite3.Connection, event: str) -> list[Summary]:
     """Return the deliveries of one message or blob version, oldest first."""
     if not event:
@@ -217,11 +229,11 @@ def of_event(reader: sqlite3.Connection, event: str) -> list[Summary]:
     return sorted(map(_summary, rows), key=lambda summary: summary.number)
 
 
-def unresolved(reader: sqlite3.Connection, which: Filter) -> Iterator[Summary]:
-    """Go through the failures that stand: the newest delivery of an event, where it failed.
+def standing(reader: sqlite3.Connection, which: Filter) -> Iterator[Summary]:
+    """Go through the newest delivery of each event, where ``which`` asks for it; newest first.
 
-    A message that failed five times is one of them, once; one that succeeded since, by itself
-    or by a replay, is none. Newest first.
+    So a message that failed five times is one failure, and one that succeeded since, by itself
+    or by a replay, is none.
     """
     for summary in pages(reader, which):
         same = of_event(reader, summary.event)

@@ -21,9 +21,14 @@ INLINE_PAYLOAD: Final = 2048
 _TEXT_KEPT: Final = 64 * 1024
 _EVICT_AT_LEAST: Final = 64
 
+
+def _plain(value: object) -> object:
+    return dict(value) if isinstance(value, Mapping) else str(value)
+
+
 # Escaped, so that lone surrogates in somebody's text can be written; made once, because
 # json.dumps with options builds an encoder for each call.
-_json = json.JSONEncoder(separators=(",", ":"), default=str).encode
+_json = json.JSONEncoder(separators=(",", ":"), default=_plain).encode
 
 
 @dataclass(frozen=True, slots=True)
