@@ -20,6 +20,7 @@ from triggerfish.bindings.timer import TimerTrigger
 from triggerfish.config.app_config import AppConfig
 from triggerfish.config.host_json import load_host_config
 from triggerfish.config.host_options import HostConfig
+from triggerfish.declarations import is_selected
 from triggerfish.discovery import discover
 from triggerfish.dispatcher import Dispatcher
 from triggerfish.history.ledger import Ledger
@@ -31,6 +32,7 @@ from triggerfish.listeners.consume import Log, Pace
 from triggerfish.listeners.locks import Locks, LockTerms
 from triggerfish.listeners.queue import QueueListener
 from triggerfish.listeners.schedule_monitor import ScheduleMonitor
+from triggerfish.listeners.timer import TimerListener
 from triggerfish.model import Function, FunctionError, TriggerfishError
 from triggerfish.pool.app import AppToLoad
 from triggerfish.pool.generation import Generation, PoolOptions, start_generation
@@ -70,7 +72,10 @@ async def open_app(around: Surroundings) -> AsyncIterator[Served]:
     """
     config, log = around.config, around.log
     host = load_host_config(config.folder, config.settings)
-    layout = discover(config.folder, script=config.app.script_file, settings=config.settings)
+    only = config.functions or host.functions
+    layout = discover(
+        config.folder, script=config.app.script_file, settings=config.settings, only=only
+    )
     for note in (*host.notices, *layout.notes):
         log(note)
     app = AppToLoad(config.folder, layout.script, layout.functions)
@@ -79,7 +84,7 @@ async def open_app(around: Surroundings) -> AsyncIterator[Served]:
             generation.functions,
             settings=config.settings,
             route_prefix=host.http.route_prefix,
-            only=config.functions or host.functions,
+            only=only,
         )
         plans, unbound = await _bind_all(validated.functions, around, host)
         dispatcher = Dispatcher(plans, generation.invoke, around.ledger, log, around.clock)
@@ -87,7 +92,12 @@ async def open_app(around: Surroundings) -> AsyncIterator[Served]:
         yield Served(
             config=host,
             functions=_all_functions(generation, validated),
-            errors=(*layout.errors, *generation.errors, *validated.errors, *unbound),
+            errors=(
+                *layout.errors,
+                *(error for error in generation.errors if is_selected(error.function, only)),
+                *validated.errors,
+                *unbound,
+            ),
             routes=validated.routes,
             plans=plans,
             serving=Serving(dispatcher, listeners, generation.broken, around.clock, log),

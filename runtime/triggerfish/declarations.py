@@ -45,6 +45,8 @@ def read_bindings(documents: object) -> tuple[Binding, ...]:
     if documents is not None and not isinstance(documents, list):
         raise DeclarationError("bindings: must be a list of objects.")
     bindings = tuple(_read_binding(document) for document in documents or ())
+    for binding in bindings:
+        _check_spelling(binding)
     check_bindings(bindings)
     return bindings
 
@@ -125,7 +127,8 @@ def check_bindings(bindings: Sequence[Binding]) -> None:
     if not bindings:
         raise DeclarationError("At least one binding must be declared.")
     for binding in bindings:
-        _check_name(binding)
+        if binding.name == RETURN and binding.direction != "out":
+            raise DeclarationError(f"{RETURN} bindings must specify a direction of 'out'.")
     names = [binding.name for binding in bindings]
     for name in names:
         if names.count(name) > 1:
@@ -145,11 +148,9 @@ def check_bindings(bindings: Sequence[Binding]) -> None:
     _check_types(bindings)
 
 
-def _check_name(binding: Binding) -> None:
-    if binding.name == RETURN:
-        if binding.direction != "out":
-            raise DeclarationError(f"{RETURN} bindings must specify a direction of 'out'.")
-    elif not _BINDING_NAME.fullmatch(binding.name):
+def _check_spelling(binding: Binding) -> None:
+    # Of function.json only: the names that decorators give are those of Python parameters.
+    if binding.name != RETURN and not _BINDING_NAME.fullmatch(binding.name):
         raise DeclarationError(
             f"The binding name {binding.name} is invalid. Please assign a valid name to the "
             "binding: a letter, then up to 127 letters and digits; no underscore."

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import (
@@ -23,7 +22,6 @@ from typing import Final
 
 from triggerfish.app import Surroundings, open_app
 from triggerfish.config.app_config import AppConfig, load_app_config
-from triggerfish.config.host_id import computed_host_id
 from triggerfish.config.start_options import StartOptions
 from triggerfish.config.terminal import wants_colours
 from triggerfish.console import Console, banner
@@ -128,7 +126,7 @@ async def _surroundings(
     log = partial(_log, console, ledger)
     version = ".".join(map(str, interpreter.version))
     log(_line(f"Python {version} at {interpreter.path} runs the app ({interpreter.reason})."))
-    identity = config.app.host_id or computed_host_id(socket.gethostname(), str(config.folder))
+    identity = config.host_id
     host_account = await accounts.of("")
     return Surroundings(
         config=config,

@@ -169,7 +169,6 @@ def test_a_setting_of_the_host_is_read(name, value, read):
         ("AzureFunctionsWebHost__hostid", "a" * 33, "1 to 32 lower-case letters"),
         ("languageWorkers__python__arguments", "-c 'x", "cannot be split"),
         ("FUNCTIONS_WORKER_RUNTIME", "node", "'node' is not supported"),
-        ("FUNCTIONS_WORKER_RUNTIME", "", "is missing"),
     ],
 )
 def test_a_bad_setting_names_itself_and_what_is_valid(name, value, expected):
@@ -179,6 +178,12 @@ def test_a_bad_setting_names_itself_and_what_is_valid(name, value, expected):
     assert f" {name}: " in str(caught.value)
     assert expected in str(caught.value)
     assert caught.value.remedy in str(caught.value)
+
+
+def test_an_app_without_a_runtime_is_taken_for_python_with_a_remark():
+    [line] = parse_app_settings({}).notices
+
+    assert "FUNCTIONS_WORKER_RUNTIME is not set" in line.message
 
 
 def test_a_setting_without_effect_is_told():

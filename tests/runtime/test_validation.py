@@ -154,7 +154,6 @@ def test_types_get_the_spelling_of_the_registry():
         (binding("httpTrigger", route=["a"]), "route '['a']': must be a text"),
         (binding("httpTrigger", methods=[5]), "methods '[5]': must be a list"),
         (binding("kafkaTrigger"), "The binding type(s) 'kafkaTrigger' are not registered"),
-        (binding("httpTrigger", name="my_req"), "The binding name my_req is invalid"),
     ],
 )
 def test_a_trigger_that_cannot_run_says_what_is_wrong(wrong, told):
@@ -292,3 +291,9 @@ def test_a_disabled_function_has_no_route_and_is_still_validated():
     assert [f.name for f in validated.functions] == ["a"]
     assert validated.routes.route_of("a") is None
     assert [e.function for e in validated.errors] == ["bad"]
+
+
+def test_a_decorator_may_name_a_parameter_with_an_underscore():
+    validated = check(function("F", binding("httpTrigger", name="my_req")))
+
+    assert [ready.name for ready in validated.functions] == ["F"]

@@ -16,6 +16,7 @@ from typing import Final
 from triggerfish.config.errors import SETTINGS, ConfigError
 from triggerfish.config.host_id import LONGEST
 from triggerfish.config.kinds import Flag, Integer, Level, Text
+from triggerfish.config.notes import remark
 from triggerfish.config.settings_table import Setting, notices, read
 from triggerfish.config.tree import tree
 from triggerfish.model import LogLevel, LogLine
@@ -41,7 +42,7 @@ class HostId:
 
 APP_SETTINGS: Final = (
     Setting("AzureWebJobsStorage", Text(), "", "The host's storage account and the default one."),
-    Setting(RUNTIME, Text(), "", "Must be `python`."),
+    Setting(RUNTIME, Text(), "", "Must be `python`.", default_text="`python`, with a remark"),
     Setting("FUNCTIONS_WORKER_PROCESS_COUNT", Integer(None, 10), 1, "Number of worker processes."),
     Setting("FUNCTIONS_USER_LOG_LEVEL", Level(), None, "Lowest level of user logs shown."),
     Setting(
@@ -133,21 +134,28 @@ def parse_app_settings(settings: Mapping[str, str]) -> AppSettings:
         interpreter=values[_INTERPRETER],
         interpreter_arguments=_words(values[_ARGUMENTS]),
         in_continuous_integration=any(settings.get(name) for name in _CI),
-        notices=tuple(notices(APP_SETTINGS, root, file=SETTINGS)),
+        notices=(*notices(APP_SETTINGS, root, file=SETTINGS), *_runtime_notes(values[RUNTIME])),
     )
 
 
 def _check_runtime(runtime: str) -> None:
-    if runtime.lower() == "python":
+    if runtime.lower() in ("", "python"):
         return
-    problem = f"'{runtime}' is not supported" if runtime else "is missing"
     raise ConfigError(
-        problem,
+        f"'{runtime}' is not supported",
         file=SETTINGS,
         key=RUNTIME,
         remedy=f'Only Python apps run here: add "{RUNTIME}": "python" to Values in '
         "local.settings.json, or set it in the environment.",
     )
+
+
+def _runtime_notes(runtime: str) -> list[LogLine]:
+    # The real tool refuses. An app from a repository seldom brings local.settings.json along,
+    # and there is nothing else that it could mean here (docs/design/differences.md).
+    if runtime:
+        return []
+    return [remark(f"{RUNTIME} is not set: the app is taken for Python. Azure asks for it.")]
 
 
 def _words(text: str) -> tuple[str, ...]:
