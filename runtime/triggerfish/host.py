@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
@@ -33,8 +34,8 @@ from triggerfish.lifecycle import Lifecycle, Request
 from triggerfish.listeners.blob_receipts import Receipts
 from triggerfish.model import LogLevel, LogLine, TriggerfishError
 from triggerfish.reporter import Reporter, log_filter
-from triggerfish.schedule import zone_of
 from triggerfish.storage.choose import Accounts, open_accounts
+from triggerfish.time_zones import zone_of
 from triggerfish_storage.clock import Clock, SystemClock
 
 DATA_FOLDER: Final = ".triggerfish"
@@ -104,6 +105,8 @@ async def _open_host(
         accounts = await stack.enter_async_context(
             open_accounts(options, config, data=data, clock=clock, log=console.write)
         )
+        await accounts.of("")  # the host's own: where it cannot be opened, nothing can run
+        accounts.claim_folder()
         ledger = await stack.enter_async_context(open_ledger(data, report=console.write))
         around = await _surroundings(config, accounts, ledger, console, clock)
         reporter = Reporter(console, config)
@@ -126,17 +129,18 @@ async def _surroundings(
     log = partial(_log, console, ledger)
     version = ".".join(map(str, interpreter.version))
     log(_line(f"Python {version} at {interpreter.path} runs the app ({interpreter.reason})."))
-    identity = config.host_id
     host_account = await accounts.of("")
+    instance = str(uuid.uuid4())
     return Surroundings(
         config=config,
         interpreter=interpreter,
         accounts=accounts,
         host_account=host_account,
-        host_id=identity,
+        host_id=config.host_id,
         ledger=ledger,
-        receipts=Receipts(host_account, identity),
-        zone=zone_of(config.app.time_zone, log),
+        receipts=Receipts(host_account, config.host_id),
+        locks=Locks(host_account, config.host_id, instance, clock=clock, log=log),
+        zone=zone_of(config.app.time_zone, config.settings.get("TZ"), log),
         clock=clock,
         log=log,
     )
@@ -175,6 +179,7 @@ async def _reloading(
     config: AppConfig, lifecycle: Lifecycle, around: Surroundings
 ) -> AsyncIterator[None]:
     """Ask for the app to be loaded again whenever one of its files is saved."""
+    yield
 
 
 @contextmanager
