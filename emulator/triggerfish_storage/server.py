@@ -21,6 +21,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
+from triggerfish_storage.blobs import access
 from triggerfish_storage.blobs import operations as blob_operations
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.changes import Changes
@@ -143,27 +144,34 @@ async def serve(
     *,
     address: str = "127.0.0.1",
     ports: Mapping[ServiceName, int],
+    addresses: Mapping[ServiceName, str] | None = None,
     accounts: Accounts | None = None,
     tls: ssl.SSLContext | None = None,
+    accepts_bearer: bool = False,
 ) -> AsyncIterator[Mapping[ServiceName, int]]:
     """Serve the services named in ``ports`` (0 finds a free one); give the ports they have.
 
-    At the end, no more requests are taken and those in work are finished.
+    ``addresses`` are those of services that do not listen on ``address``. At the end, no more
+    requests are taken and those in work are finished.
     """
     accounts = accounts or Accounts()
+    addresses = addresses or {}
     bound: dict[ServiceName, int] = {}
     async with AsyncExitStack() as stack:
         for name, port in ports.items():
-            endpoint = Endpoint(services(account)[name], accounts, account.clock)
+            endpoint = Endpoint(
+                services(account)[name], accounts, account.clock, accepts_bearer=accepts_bearer
+            )
+            host = addresses.get(name, address)
             try:
                 bound[name] = await stack.enter_async_context(
-                    serve_endpoint(endpoint, address=address, port=port, tls=tls)
+                    serve_endpoint(endpoint, address=host, port=port, tls=tls)
                 )
             except OSError as error:
                 reason = error.strerror or str(error)
                 if error.errno == errno.EADDRINUSE:
                     reason = "it is in use"
-                raise PortTaken(name, address, port, reason) from error
+                raise PortTaken(name, host, port, reason) from error
         account.ownership.serves(address, {str(name): port for name, port in bound.items()})
         yield bound
 
@@ -178,7 +186,12 @@ def services(account: StorageAccount) -> dict[ServiceName, Service[Any]]:
         policies=queue_operations.stored_policies,
     )
     blobs: Service[BlobStore] = Service(
-        "blob", blob_operations.OPERATIONS, account.blobs_of, resource="container"
+        "blob",
+        blob_operations.OPERATIONS,
+        account.blobs_of,
+        resource="container",
+        policies=access.stored_policies,
+        public=access.is_public,
     )
     return {"blob": blobs, "queue": queues}
 

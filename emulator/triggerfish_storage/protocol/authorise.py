@@ -1,6 +1,7 @@
 """Who may do what: a request's credentials, checked against its account and its operation.
 
-A key allows everything, a SAS what it says, nobody what the service has made public.
+A key (or a token, where those are taken) allows everything, a SAS what it says, nothing at all
+what the service has made public.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from triggerfish_storage import errors
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol import sas
 from triggerfish_storage.protocol.auth import Scheme, Signed, is_signed
+from triggerfish_storage.protocol.bearer import check_bearer
 from triggerfish_storage.protocol.operations import Call, S
 from triggerfish_storage.protocol.policies import StoredPolicy
 from triggerfish_storage.protocol.service import Service
@@ -26,10 +28,11 @@ _SCHEMES: Final[dict[str, Scheme]] = {
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Where a request comes from."""
+    """Where a request comes from, and whether tokens of an identity service are taken."""
 
     address: str
     is_https: bool
+    accepts_bearer: bool = False
 
 
 async def authorise(
@@ -38,6 +41,9 @@ async def authorise(
     """Return the letters that are granted, None for all; raise the documented 401 or 403."""
     header = call.headers.get("authorization")
     if header is not None:
+        if peer.accepts_bearer and header[:7].lower() == "bearer ":
+            check_bearer(header[7:].strip(), call.now)
+            return None
         _check_header(call, service, header, keys)
         return None
     if sas.is_sas(call.query):

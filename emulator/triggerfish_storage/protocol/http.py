@@ -50,10 +50,18 @@ _log = logging.getLogger("triggerfish_storage")
 class Endpoint(Generic[S]):
     """One service on its port."""
 
-    def __init__(self, service: Service[S], accounts: Accounts, clock: Clock) -> None:
+    def __init__(
+        self,
+        service: Service[S],
+        accounts: Accounts,
+        clock: Clock,
+        *,
+        accepts_bearer: bool = False,
+    ) -> None:
         self._service = service
         self._accounts = accounts
         self._clock = clock
+        self._accepts_bearer = accepts_bearer
         self._router = Router(service.operations)
         self._ids = count(1)
         self._id_prefix = "-".join(secrets.token_hex(size) for size in (4, 2, 2, 2))
@@ -112,7 +120,7 @@ class Endpoint(Generic[S]):
     async def _run(self, call: Call, request: web.BaseRequest) -> Reply:
         store = self._service.store(call.account)
         keys = self._accounts[call.account]
-        peer = Peer(request.remote or "", request.scheme == "https")
+        peer = Peer(request.remote or "", request.scheme == "https", self._accepts_bearer)
         call.granted = await authorise(call, self._service, store, keys, peer)
         if call.is_secondary and call.method not in ("GET", "HEAD", "OPTIONS"):
             raise StorageError(errors.INSUFFICIENT_ACCOUNT_PERMISSIONS)

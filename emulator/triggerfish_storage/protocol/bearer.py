@@ -1,0 +1,53 @@
+"""Tokens of an identity service, in the relaxed form that emulators take (``--oauth basic``).
+
+A token must look right, be for storage and be in its time. Its signature is not checked and
+its roles are not asked: there is no tenant here whose keys and assignments could be known.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import datetime
+from typing import Any, Final
+
+from triggerfish_storage import errors
+from triggerfish_storage.clock import EPOCH
+from triggerfish_storage.errors import StorageError
+
+_AUDIENCES: Final = (
+    "https://storage.azure.com",
+    "e406a681-f3d4-42a8-90b6-c2b029497af1",  # the application id of Azure Storage
+)
+_SUFFIXES: Final = (".blob.core.windows.net", ".queue.core.windows.net", ".table.core.windows.net")
+
+
+def check_bearer(token: str, now: datetime) -> None:
+    """Raise the documented error where ``token`` is malformed, expired or for somebody else."""
+    claims = _claims(token)
+    try:
+        begins, ends = float(claims.get("nbf", 0)), float(claims["exp"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise StorageError(errors.INVALID_AUTHENTICATION_INFO) from error
+    if not begins <= (now - EPOCH).total_seconds() < ends:
+        raise _unauthenticated("The token is expired, or not valid yet.")
+    audience = str(claims.get("aud", "")).rstrip("/")
+    if audience not in _AUDIENCES and not audience.endswith(_SUFFIXES):
+        raise _unauthenticated(f"The token's audience '{audience}' is not storage.")
+
+
+def _claims(token: str) -> dict[str, Any]:
+    parts = token.split(".")
+    if len(parts) == 3:
+        try:
+            padded = parts[1] + "=" * (-len(parts[1]) % 4)
+            claims = json.loads(base64.urlsafe_b64decode(padded))
+        except ValueError:
+            claims = None
+        if isinstance(claims, dict):
+            return claims
+    raise StorageError(errors.INVALID_AUTHENTICATION_INFO)
+
+
+def _unauthenticated(detail: str) -> StorageError:
+    return StorageError(errors.AUTHENTICATION_FAILED, AuthenticationErrorDetail=detail)
