@@ -1,0 +1,284 @@
+"""Which account a connection means, and who opens and closes it.
+
+Nothing, ``UseDevelopmentStorage=true``, and a connection string that points at our own ports
+all mean the embedded account. This process owns it where it can; where another one has the
+folder or the ports, and a storage service answers there, that is used over HTTP instead.
+Anything else is reached through the SDK. Design: docs/design/storage-port.md
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from triggerfish.config.app_config import AppConfig
+from triggerfish.config.connections import (
+    DEVELOPMENT_ACCOUNT,
+    DEVELOPMENT_KEY,
+    Connection,
+    ConnectionString,
+    Embedded,
+    Identity,
+    find_connection,
+)
+from triggerfish.config.start_options import StartOptions
+from triggerfish.model import LogLevel, LogLine
+from triggerfish.storage.account import Account, AccountError
+from triggerfish.storage.embedded import EmbeddedAccount
+from triggerfish.storage.probe import ask
+from triggerfish_storage.changes import Changes
+from triggerfish_storage.clock import Clock
+from triggerfish_storage.database import DatabaseError, Durability
+from triggerfish_storage.ownership import FolderOwned, Ownership, own
+from triggerfish_storage.protocol.accounts import Accounts as AccountKeys
+from triggerfish_storage.protocol.accounts import AccountsError
+from triggerfish_storage.server import PortTaken, StorageAccount, open_account, serve
+from triggerfish_storage.server import services as served_services
+
+LOOPBACK: Final = "127.0.0.1"
+CATEGORY: Final = "Host.Storage"
+_LOOPBACK_NAMES: Final = frozenset({LOOPBACK, "localhost", "::1"})
+_NEEDED: Final = ("blob", "queue")
+_OPTIONS: Final = (
+    "Stop it, choose other ports (--blob-port, --queue-port, --table-port), or set "
+    "AzureWebJobsStorage to the connection string of another account."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the embedded account lives: its folder, and the ports it is served on."""
+
+    data: Path
+    ports: Mapping[str, int]
+    durability: Durability = "process"
+    announces: bool = True
+
+
+class Accounts:
+    """The accounts of one host: each is opened when first asked for, all are closed together."""
+
+    def __init__(
+        self,
+        settings: Mapping[str, str],
+        place: Place,
+        stack: AsyncExitStack,
+        *,
+        clock: Clock,
+        log: Callable[[LogLine], None],
+    ) -> None:
+        self._settings = settings
+        self._place = place
+        self._stack = stack
+        self._clock = clock
+        self._log = log
+        self._opened: dict[Connection, Account] = {}
+        self._opening = asyncio.Lock()
+        self._changes = Changes()
+        self._ports = place.ports  # those wanted, and once served those that were given
+        self._storage: StorageAccount | None = None
+        self._ownership: Ownership | None = None
+        self._is_attached = False  # the folder is another process's, a storage account's
+
+    async def of(self, connection: str) -> Account:
+        """Return the account that a binding's ``connection`` names, the host's own where empty.
+
+        Raises ``ConfigError`` for a connection that is missing or malformed, ``AccountError``
+        for an account that cannot be opened.
+        """
+        found = find_connection(connection, self._settings)
+        key = Embedded() if self._is_ours(found) else _without_setting(found)
+        async with self._opening:
+            if key not in self._opened:
+                self._opened[key] = await self._open(found, embedded=isinstance(key, Embedded))
+            return self._opened[key]
+
+    def claim_folder(self) -> None:
+        """Own the data folder where no embedded account does: the history is kept there too.
+
+        Raises ``AccountError`` where another host has it.
+        """
+        if self._storage is not None or self._is_attached:
+            return
+        try:
+            started = self._clock.now().isoformat()
+            self._ownership = self._stack.enter_context(own(self._place.data, started=started))
+        except FolderOwned as error:
+            raise AccountError(str(error)) from error
+        except OSError as error:
+            raise _unusable(self._place.data, error) from error
+
+    def announce_host(self, address: str, port: int) -> None:
+        """Let other programs find this host through the folder that it owns."""
+        if self._ownership is not None:
+            ports = self._ports if self._storage is not None else {}
+            self._ownership.serves(address, {**ports, "host": port})
+
+    def _is_ours(self, connection: Connection) -> bool:
+        """Whether a connection string points at the embedded account's own ports."""
+        if not isinstance(connection, ConnectionString):
+            return isinstance(connection, Embedded)
+        if (connection.account_name, connection.account_key) != (
+            DEVELOPMENT_ACCOUNT,
+            DEVELOPMENT_KEY,
+        ):
+            return False
+        endpoints = {
+            "blob": connection.blob_endpoint,
+            "queue": connection.queue_endpoint,
+            "table": connection.table_endpoint,
+        }
+        return all(
+            _points_at(endpoint, self._ports.get(service, 0))
+            for service, endpoint in endpoints.items()
+            if endpoint
+        )
+
+    async def _open(self, connection: Connection, *, embedded: bool) -> Account:
+        if embedded or isinstance(connection, Embedded):
+            return await self._own_or_attach()
+        return await self._reach(connection)
+
+    async def _own_or_attach(self) -> Account:
+        try:
+            return await self._own()
+        except FolderOwned as error:
+            owner = error.owner
+            is_account = owner is not None and all(one in owner.ports for one in _NEEDED)
+            if owner is None or not is_account or "host" in owner.ports:
+                raise AccountError(str(error)) from error
+            self._is_attached = True
+            return await self._attach(owner.address, owner.ports, _NEEDED, str(error))
+        except PortTaken as error:
+            taken_first = sorted(_NEEDED, key=lambda service: service != error.service)
+            return await self._attach(LOOPBACK, self._place.ports, taken_first, str(error))
+        except (DatabaseError, AccountsError) as error:
+            raise AccountError(str(error)) from error
+        except OSError as error:
+            raise _unusable(self._place.data, error) from error
+
+    async def _own(self) -> Account:
+        place = self._place
+        keys = AccountKeys(lambda: self._settings.get("AZURITE_ACCOUNTS", ""))
+        async with AsyncExitStack() as opening:
+            storage = await opening.enter_async_context(
+                open_account(place.data, clock=self._clock, durability=place.durability)
+            )
+            wanted = {name: place.ports.get(name, 0) for name in served_services(storage)}
+            bound = await opening.enter_async_context(
+                serve(storage, address=LOOPBACK, ports=wanted, accounts=keys)
+            )
+            self._ports = {str(name): port for name, port in bound.items()}
+            await self._stack.enter_async_context(opening.pop_all())
+        self._storage, self._ownership = storage, storage.ownership
+        return EmbeddedAccount(
+            storage,
+            blob_endpoint=_endpoint(LOOPBACK, self._ports["blob"]),
+            log=self._log,
+            announces=place.announces,
+        )
+
+    async def _attach(
+        self, address: str, ports: Mapping[str, int], services: Sequence[str], reason: str
+    ) -> Account:
+        """Use the storage service that answers on ``ports``; raise where there is none."""
+        server = ""
+        for service in services:
+            answer = await ask(address, ports[service], DEVELOPMENT_ACCOUNT)
+            if not answer.is_storage:
+                raise AccountError(
+                    f"Port {ports[service]} on {address}, for the storage account's {service} "
+                    f"service: {answer.problem}. {reason} {_OPTIONS}"
+                )
+            server = server or answer.server
+        self._log(
+            LogLine(
+                LogLevel.INFORMATION,
+                CATEGORY,
+                f"Using the storage account that answers on {address}:{ports['blob']}"
+                + (f" ({server})." if server else "."),
+            )
+        )
+        return await self._reach(_development_account(address, ports))
+
+    async def _reach(self, connection: ConnectionString | Identity) -> Account:
+        try:
+            from triggerfish.storage.azure import open_azure  # heavy, and an extra
+        except ImportError as error:
+            raise AccountError(
+                f"{connection.setting}: to reach a storage account outside this process, the "
+                "Azure SDK is needed. Run: pip install 'triggerfish[azure]'"
+            ) from error
+        return await self._stack.enter_async_context(
+            open_azure(connection, changes=self._changes, log=self._log)
+        )
+
+
+@asynccontextmanager
+async def open_accounts(
+    options: StartOptions,
+    config: AppConfig,
+    *,
+    data: Path,
+    clock: Clock,
+    log: Callable[[LogLine], None],
+) -> AsyncIterator[Accounts]:
+    """Give the accounts that an app's connections name; close what was opened at the end."""
+    place = Place(
+        data=data,
+        ports={
+            "blob": options.blob_port,
+            "queue": options.queue_port,
+            "table": options.table_port,
+        },
+        durability="full" if options.durability == "full" else "process",
+        announces=options.timing == "local",
+    )
+    async with AsyncExitStack() as stack:
+        yield Accounts(config.settings, place, stack, clock=clock, log=log)
+
+
+def _unusable(folder: Path, error: OSError) -> AccountError:
+    return AccountError(
+        f"{folder}: the folder for the host's data cannot be used ({error.strerror or error}). "
+        "Choose another with --data FOLDER."
+    )
+
+
+def _without_setting(connection: Connection) -> Connection:
+    """Return what tells accounts apart: two settings may hold the same connection string."""
+    if isinstance(connection, ConnectionString):
+        return replace(connection, setting="", text="")
+    return replace(connection, setting="")
+
+
+def _points_at(endpoint: str, port: int) -> bool:
+    parts = urlsplit(endpoint)
+    return (
+        parts.scheme == "http"
+        and parts.hostname in _LOOPBACK_NAMES
+        and parts.port == port
+        and parts.path.strip("/") == DEVELOPMENT_ACCOUNT
+    )
+
+
+def _endpoint(address: str, port: int) -> str:
+    return f"http://{address}:{port}/{DEVELOPMENT_ACCOUNT}"
+
+
+def _development_account(address: str, ports: Mapping[str, int]) -> ConnectionString:
+    return ConnectionString(
+        setting="UseDevelopmentStorage=true",
+        text="",
+        account_name=DEVELOPMENT_ACCOUNT,
+        account_key=DEVELOPMENT_KEY,
+        sas_token="",
+        blob_endpoint=_endpoint(address, ports["blob"]),
+        queue_endpoint=_endpoint(address, ports["queue"]),
+        table_endpoint=_endpoint(address, ports["table"]) if "table" in ports else "",
+    )
