@@ -32,6 +32,7 @@ from triggerfish.http.server import ServerOptions, serve
 from triggerfish.interpreter import choose_interpreter
 from triggerfish.lifecycle import Lifecycle, Request
 from triggerfish.listeners.blob_receipts import Receipts
+from triggerfish.listeners.locks import Locks
 from triggerfish.model import LogLevel, LogLine, TriggerfishError
 from triggerfish.reporter import Reporter, log_filter
 from triggerfish.storage.choose import Accounts, open_accounts
