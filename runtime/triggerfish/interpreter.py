@@ -66,22 +66,31 @@ def _python_of(environment: Path) -> Path:
 
 async def _version(path: Path, reason: str) -> tuple[int, int]:
     try:
-        child = await asyncio.create_subprocess_exec(
-            path,
-            *("-I", "-S", "-c", _QUESTION),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-        async with asyncio.timeout(_ASK_SECONDS):
-            answer, _ = await child.communicate()
-        major, minor = answer.split()
+        major, minor = (await _ask(path)).split()
         return int(major), int(minor)
     except (OSError, ValueError, TimeoutError) as error:
         raise TriggerfishError(
             f"{path} ({reason}) does not run as a Python interpreter: {error or 'no answer'}. "
             "Correct the setting, or make the environment anew."
         ) from error
+
+
+async def _ask(path: Path) -> bytes:
+    child = await asyncio.create_subprocess_exec(
+        path,
+        *("-I", "-S", "-c", _QUESTION),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        async with asyncio.timeout(_ASK_SECONDS):
+            answer, _ = await child.communicate()
+        return answer
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
 
 
 def _text(version: tuple[int, int]) -> str:

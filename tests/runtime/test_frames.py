@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import struct
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from triggerfish.worker import frames
-from triggerfish.worker.frames import Decoder, FrameError, Payload, encode, pack
+from triggerfish.worker.frames import HEADER, MAGIC, Decoder, FrameError, Payload, encode, pack
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
@@ -77,7 +75,16 @@ def test_long_text_travels_as_bytes_beside_the_head():
 )
 def test_bytes_that_are_no_frame_are_refused(head):
     with pytest.raises(FrameError):
-        Decoder().feed(struct.pack("<II", len(head), 0) + head)
+        Decoder().feed(HEADER.pack(MAGIC, len(head), 0) + head)
+
+
+@pytest.mark.parametrize("before", [b"", encode(["i", 1])], ids=["first", "later"])
+def test_what_is_written_between_frames_is_noticed_at_once(before):
+    decoder = Decoder()
+    decoder.feed(before)
+
+    with pytest.raises(FrameError, match="Something else"):
+        decoder.feed(b"printed by accident")
 
 
 def test_a_value_of_an_unknown_kind_is_refused():

@@ -8,10 +8,9 @@ Behaviour: spec host-and-worker.md, sections 15, 16 and 18.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -28,13 +27,12 @@ from triggerfish.model import (
     LogLine,
 )
 from triggerfish.pool.app import AppLoadError, AppToLoad, Contents
+from triggerfish.pool.crashes import Crashes
 from triggerfish.pool.worker import SYSTEM, Log, Start, Worker, start_worker
 from triggerfish.worker import frames
 
 WORKER_FOLDER: Final = Path(frames.__file__).parent
-CRASH_WINDOW_SECONDS: Final = 30 * 60.0
 CRASHES_PER_WORKER: Final = 3
-LONGEST_BACK_OFF_SECONDS: Final = 10.0
 END_SECONDS: Final = 2.0  # for atexit handlers and threads of user code
 
 
@@ -49,32 +47,6 @@ class PoolOptions:
     function_timeout: timedelta | None = timedelta(minutes=30)
     load_timeout: timedelta = timedelta(seconds=60)
     crash_limit: int | None = None  # in half an hour; by default three for each process
-
-
-@dataclass(slots=True)
-class _Crashes:
-    """Counts crashes within the window, and says how long to wait before the next start."""
-
-    limit: int
-    _times: deque[float] = field(default_factory=deque)
-    _in_a_row: int = 0
-
-    def count(self, now: float) -> bool:
-        """Count one more; return whether that is too many."""
-        self._times.append(now)
-        while self._times[0] < now - CRASH_WINDOW_SECONDS:
-            self._times.popleft()
-        self._in_a_row += 1
-        return len(self._times) > self.limit
-
-    def forget_row(self) -> None:
-        self._in_a_row = 0
-
-    @property
-    def back_off_seconds(self) -> float:
-        if self._in_a_row <= 1:
-            return 0.0  # the first replacement starts at once
-        return min(0.25 * 2.0 ** (self._in_a_row - 2), LONGEST_BACK_OFF_SECONDS)
 
 
 class Generation:
@@ -96,7 +68,7 @@ class Generation:
             function_timeout=options.function_timeout,
         )
         limit = options.crash_limit
-        self._crashes = _Crashes(CRASHES_PER_WORKER * options.processes if limit is None else limit)
+        self._crashes = Crashes(CRASHES_PER_WORKER * options.processes if limit is None else limit)
         self._first: asyncio.Future[Contents | AppLoadError] = (
             asyncio.get_running_loop().create_future()
         )

@@ -142,10 +142,14 @@ class Worker:
             await self._process.over()
             keeping_time.cancel()
         await self._await_last_frames()
+        self.settle(self.how_it_ended)
+
+    def settle(self, message: str) -> None:
+        """Fail what is still in hand, because the worker is gone."""
         self._on_unusable(self)
         self._reports.put_nowait(None)
         for invocation in self._in_hand.values():
-            invocation.finish(_failed(FailureKind.CRASH, "WorkerProcessExit", self.how_it_ended))
+            invocation.finish(_failed(FailureKind.CRASH, "WorkerProcessExit", message))
         self._in_hand.clear()
         self.idle.set()
         self.gone.set()
@@ -276,6 +280,7 @@ async def start_worker(
             yield worker
         finally:
             worker.disconnect()
+            worker.settle("The host has stopped the worker process.")
 
 
 def _failed(kind: FailureKind, name: str, message: str) -> InvocationResult:

@@ -39,7 +39,8 @@ RESULT: Final = "r"
 RAISED: Final = "x"
 LOG: Final = "log"
 
-HEADER: Final = struct.Struct("<II")  # length of the head, length of the payload
+MAGIC: Final = b"\xf1sh\n"  # user code can write to any descriptor; a frame it cannot make
+HEADER: Final = struct.Struct("<4sII")  # magic, length of the head, length of the payload
 LONGEST: Final = 0xFFFFFFFF
 INLINE_CHARACTERS: Final = 2048  # longer text is cheaper as bytes than as a JSON string
 
@@ -60,7 +61,7 @@ def encode(head: Head, parts: Sequence[bytes] = ()) -> bytes:
     size = sum(map(len, parts))
     if max(len(text), size) > LONGEST:
         raise FrameError(f"A value of {size} bytes is too large to hand over; 4 GiB is the limit.")
-    return b"".join((HEADER.pack(len(text), size), text, *parts))
+    return b"".join((HEADER.pack(MAGIC, len(text), size), text, *parts))
 
 
 class Decoder:
@@ -86,15 +87,14 @@ class Decoder:
     def _wanted(self) -> int:
         if len(self._rest) < HEADER.size:
             return HEADER.size
-        head_size, payload_size = HEADER.unpack_from(self._rest)
-        return HEADER.size + int(head_size) + int(payload_size)
+        return HEADER.size + sum(_sizes(self._rest, 0))
 
 
 def _cut(data: bytes) -> tuple[list[Frame], int]:
     frames: list[Frame] = []
     start, size = 0, len(data)
     while size - start >= HEADER.size:
-        head_size, payload_size = HEADER.unpack_from(data, start)
+        head_size, payload_size = _sizes(data, start)
         head_at = start + HEADER.size
         payload_at = head_at + head_size
         end = payload_at + payload_size
@@ -103,6 +103,13 @@ def _cut(data: bytes) -> tuple[list[Frame], int]:
         frames.append((_head(data[head_at:payload_at]), data[payload_at:end]))
         start = end
     return frames, start
+
+
+def _sizes(data: bytes | bytearray, start: int) -> tuple[int, int]:
+    magic, head_size, payload_size = HEADER.unpack_from(data, start)
+    if magic != MAGIC:
+        raise FrameError("Something else than frames was written to the connection.")
+    return head_size, payload_size
 
 
 def _head(data: bytes) -> Head:

@@ -2,15 +2,15 @@
 
 Results that are ready together leave with one write: the writing thread wakes when the
 interpreter has time for it, and takes what busy threads have left meanwhile. Log lines
-leave at once where possible, because they matter most right before a crash.
+leave at once, because they matter most right before a crash.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import threading
-import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from queue import SimpleQueue
@@ -21,7 +21,7 @@ from .frames import Frame, Head
 
 READ_BYTES: Final = 256 * 1024
 GATHERED_FRAMES: Final = 512
-MOST_WAITING: Final = 10_000  # frames; who prints faster than the host reads waits here
+LONGEST_WAIT_SECONDS: Final = 1.0  # for another thread that sends
 
 
 class Link:
@@ -32,6 +32,7 @@ class Link:
         self._socket = socket.socket(fileno=descriptor)
         self._unsent: deque[bytes] = deque()
         self._sending = threading.Lock()
+        self._sender = 0  # the thread that holds the lock
         self._woken = False
         self._wake: SimpleQueue[bool] = SimpleQueue()
         self._writer = threading.Thread(target=self._write, name="triggerfish-write", daemon=True)
@@ -45,9 +46,7 @@ class Link:
             self._wake.put(True)
 
     def send_now(self, head: Head) -> None:
-        """Send a frame, with all before it, unless another thread is just doing so."""
-        while len(self._unsent) > MOST_WAITING:
-            time.sleep(0.001)
+        """Send a frame, with all before it, and return once it has left."""
         self._unsent.append(frames.encode(head))
         self._drain()
 
@@ -82,12 +81,15 @@ class Link:
             self._drain()
 
     def _drain(self) -> None:
-        # Never waits for the lock: its owner sends what is added meanwhile, and may be this
-        # very thread, when a signal handler or a finalizer prints.
-        while self._unsent and self._sending.acquire(blocking=False):
+        me = threading.get_ident()
+        if self._sender == me:
+            return  # a finalizer or a signal handler prints while this thread sends: it goes on
+        while self._unsent and self._sending.acquire(timeout=LONGEST_WAIT_SECONDS):
+            self._sender = me
             try:
                 self._send_gathered()
             finally:
+                self._sender = 0
                 self._sending.release()
 
     def _send_gathered(self) -> None:
@@ -96,4 +98,11 @@ class Link:
         try:
             self._socket.sendall(b"".join(gathered))
         except OSError:
-            unsent.clear()  # the host is gone: the reading thread ends the worker
+            end_with_everything()
+
+
+def end_with_everything() -> None:
+    """End this process and all that user code has started: the host cannot be reached."""
+    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)

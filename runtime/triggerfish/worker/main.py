@@ -13,7 +13,6 @@ import faulthandler
 import logging
 import os
 import platform
-import signal
 import sys
 import threading
 import traceback
@@ -26,7 +25,7 @@ import azure.functions
 from . import frames, loading, tracebacks
 from .console import Console
 from .context import Running
-from .link import Link
+from .link import Link, end_with_everything
 from .runner import Runner
 
 
@@ -79,7 +78,7 @@ class _Worker:
                     return
         except BaseException:
             traceback.print_exc(file=sys.__stderr__)
-        _end_with_everything()
+        end_with_everything()
 
     def _listen_for_forks(self) -> None:
         def in_child() -> None:
@@ -129,13 +128,6 @@ class _Worker:
             except BaseException:  # a task of user code: only that task ends
                 logging.getLogger("asyncio").exception("A task ended the event loop")
         self._output.flush_all()
-
-
-def _end_with_everything() -> None:
-    """End this process and what user code has started: the host is gone."""
-    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
-        os.killpg(0, signal.SIGKILL)
-    os._exit(1)
 
 
 def _threads(output: Console) -> int:

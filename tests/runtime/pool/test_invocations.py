@@ -28,6 +28,7 @@ APP = """
     app = func.FunctionApp()
     app.register_functions(blueprint)
     asked = contextvars.ContextVar("asked", default="nothing")
+    kept = []
     print("imported")
     logging.getLogger("my.module").warning("noted at import")
 
@@ -73,7 +74,7 @@ APP = """
     async def leaves_in_a_task(msg: str):
         async def leave():
             raise SystemExit(msg)
-        asyncio.create_task(leave())
+        kept.append(asyncio.create_task(leave()))
         await asyncio.sleep(0)
 
     @queue
