@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from triggerfish_storage.blobs.container_rows import find_container, get_container
 from triggerfish_storage.blobs.model import Container
-from triggerfish_storage.blobs.rows import find_container, get_container
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.protocol.operations import Call
 from triggerfish_storage.protocol.policies import StoredPolicy, from_json

@@ -10,6 +10,7 @@ Protocol: https://learn.microsoft.com/rest/api/storageservices/put-block
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -33,9 +34,10 @@ _STAGE: Final = """
 _STAGED: Final = """
     SELECT block, length, content_id, staged FROM block
     WHERE container_id = :container AND name = :name ORDER BY block"""
-EXPIRED: Final = """
-    SELECT container_id, name FROM block WHERE staged <= :limit
-    ORDER BY staged LIMIT :count"""
+OLD: Final = "SELECT 1 FROM block WHERE staged <= :limit LIMIT 1"
+_EXPIRED: Final = """
+    SELECT container_id, name FROM block GROUP BY container_id, name
+    HAVING max(staged) <= :limit LIMIT :count"""
 _LAST_STAGED: Final = """
     SELECT max(staged) FROM block WHERE container_id = :container AND name = :name"""
 _DISCARD: Final = """
@@ -98,14 +100,23 @@ def discard_blocks(tx: sqlite3.Connection, container_id: int, name: str) -> None
     drop_contents(tx, [row[0] for row in tx.execute(_DISCARD, values).fetchall()])
 
 
-def discard_expired_blocks(tx: sqlite3.Connection, now: datetime, count: int = 1000) -> bool:
-    """Forget some of what nobody committed within a week; return whether any was."""
-    limit = micros(now - KEPT_FOR)
-    found = tx.execute(EXPIRED, {"limit": limit, "count": count}).fetchall()
-    discarded = False
-    for container_id, name in set(found):
+def has_old_blocks(tx: sqlite3.Connection, now: datetime) -> bool:
+    """Whether any block is older than a week, though younger ones may keep it."""
+    return tx.execute(OLD, {"limit": micros(now - KEPT_FOR)}).fetchone() is not None
+
+
+def expired_names(tx: sqlite3.Connection, now: datetime, count: int = 100) -> list[tuple[int, str]]:
+    """Return some containers and names whose last block is older than a week."""
+    values = {"limit": micros(now - KEPT_FOR), "count": count}
+    return tx.execute(_EXPIRED, values).fetchall()
+
+
+def discard_expired_blocks(
+    tx: sqlite3.Connection, names: Sequence[tuple[int, str]], now: datetime
+) -> None:
+    """Forget the blocks of ``expired_names``, but for those that have come to life again."""
+    for container_id, name in names:
         values = {"container": container_id, "name": name}
-        if tx.execute(_LAST_STAGED, values).fetchone()[0] <= limit:
+        (last,) = tx.execute(_LAST_STAGED, values).fetchone()
+        if last is not None and last <= micros(now - KEPT_FOR):
             discard_blocks(tx, container_id, name)
-            discarded = True
-    return discarded

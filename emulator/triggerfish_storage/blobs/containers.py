@@ -17,15 +17,15 @@ from typing import Final
 
 from triggerfish_storage.blobs import errors
 from triggerfish_storage.blobs.conditions import check_read, check_write
-from triggerfish_storage.blobs.lifecycle import purge_blob
-from triggerfish_storage.blobs.model import NO_CONDITIONS, Address, Conditions, Container
-from triggerfish_storage.blobs.rows import (
+from triggerfish_storage.blobs.container_rows import (
     add_container,
     find_container,
     get_container,
-    next_change,
     save_container,
 )
+from triggerfish_storage.blobs.deletion import purge_blob
+from triggerfish_storage.blobs.model import NO_CONDITIONS, Address, Conditions, Container
+from triggerfish_storage.blobs.rows import next_change
 from triggerfish_storage.contents import drop_contents
 from triggerfish_storage.errors import StorageError
 
@@ -125,8 +125,13 @@ def delete_container(
     tx.execute(_HIDE, {"id": container.id})
 
 
+def has_deleted(tx: sqlite3.Connection) -> bool:
+    """Whether ``purge_some`` has something to do."""
+    return tx.execute(_HIDDEN).fetchone() is not None
+
+
 def purge_some(tx: sqlite3.Connection, limit: int = 500) -> bool:
-    """Take away up to ``limit`` blobs of deleted containers; return whether more are left."""
+    """Take away up to ``limit`` blobs of deleted containers; return whether there were any."""
     row = tx.execute(_HIDDEN).fetchone()
     if row is None:
         return False

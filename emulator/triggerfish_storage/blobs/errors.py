@@ -148,6 +148,14 @@ NOT_MODIFIED: Final = ErrorCode(
     "ConditionNotMet",
     "The condition specified using HTTP conditional header(s) is not met.",
 )
+PREVIOUS_SNAPSHOT_CANNOT_BE_NEWER: Final = ErrorCode(
+    400,
+    "PreviousSnapshotCannotBeNewer",
+    "The prevsnapshot query parameter value cannot be newer than snapshot query parameter value.",
+)
+PREVIOUS_SNAPSHOT_NOT_FOUND: Final = ErrorCode(
+    409, "PreviousSnapshotNotFound", "The previous snapshot is not found."
+)
 SEQUENCE_NUMBER_CONDITION_NOT_MET: Final = ErrorCode(
     412,
     "SequenceNumberConditionNotMet",

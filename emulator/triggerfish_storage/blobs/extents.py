@@ -26,6 +26,12 @@ _COPY: Final = """
     INSERT INTO extent (blob_id, start, length, content_id, content_offset, block)
     SELECT :target, start, length, content_id, content_offset, block FROM extent
     WHERE blob_id = :source RETURNING content_id"""
+_REMOVE: Final = "DELETE FROM extent WHERE blob_id = :blob AND start = :start"
+_OVERLAPPING: Final = """
+    SELECT start, length, content_id, content_offset, block FROM extent
+    WHERE blob_id = :blob AND start < :end AND start >= coalesce(
+        (SELECT max(start) FROM extent WHERE blob_id = :blob AND start <= :begin), 0)
+    ORDER BY start"""
 # The first extent may begin before the range; where none does, the range begins with a gap.
 PARTS: Final = """
     SELECT start, length, content_id, content_offset, file, CASE WHEN :preload THEN data END
@@ -77,6 +83,30 @@ def clear_extents(tx: sqlite3.Connection, blob_id: int) -> None:
     """Take all bytes away from a blob."""
     dropped = [row[0] for row in tx.execute(_CLEAR, {"blob": blob_id}).fetchall()]
     drop_contents(tx, dropped)
+
+
+def cut_extents(tx: sqlite3.Connection, blob_id: int, begin: int, end: int) -> None:
+    """Take the bytes from ``begin`` up to ``end`` away; what lies around them stays."""
+    for cut in _overlapping(tx, blob_id, begin, end):
+        tx.execute(_REMOVE, {"blob": blob_id, "start": cut.start})
+        rest = []
+        if cut.start < begin:
+            rest.append(cut._replace(length=begin - cut.start))
+        behind = cut.start + cut.length - end
+        if behind > 0:
+            skipped = cut.length - behind
+            rest.append(cut._replace(start=end, length=behind, offset=cut.offset + skipped))
+        add_extents(tx, blob_id, rest)
+        if not rest:
+            drop_contents(tx, [cut.content_id])
+        elif len(rest) > 1:
+            share_contents(tx, [cut.content_id])
+
+
+def _overlapping(tx: sqlite3.Connection, blob_id: int, begin: int, end: int) -> list[Extent]:
+    values = {"blob": blob_id, "begin": begin, "end": end}
+    found = [Extent(*row) for row in tx.execute(_OVERLAPPING, values)]
+    return [extent for extent in found if extent.start + extent.length > begin]
 
 
 def copy_extents(tx: sqlite3.Connection, source_id: int, target_id: int) -> None:

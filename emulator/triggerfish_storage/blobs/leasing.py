@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from triggerfish_storage.blobs.conditions import check_read
+from triggerfish_storage.blobs.container_rows import get_container, save_container
 from triggerfish_storage.blobs.model import (
     NO_CONDITIONS,
     Address,
@@ -20,7 +21,7 @@ from triggerfish_storage.blobs.model import (
     Container,
     Lease,
 )
-from triggerfish_storage.blobs.rows import get_blob, get_container, save_blob, save_container
+from triggerfish_storage.blobs.rows import get_blob, save_blob
 
 Action = Callable[[Lease | None], Lease | None]
 

@@ -1,4 +1,4 @@
-"""How blobs come, are overwritten and go.
+"""How blobs come, change and are overwritten.
 
 Every rule that makes or replaces a blob begins with ``begin_write`` and ends with
 ``finish_write``, so that conditions, leases, immutability and what is left of the old state
@@ -12,13 +12,14 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any
 
 from triggerfish_storage import errors as common
-from triggerfish_storage.blobs import errors
 from triggerfish_storage.blobs.blocks import discard_blocks
 from triggerfish_storage.blobs.conditions import check_absent, check_write
+from triggerfish_storage.blobs.deletion import make_way
 from triggerfish_storage.blobs.extents import Extent, add_extent, clear_extents
+from triggerfish_storage.blobs.guards import check_mutable
 from triggerfish_storage.blobs.model import (
     NO_CONDITIONS,
     Address,
@@ -40,14 +41,6 @@ from triggerfish_storage.blobs.rows import (
 from triggerfish_storage.blobs.tags import index_tags
 from triggerfish_storage.contents import Content, add_content
 from triggerfish_storage.errors import StorageError
-
-DeleteSnapshots = Literal["", "include", "only"]
-
-_SNAPSHOTS: Final = """
-    SELECT id FROM blob WHERE container_id = :container AND name = :name
-        AND snapshot < 9223372036854775807 AND deleted IS NULL"""
-_FORGET_TAGS: Final = "DELETE FROM blob_tag WHERE blob_id = :blob"
-_FORGET_BLOB: Final = "DELETE FROM blob WHERE id = :blob"
 
 
 def put_blob(
@@ -74,6 +67,8 @@ def begin_write(
         check_absent(conditions)
     else:
         check_write(existing, conditions, now)
+        if conditions.create_only:
+            raise StorageError(common.AUTHORIZATION_PERMISSION_MISMATCH)
         check_mutable(existing, now)
     return place
 
@@ -88,11 +83,12 @@ def finish_write(
     *,
     content: Content | None = None,
     length: int = 0,
+    sequence_number: int = 0,
 ) -> Blob:
     """Write the blob with its ``content``, or without bytes and of a ``length``."""
     existing = place.blob
     blob = Blob(
-        id=existing.id if existing is not None else 0,
+        id=place.any_blob.id if place.any_blob is not None else 0,
         container_id=place.container_id,
         name=address.blob,
         snapshot=address.snapshot,
@@ -107,22 +103,24 @@ def finish_write(
         tags=draft.tags,
         tier=draft.tier,
         lease=surviving_lease(existing, now) if existing is not None else None,
+        sequence_number=sequence_number,
         immutable_until=draft.immutable_until,
         immutability_mode=draft.immutability_mode,
         legal_hold=draft.legal_hold,
     )
     data = content.data if content is not None else None
-    if existing is None:
+    replaced = make_way(tx, place, address.account, now)
+    if replaced is None:
         blob = replace(blob, id=add_blob(tx, blob, data))
     else:
         if place.has_extents:
-            clear_extents(tx, existing.id)
+            clear_extents(tx, replaced.id)
         rewrite_blob(tx, blob, data)
     if content is not None and data is None:
         add_extent(tx, blob.id, Extent(0, content.size_bytes, add_content(tx, content)))
     if place.has_staged:
         discard_blocks(tx, place.container_id, address.blob)
-    if draft.tags or (existing is not None and existing.tags):
+    if draft.tags or (replaced is not None and replaced.tags):
         index_tags(tx, blob)
     return blob
 
@@ -158,52 +156,3 @@ def surviving_lease(blob: Blob, now: datetime) -> Lease | None:
     """Return the lease that a blob has behind a write."""
     lease = blob.lease
     return lease if lease and lease.state(now) in ("leased", "breaking") else None
-
-
-def check_mutable(blob: Blob, now: datetime) -> None:
-    """Raise where a legal hold or an immutability policy keeps a blob as it is."""
-    if blob.legal_hold:
-        raise StorageError(errors.BLOB_IMMUTABLE_DUE_TO_LEGAL_HOLD)
-    if blob.immutable_until is not None and blob.immutable_until > now:
-        raise StorageError(errors.BLOB_IMMUTABLE_DUE_TO_POLICY)
-
-
-def check_readable(blob: Blob) -> None:
-    """Raise where the bytes are not online."""
-    if blob.tier == "Archive":
-        raise StorageError(errors.BLOB_ARCHIVED)
-
-
-def delete_blob(
-    tx: sqlite3.Connection,
-    address: Address,
-    *,
-    snapshots: DeleteSnapshots = "",
-    conditions: Conditions = NO_CONDITIONS,
-    now: datetime,
-) -> None:
-    """Delete a blob, its snapshots, or both; raises SnapshotsPresent where it has some."""
-    blob = get_blob(tx, address)
-    check_write(blob, conditions, now)
-    if address.is_snapshot and snapshots:
-        raise StorageError(common.INVALID_QUERY_PARAMETER_VALUE, QueryParameterName="snapshot")
-    doomed = [] if address.is_snapshot else _snapshot_ids(tx, blob)
-    if doomed and not snapshots:
-        raise StorageError(errors.SNAPSHOTS_PRESENT)
-    if snapshots != "only":
-        check_mutable(blob, now)
-        doomed.append(blob.id)
-    for blob_id in doomed:
-        purge_blob(tx, blob_id)
-
-
-def purge_blob(tx: sqlite3.Connection, blob_id: int) -> None:
-    """Take a blob or snapshot away with its bytes and tags."""
-    clear_extents(tx, blob_id)
-    tx.execute(_FORGET_TAGS, {"blob": blob_id})
-    tx.execute(_FORGET_BLOB, {"blob": blob_id})
-
-
-def _snapshot_ids(tx: sqlite3.Connection, blob: Blob) -> list[int]:
-    values = {"container": blob.container_id, "name": blob.name}
-    return [row[0] for row in tx.execute(_SNAPSHOTS, values)]

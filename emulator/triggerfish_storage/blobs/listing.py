@@ -15,14 +15,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from triggerfish_storage.blobs.container_rows import CONTAINER_COLUMNS, container_id, container_of
 from triggerfish_storage.blobs.model import CURRENT, Address, Blob, Container
-from triggerfish_storage.blobs.rows import (
-    BLOB_COLUMNS,
-    CONTAINER_COLUMNS,
-    blob_of,
-    container_id,
-    container_of,
-)
+from triggerfish_storage.blobs.rows import BLOB_COLUMNS, blob_of
 
 PAGE_LIMIT: Final = 5000
 

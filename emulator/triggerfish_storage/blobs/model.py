@@ -141,6 +141,7 @@ class Blob:
     immutability_mode: str = ""
     legal_hold: bool = False
     deleted: datetime | None = None
+    expires: datetime | None = None  # when what is deleted goes for good
 
     @property
     def is_snapshot(self) -> bool:
@@ -157,6 +158,7 @@ class Conditions:
     if_unmodified_since: datetime | None = None
     if_tags: str = ""
     lease_id: str = ""
+    create_only: bool = False  # the caller may create blobs, but not overwrite them
 
 
 NO_CONDITIONS: Final = Conditions()

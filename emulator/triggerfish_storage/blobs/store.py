@@ -15,9 +15,10 @@ from datetime import datetime
 from typing import Final, TypeVar
 from uuid import uuid4
 
-from triggerfish_storage.blobs import blocks, containers, leases, leasing, lifecycle
+from triggerfish_storage.blobs import blocks, containers, deletion, leases, leasing, lifecycle
 from triggerfish_storage.blobs.conditions import check_read
 from triggerfish_storage.blobs.extents import PRELOAD_LIMIT_BYTES, find_parts
+from triggerfish_storage.blobs.guards import check_readable
 from triggerfish_storage.blobs.listing import Listing, Page, list_blobs
 from triggerfish_storage.blobs.model import (
     CURRENT,
@@ -206,7 +207,7 @@ class BlobStore:
 
         blob, data = self._database.look(lambda tx: read_blob(tx, address))
         check_read(blob, conditions, now)
-        lifecycle.check_readable(blob)
+        check_readable(blob)
         if data is not None:
             begin, end = wanted.within(blob.length)
             return Download(blob, begin, end, data[begin:end])
@@ -252,14 +253,14 @@ class BlobStore:
         container: str,
         blob: str,
         *,
-        snapshots: lifecycle.DeleteSnapshots = "",
+        snapshots: deletion.DeleteSnapshots = "",
         conditions: Conditions = NO_CONDITIONS,
         now: datetime,
     ) -> None:
         """Delete a blob; raises BlobNotFound or SnapshotsPresent."""
         address = self.at(container, blob)
         await self.write(
-            lambda tx: lifecycle.delete_blob(
+            lambda tx: deletion.delete_blob(
                 tx, address, snapshots=snapshots, conditions=conditions, now=now
             ),
             changed=address,
@@ -298,10 +299,18 @@ class BlobStore:
 
     async def upkeep(self, now: datetime) -> bool:
         """Do one bounded step of what is due (purging, expiry); return whether more may be."""
-
-        def unit(tx: sqlite3.Connection) -> bool:
-            return containers.purge_some(tx) or blocks.discard_expired_blocks(tx, now)
-
-        more = await self._database.write(unit)
+        done = False
+        if self._database.look(lambda tx: _is_due(tx, now)):
+            done = await self._database.write(
+                lambda tx: containers.purge_some(tx) or deletion.purge_expired(tx, now)
+            )
+        if self._database.look(lambda tx: blocks.has_old_blocks(tx, now)):
+            names = await self._database.read(lambda tx: blocks.expired_names(tx, now))
+            await self._database.write(lambda tx: blocks.discard_expired_blocks(tx, names, now))
+            done = done or bool(names)
         await self.contents.collect(self._database)
-        return more
+        return done
+
+
+def _is_due(tx: sqlite3.Connection, now: datetime) -> bool:
+    return containers.has_deleted(tx) or deletion.has_expired(tx, now)

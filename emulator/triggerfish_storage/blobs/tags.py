@@ -44,7 +44,7 @@ def set_tags(
 
 def index_tags(tx: sqlite3.Connection, blob: Blob) -> None:
     """Make a saved blob found by the tags that it has now."""
-    tx.execute(_FORGET, {"blob": blob.id})
+    unindex_tags(tx, blob.id)
     if blob.tags and not blob.is_snapshot:
         tx.executemany(
             _ADD,
@@ -53,3 +53,8 @@ def index_tags(tx: sqlite3.Connection, blob: Blob) -> None:
                 for key, value in blob.tags.items()
             ],
         )
+
+
+def unindex_tags(tx: sqlite3.Connection, blob_id: int) -> None:
+    """Let a blob not be found by tags any more."""
+    tx.execute(_FORGET, {"blob": blob_id})

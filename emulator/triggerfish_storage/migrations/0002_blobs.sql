@@ -40,7 +40,7 @@ CREATE TABLE container (
 ) STRICT;
 
 -- ``snapshot`` is the instant of a snapshot; the blob itself has the greatest integer, so that
--- it lists behind its snapshots. ``deleted`` is set while soft-deleted. ``data`` are all bytes of a
+-- it lists behind its snapshots. ``deleted`` is set while soft-deleted, until ``expires``. ``data`` are all bytes of a
 -- small blob; it comes last because listings do not read it. Without it, extents are the bytes.
 CREATE TABLE blob (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -74,9 +74,12 @@ CREATE TABLE blob (
     immutability_mode TEXT NOT NULL,
     legal_hold INTEGER NOT NULL,
     deleted INTEGER,
+    expires INTEGER,
     data BLOB,
     UNIQUE (container_id, name, snapshot)
 ) STRICT;
+
+CREATE INDEX blob_expires ON blob (expires) WHERE expires IS NOT NULL;
 
 -- What a blob's bytes are: parts of contents in order; page blobs have gaps, which read as zeros.
 CREATE TABLE extent (

@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 
-from triggerfish_storage.blobs import blocks, extents, listing, rows
+from triggerfish_storage.blobs import blocks, deletion, extents, listing, rows
 from triggerfish_storage.blobs.containers import create_container
 from triggerfish_storage.blobs.listing import Listing, Position, list_blobs
 from triggerfish_storage.blobs.model import CURRENT, Address
@@ -22,7 +22,9 @@ PLANS = [
     (rows.FIND_BLOB, "SEARCH blob USING INDEX"),
     (listing.CONTAINERS, "SEARCH container USING INDEX"),
     (extents.PARTS, "SEARCH extent USING PRIMARY KEY"),
-    (blocks.EXPIRED, "SEARCH block USING INDEX block_staged"),
+    (blocks.OLD, "SEARCH block USING COVERING INDEX block_staged"),
+    (rows.READ_BLOB, "SEARCH blob USING INDEX"),
+    (deletion.EXPIRED, "SEARCH blob USING COVERING INDEX blob_expires"),
 ]
 
 
@@ -32,7 +34,7 @@ async def test_hot_queries_search_by_index_and_sort_nothing(database, query, exp
         values = dict.fromkeys(
             (
                 *("account", "container", "blob", "snapshot", "name", "snapshots", "deleted"),
-                *("limit", "count", "begin", "end", "preload"),
+                *("limit", "count", "begin", "end", "preload", "now"),
             ),
             0,
         )

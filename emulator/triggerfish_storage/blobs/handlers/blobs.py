@@ -9,7 +9,7 @@ import hashlib
 from typing import Final
 
 from triggerfish_storage import errors as common
-from triggerfish_storage.blobs import lifecycle
+from triggerfish_storage.blobs import deletion, lifecycle
 from triggerfish_storage.blobs.handlers.bodies import receive
 from triggerfish_storage.blobs.headers import (
     base64_text,
@@ -112,13 +112,19 @@ async def delete_blob(call: Call, store: BlobStore) -> Reply:
             pass
         case _:
             raise call.bad_header("x-ms-delete-snapshots")
-    await store.write(
-        lambda tx: lifecycle.delete_blob(
-            tx, address, snapshots=snapshots, conditions=conditions, now=call.now
+    for_good = call.text("deletetype", "").lower() == "permanent"
+    is_gone = await store.write(
+        lambda tx: deletion.delete_blob(
+            tx,
+            address,
+            snapshots=snapshots,
+            for_good=for_good,
+            conditions=conditions,
+            now=call.now,
         ),
         changed=address,
     )
-    return Reply(202, headers={"x-ms-delete-type-permanent": "true"})
+    return Reply(202, headers={"x-ms-delete-type-permanent": "true" if is_gone else "false"})
 
 
 async def get_blob_metadata(call: Call, store: BlobStore) -> Reply:

@@ -9,6 +9,7 @@ from typing import Final
 
 from triggerfish_storage import errors as common
 from triggerfish_storage.blobs import block_lists, blocks, wire
+from triggerfish_storage.blobs.container_rows import container_id
 from triggerfish_storage.blobs.handlers.bodies import receive
 from triggerfish_storage.blobs.headers import (
     base64_text,
@@ -18,7 +19,6 @@ from triggerfish_storage.blobs.headers import (
     stamp,
     written,
 )
-from triggerfish_storage.blobs.rows import container_id
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol.operations import Call, Reply

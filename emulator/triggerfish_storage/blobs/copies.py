@@ -1,0 +1,112 @@
+"""Copies within the account: the destination refers to the source's contents.
+
+Rules run inside the caller's transaction.
+
+Protocol: https://learn.microsoft.com/rest/api/storageservices/copy-blob
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from uuid import uuid4
+
+from triggerfish_storage.blobs import errors
+from triggerfish_storage.blobs.conditions import evaluate
+from triggerfish_storage.blobs.extents import add_extents, all_extents
+from triggerfish_storage.blobs.guards import check_readable
+from triggerfish_storage.blobs.lifecycle import begin_write, finish_write
+from triggerfish_storage.blobs.model import (
+    NO_CONDITIONS,
+    Address,
+    Blob,
+    BlobType,
+    Conditions,
+    Copy,
+    Draft,
+)
+from triggerfish_storage.blobs.rows import get_blob, load_data, rewrite_blob
+from triggerfish_storage.contents import share_contents
+from triggerfish_storage.errors import StorageError
+
+
+@dataclass(frozen=True, slots=True)
+class CopyOrder:
+    """What is copied, and what the copy is to have of its own.
+
+    Without ``metadata`` the copy has the source's; ``draft`` gives tags, tier and guards.
+    """
+
+    source_url: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    draft: Draft = field(default_factory=Draft)
+    keeps_tags: bool = False
+    source_conditions: Conditions = NO_CONDITIONS
+    sealed: bool = False
+
+
+def copy_blob(
+    tx: sqlite3.Connection,
+    source: Address,
+    address: Address,
+    order: CopyOrder,
+    *,
+    only: BlobType | None = None,
+    conditions: Conditions = NO_CONDITIONS,
+    now: datetime,
+) -> Blob:
+    """Make ``address`` a copy of ``source``, which may be a snapshot, or the blob itself."""
+    original = find_source(tx, source, order.source_conditions)
+    if only is not None and original.type != only:
+        raise StorageError(errors.INVALID_SOURCE_BLOB_TYPE)
+    check_readable(original)
+    place = begin_write(tx, address, conditions, now)
+    if place.blob is not None and place.blob.type != original.type:
+        raise StorageError(errors.INVALID_BLOB_TYPE)
+    data, extents = load_data(tx, original), all_extents(tx, original.id)
+    share_contents(tx, [extent.content_id for extent in extents])
+    draft = replace(
+        order.draft,
+        headers=original.headers,
+        md5=original.md5,
+        metadata=order.metadata or original.metadata,
+        tags=original.tags if order.keeps_tags else order.draft.tags,
+    )
+    made = finish_write(tx, place, address, original.type, draft, now, length=original.length)
+    made = replace(
+        made,
+        block_count=original.block_count,
+        sequence_number=original.sequence_number,
+        is_sealed=order.sealed or (original.is_sealed and original.type == "AppendBlob"),
+        copy=finished(order.source_url, original.length, now),
+    )
+    rewrite_blob(tx, made, data)
+    add_extents(tx, made.id, extents)
+    return made
+
+
+def find_source(tx: sqlite3.Connection, source: Address, conditions: Conditions) -> Blob:
+    """Return the blob to copy; raises CannotVerifyCopySource or SourceConditionNotMet."""
+    try:
+        original = get_blob(tx, source)
+    except StorageError as error:
+        raise StorageError(
+            errors.CANNOT_VERIFY_COPY_SOURCE, CopySourceErrorCode=error.error.code
+        ) from error
+    if conditions is not NO_CONDITIONS and evaluate(original, conditions) != "met":
+        raise StorageError(errors.SOURCE_CONDITION_NOT_MET)
+    return original
+
+
+def finished(source_url: str, length: int, now: datetime) -> Copy:
+    """Return what properties show of a copy that is complete."""
+    return Copy(str(uuid4()), _shown(source_url), "success", f"{length}/{length}", now)
+
+
+def _shown(source_url: str) -> str:
+    """Return a source without what its query may hold: a signature is a secret."""
+    address, _, query = source_url.partition("?")
+    kept = [part for part in query.split("&") if part.lower().startswith("snapshot=")]
+    return f"{address}?{kept[0]}" if kept else address

@@ -1,0 +1,164 @@
+"""How blobs go: for good, or for as long as the service's soft delete keeps them.
+
+Where soft delete is on, a deleted blob stays as it was but for its lease, and a blob that is
+written over stays as a deleted snapshot. Rules run inside the caller's transaction.
+
+Soft delete: https://learn.microsoft.com/azure/storage/blobs/soft-delete-blob-overview
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Final, Literal
+
+from triggerfish_storage import errors as common
+from triggerfish_storage import service_properties
+from triggerfish_storage.blobs import errors
+from triggerfish_storage.blobs.conditions import check_write
+from triggerfish_storage.blobs.extents import clear_extents
+from triggerfish_storage.blobs.guards import check_mutable
+from triggerfish_storage.blobs.model import NO_CONDITIONS, Address, Blob, Conditions
+from triggerfish_storage.blobs.rows import (
+    BLOB_COLUMNS,
+    Place,
+    blob_of,
+    find_place,
+    free_snapshot,
+    move_blob,
+    save_blob,
+)
+from triggerfish_storage.blobs.tags import index_tags, unindex_tags
+from triggerfish_storage.clock import micros
+from triggerfish_storage.errors import StorageError
+from triggerfish_storage.protocol import xml
+
+DeleteSnapshots = Literal["", "include", "only"]
+
+_SNAPSHOTS: Final = f"""
+    SELECT {BLOB_COLUMNS} FROM blob WHERE container_id = :container AND name = :name
+        AND snapshot < 9223372036854775807"""  # noqa: S608 - names of columns
+_FORGET: Final = "DELETE FROM blob WHERE id = :blob"
+EXPIRED: Final = "SELECT id FROM blob WHERE expires <= :now ORDER BY expires LIMIT :limit"
+
+
+def delete_blob(
+    tx: sqlite3.Connection,
+    address: Address,
+    *,
+    snapshots: DeleteSnapshots = "",
+    for_good: bool = False,
+    conditions: Conditions = NO_CONDITIONS,
+    now: datetime,
+) -> bool:
+    """Delete a blob, its snapshots, or both; return whether they are gone for good.
+
+    Raises SnapshotsPresent where it has some and nothing was said of them. ``for_good`` also
+    takes away a snapshot that is deleted already.
+    """
+    blob = _target(find_place(tx, address), for_good=for_good)
+    check_write(blob, conditions, now)
+    if address.is_snapshot and snapshots:
+        raise StorageError(common.INVALID_QUERY_PARAMETER_VALUE, QueryParameterName="snapshot")
+    doomed = [] if address.is_snapshot else _snapshots(tx, blob, deleted=False)
+    if doomed and not snapshots:
+        raise StorageError(errors.SNAPSHOTS_PRESENT)
+    if snapshots != "only":
+        doomed.append(blob)
+    for each in doomed:
+        check_mutable(each, now)
+    kept_for = None if for_good else retention(tx, address.account)
+    for each in doomed:
+        if kept_for is None:
+            purge_blob(tx, each.id)
+        else:
+            _mark(tx, each, now, kept_for)
+    return kept_for is None
+
+
+def undelete_blob(tx: sqlite3.Connection, address: Address) -> None:
+    """Bring a deleted blob and its deleted snapshots back; no error where none is deleted."""
+    place = find_place(tx, address)
+    blob = place.any_blob
+    if blob is None:
+        raise StorageError(errors.BLOB_NOT_FOUND)
+    found = _snapshots(tx, blob, deleted=True)
+    if blob.deleted is not None:
+        found.append(blob)
+    for each in found:
+        restored = replace(each, deleted=None, expires=None)
+        save_blob(tx, restored)
+        index_tags(tx, restored)
+
+
+def make_way(tx: sqlite3.Connection, place: Place, account: str, now: datetime) -> Blob | None:
+    """Return the blob whose row a write replaces; None where it needs a new row.
+
+    That is where nothing was there, or where what was there stays as a deleted snapshot.
+    """
+    blob = place.any_blob
+    if blob is None:
+        return None
+    if blob.deleted is None:
+        kept_for = retention(tx, account)
+        if kept_for is None:
+            return blob
+        _mark(tx, blob, now, kept_for)
+    move_blob(tx, blob, free_snapshot(tx, blob, now))
+    return None
+
+
+def purge_blob(tx: sqlite3.Connection, blob_id: int) -> None:
+    """Take a blob or snapshot away with its bytes and tags."""
+    clear_extents(tx, blob_id)
+    unindex_tags(tx, blob_id)
+    tx.execute(_FORGET, {"blob": blob_id})
+
+
+def purge_expired(tx: sqlite3.Connection, now: datetime, limit: int = 500) -> bool:
+    """Take away some of what was deleted long enough ago; return whether there was any."""
+    values = {"now": micros(now), "limit": limit}
+    found = tx.execute(EXPIRED, values).fetchall()
+    for (blob_id,) in found:
+        purge_blob(tx, blob_id)
+    return bool(found)
+
+
+def has_expired(tx: sqlite3.Connection, now: datetime) -> bool:
+    """Whether ``purge_expired`` has something to do."""
+    return tx.execute(EXPIRED, {"now": micros(now), "limit": 1}).fetchone() is not None
+
+
+def retention(tx: sqlite3.Connection, account: str) -> timedelta | None:
+    """Return for how long deleted blobs are kept; None where soft delete is off."""
+    properties = service_properties.load(tx, account, "blob")
+    policy = properties.get("DeleteRetentionPolicy")
+    return _retention_of(policy) if policy is not None else None
+
+
+@lru_cache(maxsize=64)
+def _retention_of(policy: str) -> timedelta | None:
+    element = xml.parse(policy.encode(), "DeleteRetentionPolicy")
+    if element.child_text("Enabled", "false").strip() != "true":
+        return None
+    return timedelta(days=int(element.child_text("Days", "7")))
+
+
+def _target(place: Place, *, for_good: bool) -> Blob:
+    blob = place.any_blob if for_good else place.blob
+    if blob is None or (for_good and not blob.is_snapshot):
+        raise StorageError(errors.BLOB_NOT_FOUND)
+    return blob
+
+
+def _mark(tx: sqlite3.Connection, blob: Blob, now: datetime, kept_for: timedelta) -> None:
+    save_blob(tx, replace(blob, deleted=now, expires=now + kept_for, lease=None))
+    unindex_tags(tx, blob.id)
+
+
+def _snapshots(tx: sqlite3.Connection, blob: Blob, *, deleted: bool) -> list[Blob]:
+    values = {"container": blob.container_id, "name": blob.name}
+    found = [blob_of(row) for row in tx.execute(_SNAPSHOTS, values)]
+    return [each for each in found if (each.deleted is not None) == deleted]

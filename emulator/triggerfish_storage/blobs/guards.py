@@ -1,0 +1,75 @@
+"""What keeps a blob from being changed, deleted or read, whoever asks: holds, policies, tiers.
+
+Rules run inside the caller's transaction.
+
+Immutability: https://learn.microsoft.com/rest/api/storageservices/set-blob-immutability-policy
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+from datetime import datetime
+from typing import Literal
+
+from triggerfish_storage import errors as common
+from triggerfish_storage.blobs import errors
+from triggerfish_storage.blobs.conditions import check_read
+from triggerfish_storage.blobs.model import NO_CONDITIONS, Address, Blob, Conditions
+from triggerfish_storage.blobs.rows import get_blob, save_blob
+from triggerfish_storage.errors import StorageError
+
+Mode = Literal["Unlocked", "Locked"]
+
+
+def check_mutable(blob: Blob, now: datetime) -> None:
+    """Raise where a legal hold or an immutability policy keeps a blob as it is."""
+    if blob.legal_hold:
+        raise StorageError(errors.BLOB_IMMUTABLE_DUE_TO_LEGAL_HOLD)
+    if blob.immutable_until is not None and blob.immutable_until > now:
+        raise StorageError(errors.BLOB_IMMUTABLE_DUE_TO_POLICY)
+
+
+def check_readable(blob: Blob) -> None:
+    """Raise where the bytes are not online."""
+    if blob.tier == "Archive":
+        raise StorageError(errors.BLOB_ARCHIVED)
+
+
+def set_policy(
+    tx: sqlite3.Connection,
+    address: Address,
+    until: datetime,
+    mode: Mode,
+    *,
+    conditions: Conditions = NO_CONDITIONS,
+    now: datetime,
+) -> Blob:
+    """Keep a blob as it is until then; a locked policy can only be made longer."""
+    blob = get_blob(tx, address)
+    check_read(blob, conditions, now)
+    if until <= now:
+        raise StorageError(
+            common.INVALID_HEADER_VALUE, HeaderName="x-ms-immutability-policy-until-date"
+        )
+    shortened = blob.immutable_until is not None and until < blob.immutable_until
+    if blob.immutability_mode == "Locked" and (shortened or mode != "Locked"):
+        raise StorageError(errors.BLOB_IMMUTABLE_DUE_TO_POLICY)
+    changed = replace(blob, immutable_until=until, immutability_mode=mode)
+    save_blob(tx, changed)
+    return changed
+
+
+def delete_policy(tx: sqlite3.Connection, address: Address) -> None:
+    """Let a blob be changed again; a locked policy stays."""
+    blob = get_blob(tx, address)
+    if blob.immutability_mode == "Locked":
+        raise StorageError(errors.BLOB_IMMUTABLE_DUE_TO_POLICY)
+    save_blob(tx, replace(blob, immutable_until=None, immutability_mode=""))
+
+
+def set_legal_hold(tx: sqlite3.Connection, address: Address, *, hold: bool) -> Blob:
+    """Keep a blob as it is until the hold is taken away."""
+    changed = replace(get_blob(tx, address), legal_hold=hold)
+    save_blob(tx, changed)
+    return changed

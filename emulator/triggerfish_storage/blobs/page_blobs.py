@@ -1,0 +1,191 @@
+"""Page blobs: bytes that are written in place, in pages of 512; what was never written is zeros.
+
+Rules run inside the caller's transaction.
+
+Protocol: https://learn.microsoft.com/rest/api/storageservices/put-page
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+from triggerfish_storage import errors as common
+from triggerfish_storage.blobs import errors
+from triggerfish_storage.blobs.conditions import check_read, check_write
+from triggerfish_storage.blobs.extents import Extent, add_extent, all_extents, cut_extents
+from triggerfish_storage.blobs.guards import check_mutable
+from triggerfish_storage.blobs.lifecycle import begin_write, finish_write, save_change
+from triggerfish_storage.blobs.model import (
+    CURRENT,
+    NO_CONDITIONS,
+    Address,
+    Blob,
+    Conditions,
+    ContentHeaders,
+    Draft,
+)
+from triggerfish_storage.blobs.page_ranges import PageRanges, difference, written_ranges
+from triggerfish_storage.blobs.rows import get_blob
+from triggerfish_storage.contents import Content, add_content
+from triggerfish_storage.errors import StorageError
+
+PAGE_BYTES: Final = 512
+SIZE_LIMIT_BYTES: Final = 8 * 1024**4
+SEQUENCE_LIMIT: Final = 2**63 - 1
+
+SequenceAction = Literal["max", "update", "increment"]
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceConditions:
+    """What a client asks of a page blob's sequence number."""
+
+    at_most: int | None = None
+    less_than: int | None = None
+    equal: int | None = None
+
+
+ANY_SEQUENCE: Final = SequenceConditions()
+
+
+def create_page_blob(
+    tx: sqlite3.Connection,
+    address: Address,
+    length: int,
+    sequence_number: int,
+    draft: Draft,
+    *,
+    conditions: Conditions = NO_CONDITIONS,
+    now: datetime,
+) -> Blob:
+    """Create a page blob of zeros, or replace what is there by one."""
+    place = begin_write(tx, address, conditions, now)
+    return finish_write(
+        tx,
+        place,
+        address,
+        "PageBlob",
+        draft,
+        now,
+        length=length,
+        sequence_number=sequence_number,
+    )
+
+
+def put_pages(
+    tx: sqlite3.Connection,
+    address: Address,
+    begin: int,
+    end: int,
+    content: Content | None,
+    *,
+    sequence: SequenceConditions = ANY_SEQUENCE,
+    conditions: Conditions = NO_CONDITIONS,
+    now: datetime,
+) -> Blob:
+    """Write the pages from ``begin`` up to ``end``; without ``content`` clear them."""
+    blob = _page_blob(tx, address)
+    check_write(blob, conditions, now)
+    check_mutable(blob, now)
+    _check_sequence(blob, sequence)
+    if end > blob.length:
+        raise StorageError(errors.INVALID_PAGE_RANGE)
+    cut_extents(tx, blob.id, begin, end)
+    if content is not None:
+        add_extent(tx, blob.id, Extent(begin, end - begin, add_content(tx, content)))
+    return save_change(tx, blob, now)
+
+
+def set_page_blob(
+    tx: sqlite3.Connection,
+    address: Address,
+    headers: ContentHeaders | None,
+    md5: bytes,
+    *,
+    length: int | None = None,
+    action: SequenceAction | None = None,
+    number: int = 0,
+    conditions: Conditions = NO_CONDITIONS,
+    now: datetime,
+) -> Blob:
+    """Set a page blob's length, its sequence number, or (where neither) its headers."""
+    blob = _page_blob(tx, address)
+    check_write(blob, conditions, now)
+    check_mutable(blob, now)
+    if length is not None and length < blob.length:
+        cut_extents(tx, blob.id, length, blob.length)
+    return save_change(
+        tx,
+        blob,
+        now,
+        length=blob.length if length is None else length,
+        sequence_number=_next_sequence(blob.sequence_number, action, number),
+        headers=blob.headers if headers is None else headers,
+        md5=blob.md5 if headers is None else md5,
+    )
+
+
+def get_page_ranges(
+    tx: sqlite3.Connection,
+    address: Address,
+    begin: int,
+    end: int | None,
+    *,
+    previous: int | None = None,
+    conditions: Conditions = NO_CONDITIONS,
+    now: datetime,
+) -> tuple[Blob, PageRanges]:
+    """Return which pages were written, or differ from those of the ``previous`` snapshot."""
+    blob = _page_blob(tx, address)
+    check_read(blob, conditions, now)
+    if blob.length and begin >= blob.length:
+        raise StorageError(common.INVALID_RANGE)
+    stop = blob.length if end is None else min(end, blob.length)
+    extents = all_extents(tx, blob.id)
+    if previous is None:
+        return blob, written_ranges(extents, begin, stop)
+    return blob, difference(extents, _previous_extents(tx, address, previous), begin, stop)
+
+
+def _previous_extents(tx: sqlite3.Connection, address: Address, previous: int) -> list[Extent]:
+    if previous > address.snapshot or previous == CURRENT:
+        raise StorageError(errors.PREVIOUS_SNAPSHOT_CANNOT_BE_NEWER)
+    try:
+        older = get_blob(tx, address._replace(snapshot=previous))
+    except StorageError:
+        raise StorageError(errors.PREVIOUS_SNAPSHOT_NOT_FOUND) from None
+    return all_extents(tx, older.id)
+
+
+def _page_blob(tx: sqlite3.Connection, address: Address) -> Blob:
+    blob = get_blob(tx, address)
+    if blob.type != "PageBlob":
+        raise StorageError(errors.INVALID_BLOB_TYPE)
+    return blob
+
+
+def _check_sequence(blob: Blob, asked: SequenceConditions) -> None:
+    number = blob.sequence_number
+    if (
+        (asked.at_most is not None and number > asked.at_most)
+        or (asked.less_than is not None and number >= asked.less_than)
+        or (asked.equal is not None and number != asked.equal)
+    ):
+        raise StorageError(errors.SEQUENCE_NUMBER_CONDITION_NOT_MET)
+
+
+def _next_sequence(present: int, action: SequenceAction | None, number: int) -> int:
+    match action:
+        case None:
+            return present
+        case "max":
+            return max(present, number)
+        case "update":
+            return number
+        case "increment":
+            if present >= SEQUENCE_LIMIT:
+                raise StorageError(errors.SEQUENCE_NUMBER_INCREMENT_TOO_LARGE)
+            return present + 1

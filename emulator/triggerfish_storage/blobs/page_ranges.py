@@ -1,0 +1,74 @@
+"""Which ranges of a page blob are written, and which differ from an older state.
+
+Pure. Contents never change, so two stretches that refer to the same bytes of the same content
+are equal, and any others are a difference: nothing is read to compare.
+
+Protocol: https://learn.microsoft.com/rest/api/storageservices/get-page-ranges
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from triggerfish_storage.blobs.extents import Extent
+
+Range = tuple[int, int]
+_Source = tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class PageRanges:
+    """Written and cleared ranges, each from a begin up to an (exclusive) end."""
+
+    written: Sequence[Range]
+    cleared: Sequence[Range] = ()
+
+
+def written_ranges(extents: Iterable[Extent], begin: int, end: int) -> PageRanges:
+    """Return what was written between two offsets, neighbours joined."""
+    inside = (
+        (max(extent.start, begin), min(extent.start + extent.length, end)) for extent in extents
+    )
+    return PageRanges(_joined(one for one in inside if one[0] < one[1]))
+
+
+def difference(
+    extents: Sequence[Extent], older: Sequence[Extent], begin: int, end: int
+) -> PageRanges:
+    """Return what was written and what was cleared since the older state."""
+    edges = {begin, end}
+    for extent in (*extents, *older):
+        edges |= {extent.start, extent.start + extent.length}
+    inside = sorted(edge for edge in edges if begin <= edge <= end)
+    now, before = _sources(extents, inside), _sources(older, inside)
+    written: list[Range] = []
+    cleared: list[Range] = []
+    for start, stop, source, former in zip(inside, inside[1:], now, before, strict=False):
+        if source == former:
+            continue
+        (cleared if source is None else written).append((start, stop))
+    return PageRanges(_joined(written), _joined(cleared))
+
+
+def _sources(extents: Sequence[Extent], edges: Sequence[int]) -> Iterator[_Source]:
+    """Give for each stretch between edges which content it shows, and shifted by how much."""
+    waiting = iter(extents)
+    current = next(waiting, None)
+    for edge in edges:
+        while current is not None and current.start + current.length <= edge:
+            current = next(waiting, None)
+        if current is None or current.start > edge:
+            yield None
+        else:
+            yield current.content_id, current.offset - current.start
+
+
+def _joined(ranges: Iterable[Range]) -> list[Range]:
+    found: list[Range] = []
+    for begin, end in ranges:
+        if found and found[-1][1] == begin:
+            found[-1] = (found[-1][0], end)
+        else:
+            found.append((begin, end))
+    return found

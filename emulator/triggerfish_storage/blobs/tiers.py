@@ -1,0 +1,54 @@
+"""Access tiers. Here a tier costs nothing and a rehydrated blob is online at once.
+
+Rules run inside the caller's transaction.
+
+Protocol: https://learn.microsoft.com/rest/api/storageservices/set-blob-tier
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from triggerfish_storage.blobs import errors
+from triggerfish_storage.blobs.conditions import check_read
+from triggerfish_storage.blobs.model import NO_CONDITIONS, Address, BlobType, Conditions
+from triggerfish_storage.blobs.rows import get_blob, save_blob
+from triggerfish_storage.errors import StorageError
+
+TIERS: Final = {
+    "BlockBlob": ("Hot", "Cool", "Cold", "Archive", "Smart", "Premium"),
+    "PageBlob": ("P4", "P6", "P10", "P15", "P20", "P30", "P40", "P50", "P60", "P70", "P80"),
+    "AppendBlob": (),
+}
+
+
+def check_tier(tier: str, blob_type: BlobType) -> str:
+    """Return a tier that such blobs may have, in its usual spelling; raises InvalidBlobTier."""
+    for known in TIERS[blob_type]:
+        if known.lower() == tier.lower():
+            return known
+    raise StorageError(errors.INVALID_BLOB_TIER)
+
+
+def set_tier(
+    tx: sqlite3.Connection,
+    address: Address,
+    tier: str,
+    *,
+    conditions: Conditions = NO_CONDITIONS,
+    now: datetime,
+) -> bool:
+    """Move a blob to a tier; return whether it was brought back from the archive.
+
+    Neither etag nor last-modified change.
+    """
+    blob = get_blob(tx, address)
+    check_read(blob, conditions, now)
+    known = check_tier(tier, blob.type)
+    was_archived = blob.tier == "Archive" and known != "Archive"
+    if blob.tier != known:
+        save_blob(tx, replace(blob, tier=known, tier_changed=now))
+    return was_archived
