@@ -115,6 +115,14 @@ class StorageClient:
         answer = await self._send("queue", "GET", f"/{queue}/messages", query)
         return wire.read_message_list(answer.body)
 
+    async def update_message(
+        self, queue: str, message_id: str, pop_receipt: str, *, hide_for: timedelta
+    ) -> None:
+        """Hide a received message anew, or show it at once; its text stays."""
+        path = f"/{queue}/messages/{message_id}"
+        query = {"popreceipt": pop_receipt, "visibilitytimeout": _seconds(hide_for)}
+        await self._send("queue", "PUT", path, query)
+
     async def delete_message(self, queue: str, message_id: str, pop_receipt: str) -> None:
         path = f"/{queue}/messages/{message_id}"
         await self._send("queue", "DELETE", path, {"popreceipt": pop_receipt})
