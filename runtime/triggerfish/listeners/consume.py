@@ -37,7 +37,7 @@ class Pace:
     max_polling_interval: timedelta
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Held:
     """A message that is ours for now; ``pop_receipt`` is the newest one."""
 
@@ -93,7 +93,7 @@ class Consumer:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Take messages until ``stopping``; return once every message taken is settled."""
-        held: dict[str, Held] = {}
+        held: set[Held] = set()
         with self.account.watch_queue(self.queue) as watch:
             async with asyncio.TaskGroup() as group:
                 renewals = group.create_task(self._renew(held))
@@ -106,7 +106,7 @@ class Consumer:
 
     async def _take(
         self,
-        held: dict[str, Held],
+        held: set[Held],
         watch: Watch,
         stopping: asyncio.Event,
         work: asyncio.TaskGroup,
@@ -118,7 +118,7 @@ class Consumer:
             messages = await self._receive()
             for message in messages:
                 mine = Held(message, message.pop_receipt, self.clock.now() + RENEW_EVERY)
-                held[message.pop_receipt] = mine
+                held.add(mine)
                 work.create_task(self._settle(mine, held, room))
             if messages:
                 backoff.found()
@@ -128,14 +128,14 @@ class Consumer:
                 room.clear()
                 await room.wait()
 
-    async def _settle(self, mine: Held, held: dict[str, Held], room: asyncio.Event) -> None:
+    async def _settle(self, mine: Held, held: set[Held], room: asyncio.Event) -> None:
         try:
             await self.handle(mine)
         except AccountError as error:
             # Not deleted, not released: it comes back when its ten minutes are over.
             self._say(LogLevel.ERROR, f"Message '{mine.message.id}' was not settled: {error}")
         finally:
-            del held[mine.message.pop_receipt]
+            held.remove(mine)
             if len(held) <= self.pace.new_batch_threshold:
                 room.set()
 
@@ -164,15 +164,15 @@ class Consumer:
                 seconds = min(max(until, 0.001), seconds)
         await self.clock.wait(watch.event, within=seconds)
 
-    async def _renew(self, held: dict[str, Held]) -> None:
+    async def _renew(self, held: set[Held]) -> None:
         while True:
-            due = [one.renew_at for one in held.values() if one.renew_at is not None]
+            due = [one.renew_at for one in held if one.renew_at is not None]
             now = self.clock.now()
             until = min(due, default=now + _RENEW_AT_LEAST_EVERY) - now
             await self.clock.sleep(
                 min(max(until, timedelta()), _RENEW_AT_LEAST_EVERY).total_seconds()
             )
-            for one in list(held.values()):
+            for one in tuple(held):
                 if one.renew_at is not None and one.renew_at <= self.clock.now():
                     await self._renew_one(one)
 
