@@ -39,7 +39,8 @@ from triggerfish_storage.queues.upkeep import next_queue_upkeep, queue_upkeep
 
 DATABASE_FILE: Final = "storage.db"
 CONTENTS_FOLDER: Final = "contents"
-UPKEEP_EVERY: Final = timedelta(minutes=1)
+UPKEEP_EVERY: Final = timedelta(hours=1)
+RETRY_UPKEEP_AFTER: Final = timedelta(minutes=1)
 
 _log = logging.getLogger("triggerfish_storage")
 
@@ -206,7 +207,7 @@ async def _keep_up(account: StorageAccount) -> None:
             pause = _pause(account)
         except DatabaseError as error:
             _log.error("upkeep failed, tried again in a minute: %s", error)
-            pause = UPKEEP_EVERY
+            pause = RETRY_UPKEEP_AFTER
         await account.clock.wait(account.due, within=pause.total_seconds())
 
 

@@ -171,8 +171,10 @@ def take(
         "count": count,
     }
     rows = tx.execute(TAKE, values).fetchall()
-    if not rows and not exists(tx, account, queue):
-        raise missing(queue)
+    if len(rows) < count:
+        if not rows and not exists(tx, account, queue):
+            raise missing(queue)
+        purge(tx, now=now)  # so that expired messages at the front are passed over only once
     # RETURNING keeps no order; what was visible longest went first into the sub-select, and
     # messages visible since the same instant are told apart by seq.
     rows.sort(key=itemgetter(0))
