@@ -10,9 +10,10 @@ import pytest
 
 from triggerfish.host_process import HostProcess, this_process
 
-LINE = (
-    "from triggerfish.host_process import this_process as t; p = t(); print(p.machine, p.process)"
-)
+SCRIPT = """
+from triggerfish.host_process import this_process
+print(this_process().machine, this_process().process)
+"""
 
 
 def test_this_process_has_not_ended() -> None:
