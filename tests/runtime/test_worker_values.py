@@ -44,7 +44,7 @@ def call(
     parts: list[bytes] = []
     packed = {name: _pack(value, parts) for name, value in (inputs or {}).items()}
     fields = {name: _pack(value, parts) for name, value in (metadata or {}).items()}
-    head = ["i", 1, "id", "F", packed, fields, "", "", None]
+    head = ["i", 1, "id", "F", packed, fields, {}, "", "", None]
     arguments = plan.arguments(Invocation("id", "F"), head, b"".join(parts))
     produced: list[bytes] = []
     forms = plan.results(arguments, plan.function(**arguments), produced)

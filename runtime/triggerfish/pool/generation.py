@@ -17,7 +17,6 @@ from typing import Final
 
 from triggerfish.interpreter import Interpreter
 from triggerfish.model import (
-    Failure,
     FailureKind,
     Function,
     FunctionError,
@@ -28,6 +27,7 @@ from triggerfish.model import (
 )
 from triggerfish.pool.app import AppLoadError, AppToLoad, Contents
 from triggerfish.pool.crashes import Crashes
+from triggerfish.pool.messages import failed
 from triggerfish.pool.worker import SYSTEM, Log, Start, Worker, start_worker
 from triggerfish.worker import frames
 
@@ -81,13 +81,13 @@ class Generation:
         """Run one invocation on the next worker; never raises for what user code does."""
         if request.function not in self._names:
             message = f"Function '{request.function}' is not there, or is in error."
-            return _failed(FailureKind.BINDING, "FunctionNotLoaded", message)
+            return failed(FailureKind.BINDING, "FunctionNotLoaded", message)
         while not self._over:
             if self._ready:
                 self._turn += 1
                 return await self._ready[self._turn % len(self._ready)].invoke(request)
             await self._changed.wait()
-        return _failed(FailureKind.CRASH, "NoWorker", self._over)
+        return failed(FailureKind.CRASH, "NoWorker", self._over)
 
     async def drain(self, grace: timedelta) -> None:
         """Take nothing new, wait for what is in hand within ``grace``, and end the workers."""
@@ -203,10 +203,6 @@ async def start_generation(
             task.cancel()
     if failure is not None:
         raise failure
-
-
-def _failed(kind: FailureKind, name: str, message: str) -> InvocationResult:
-    return InvocationResult(failure=Failure(kind, name, message))
 
 
 def _command(options: PoolOptions) -> Sequence[str]:

@@ -27,13 +27,25 @@ from triggerfish.worker.frames import Head, Payload
 def invoke_frame(number: int, request: InvocationRequest) -> bytes:
     """Return the frame that has a worker run ``request`` as its invocation ``number``."""
     parts: list[bytes] = []
+    inputs = {name: _pack(datum, parts) for name, datum in request.inputs.items()}
+    # The metadata of a queue message repeats its text, which may be long: the same object.
+    texts = {id(d.value): name for name, d in request.inputs.items() if d.kind == "string"}
+    metadata: dict[str, Any] = {}
+    copies: dict[str, str] = {}
+    for name, datum in request.metadata.items():
+        source = texts.get(id(datum.value))
+        if source is not None and datum.kind == "string":
+            copies[name] = source
+        else:
+            metadata[name] = _pack(datum, parts)
     head = [
         frames.INVOKE,
         number,
         request.id,
         request.function,
-        {name: _pack(datum, parts) for name, datum in request.inputs.items()},
-        {name: _pack(datum, parts) for name, datum in request.metadata.items()},
+        inputs,
+        metadata,
+        copies,
         request.trace_parent,
         request.trace_state,
         _retry(request.retry),
@@ -47,6 +59,11 @@ def result(head: Head, payload: bytes) -> InvocationResult:
         _, _, kind, name, message, traceback = head
         return InvocationResult(failure=Failure(FailureKind(kind), name, message, traceback))
     return InvocationResult(outputs=_outputs(head[2], payload))
+
+
+def failed(kind: FailureKind, name: str, message: str, traceback: str = "") -> InvocationResult:
+    """Return the result of an invocation that the pool, not user code, makes fail."""
+    return InvocationResult(failure=Failure(kind, name, message, traceback))
 
 
 def log_line(head: Head) -> LogLine:

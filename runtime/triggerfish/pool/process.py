@@ -42,6 +42,19 @@ class Process:
         """The exit code, negative for a signal; None while it runs."""
         return self._popen.returncode
 
+    @property
+    def how_it_ended(self) -> str:
+        """The rest of a sentence that begins with the process."""
+        code = self.code
+        if code is None:
+            return "has ended"
+        if code >= 0:
+            return f"ended with exit code {code}"
+        with suppress(ValueError):
+            number = signal.Signals(-code)
+            return f"was ended by {number.name} ({signal.strsignal(number)})"
+        return f"was ended by signal {-code}"
+
     def kill(self) -> None:
         """End the process and everything it started, now."""
         if self.code is None:

@@ -8,7 +8,6 @@ it had in hand fails with it. Behaviour: spec host-and-worker.md, sections 14, 1
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from datetime import timedelta
 from typing import Final
 
 from triggerfish.model import (
-    Failure,
     FailureKind,
     InvocationRequest,
     InvocationResult,
@@ -33,6 +31,7 @@ from triggerfish.pool.app import (
     load_request,
 )
 from triggerfish.pool.connection import Connection
+from triggerfish.pool.messages import failed
 from triggerfish.pool.process import Process, Stream, start_process
 from triggerfish.timespan import timespan_text
 from triggerfish.worker import frames
@@ -44,6 +43,7 @@ Log = Callable[[LogLine], None]
 SYSTEM: Final = "Host.Worker"
 RESTART_WANTED: Final = 200  # the exit code of a worker that asks for another in its place
 _LAST_FRAMES_SECONDS: Final = 1.0
+_PLACES_SECONDS: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,7 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         self._connection: Connection | None = None
         self._reports: asyncio.Queue[Head | None] = asyncio.Queue()
+        self._places: asyncio.Queue[tuple[int, str]] = asyncio.Queue()
         self._in_hand: dict[int, _InHand] = {}
         self._last_number = 0
         limit = start.function_timeout
@@ -101,7 +102,7 @@ class Worker:
 
     @property
     def how_it_ended(self) -> str:
-        return f"The worker process {_how_ended(self._process.code)}."
+        return f"The worker process {self._process.how_it_ended}."
 
     async def load(self, app: AppToLoad) -> Contents | AppLoadError:
         """Have the worker import the app, and return what it found or why it could not."""
@@ -127,7 +128,7 @@ class Worker:
         try:
             frame = messages.invoke_frame(number, request)
         except (FrameError, TypeError, ValueError, AttributeError) as error:
-            return _failed(FailureKind.BINDING, type(error).__name__, str(error))
+            return failed(FailureKind.BINDING, type(error).__name__, str(error))
         future: asyncio.Future[InvocationResult] = self._loop.create_future()
         deadline = self._loop.time() + (self._limit_seconds or 0)
         self._in_hand[number] = _InHand(request, deadline, future)
@@ -149,7 +150,7 @@ class Worker:
         self._on_unusable(self)
         self._reports.put_nowait(None)
         for invocation in self._in_hand.values():
-            invocation.finish(_failed(FailureKind.CRASH, "WorkerProcessExit", message))
+            invocation.finish(failed(FailureKind.CRASH, "WorkerProcessExit", message))
         self._in_hand.clear()
         self.idle.set()
         self.gone.set()
@@ -184,6 +185,8 @@ class Worker:
                 self.idle.set()
         elif kind == frames.LOG:
             self._start.log(messages.log_line(head))
+        elif kind == frames.PLACE:
+            self._places.put_nowait((head[1], head[2]))
         else:
             self._reports.put_nowait(head)
 
@@ -229,18 +232,30 @@ class Worker:
             if due > now:
                 await asyncio.sleep(due - now)
             else:
-                self._expire(now)
+                await self._expire([n for n, i in self._in_hand.items() if i.deadline <= now])
 
-    def _expire(self, now: float) -> None:
+    async def _expire(self, late: list[int]) -> None:
         self.timed_out = True
         self._on_unusable(self)
-        late = [number for number, i in self._in_hand.items() if i.deadline <= now]
+        places = await self._ask_where(late)
         for number in late:
-            invocation = self._in_hand.pop(number)
-            invocation.finish(self._too_late(invocation.request))
+            invocation = self._in_hand.pop(number, None)
+            if invocation is not None:  # else its result came at the very last moment
+                invocation.finish(self._too_late(invocation.request, places.get(number, "")))
         self._process.kill()
 
-    def _too_late(self, request: InvocationRequest) -> InvocationResult:
+    async def _ask_where(self, late: list[int]) -> dict[int, str]:
+        """Return what the worker can say of where its late functions are."""
+        for number in late:
+            self._send(frames.encode([frames.WHERE, number]))
+        places: dict[int, str] = {}
+        with suppress(TimeoutError):  # code in C may hold the interpreter
+            async with asyncio.timeout(_PLACES_SECONDS):
+                while len(places) < len(late):
+                    number, places[number] = await self._places.get()
+        return places
+
+    def _too_late(self, request: InvocationRequest, place: str) -> InvocationResult:
         limit = self._start.function_timeout or timedelta()
         message = (
             f"Timeout value of {timespan_text(limit)} exceeded by function "
@@ -253,7 +268,7 @@ class Worker:
             f"'{request.id}'.",
             request,
         )
-        return _failed(FailureKind.TIMEOUT, "FunctionTimeoutException", message)
+        return failed(FailureKind.TIMEOUT, "FunctionTimeoutException", message, place)
 
     def _log(self, level: LogLevel, text: str, request: InvocationRequest | None = None) -> None:
         if request is None:
@@ -281,18 +296,3 @@ async def start_worker(
         finally:
             worker.disconnect()
             worker.settle("The host has stopped the worker process.")
-
-
-def _failed(kind: FailureKind, name: str, message: str) -> InvocationResult:
-    return InvocationResult(failure=Failure(kind, name, message))
-
-
-def _how_ended(code: int | None) -> str:
-    if code is None:
-        return "has ended"
-    if code >= 0:
-        return f"ended with exit code {code}"
-    with suppress(ValueError):
-        number = signal.Signals(-code)
-        return f"was ended by {number.name} ({signal.strsignal(number)})"
-    return f"was ended by signal {-code}"

@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-import platform
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -54,7 +53,7 @@ def _serve(descriptor: int) -> None:
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         no_library = _module("frames").NO_LIBRARY
-        link.send([no_library, {"python": platform.python_version(), "reason": reason}])
+        link.send([no_library, {"python": sys.version.split()[0], "reason": reason}])
         link.finish()
         return
     _module("main").main(link)

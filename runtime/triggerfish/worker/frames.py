@@ -7,7 +7,8 @@ and the worker share this module, so it runs on every Python the worker supports
 Heads are arrays that begin with their kind. From host to worker::
 
     [LOAD, {"folder", "script", "functions"}]
-    [INVOKE, number, id, function, inputs, metadata, trace parent, trace state, retry]
+    [INVOKE, number, id, function, inputs, metadata, copies, trace parent, trace state, retry]
+    [WHERE, number]                  what is that invocation doing?
     [END]
 
 and from worker to host::
@@ -19,6 +20,9 @@ and from worker to host::
     [RESULT, number, outputs]
     [RAISED, number, kind, type, message, traceback]
     [LOG, level, category, text, id, function]
+    [PLACE, number, traceback]
+
+Metadata in ``copies`` has the value of the input named there; it is sent once.
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ from typing import Any, Final
 
 LOAD: Final = "load"
 INVOKE: Final = "i"
+WHERE: Final = "where"
 END: Final = "end"
 READY: Final = "ready"
 NO_LIBRARY: Final = "no-library"
@@ -38,6 +43,7 @@ FAILED: Final = "failed"
 RESULT: Final = "r"
 RAISED: Final = "x"
 LOG: Final = "log"
+PLACE: Final = "place"
 
 MAGIC: Final = b"\xf1sh\n"  # user code can write to any descriptor; a frame it cannot make
 HEADER: Final = struct.Struct("<4sII")  # magic, length of the head, length of the payload

@@ -12,7 +12,6 @@ import asyncio
 import faulthandler
 import logging
 import os
-import platform
 import sys
 import threading
 import traceback
@@ -52,7 +51,7 @@ class _Worker:
         self._output.install(debug=_is_set("PYTHON_ENABLE_DEBUG_LOGGING"))
         self._listen_for_forks()
         library = str(getattr(azure.functions, "__version__", ""))
-        python = platform.python_version()
+        python = sys.version.split()[0]
         self._link.send([frames.READY, {"python": python, "library": library}])
         app = self._wanted.get()
         if app is None:

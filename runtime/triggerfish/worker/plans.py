@@ -61,11 +61,13 @@ class Plan:
 
     def arguments(self, invocation: Invocation, head: Head, payload: bytes) -> dict[str, Any]:
         """Return the arguments of one call. Raises ``BindingError``."""
-        _, _, _, _, inputs, metadata, trace_parent, trace_state, retry = head
+        _, _, _, _, inputs, metadata, copies, trace_parent, trace_state, retry = head
         values = Payload(payload)
         unpack = values.unpack
         given = {name: unpack(form) for name, form in inputs.items()}
         fields = {name: unpack(form) for name, form in metadata.items()}
+        for name, source in copies.items():
+            fields[name] = given[source]
         arguments: dict[str, Any] = {}
         for name, binding_type, decode in self._inputs:
             kind, value = given.get(name, ("none", None))

@@ -19,6 +19,7 @@ from .context import Invocation, Running, current, thread_local_storage
 from .converters import BindingError
 from .frames import Frame, Head
 from .link import Link
+from .places import place_of_task, place_of_thread
 from .plans import Plan
 
 Work = tuple[Plan, Head, bytes]
@@ -41,7 +42,9 @@ class Runner:
         self._running = running
         self._output = output
         self._loop = loop
-        self._tasks: set[asyncio.Task[None]] = set()  # the loop itself holds them weakly
+        self._loop_thread = threading.get_ident()
+        self._tasks: dict[asyncio.Task[None], int] = {}  # the loop itself holds them weakly
+        self._threads: dict[int, int] = {}  # which one runs an invocation, by its number
         self._waiting: SimpleQueue[Work] = SimpleQueue()
         if any(not plan.is_async for plan in plans.values()):
             for number in range(threads):
@@ -55,6 +58,9 @@ class Runner:
         for head, payload in burst:
             if head[0] == frames.END:
                 return True
+            if head[0] == frames.WHERE:
+                self._link.send([frames.PLACE, head[1], self._place_of(head[1])])
+                continue
             plan = self._plans[head[3]]
             if plan.is_async:
                 for_loop.append((plan, head, payload))
@@ -75,19 +81,21 @@ class Runner:
     def _run(self, plan: Plan, head: Head, payload: bytes) -> None:
         invocation = self._enter(plan, head)
         thread_local_storage.invocation_id = invocation.id
+        self._threads[head[1]] = threading.get_ident()
         try:
             arguments = plan.arguments(invocation, head, payload)
             self._succeed(plan, invocation, head[1], arguments, plan.function(**arguments))
         except BaseException as error:
             self._fail(invocation, head[1], error)
+        del self._threads[head[1]]
 
     # --- the loop -----------------------------------------------------------------------------
 
     def _begin(self, burst: list[Work]) -> None:
         for work in burst:
             task = ContextVariables().run(self._loop.create_task, self._run_async(*work))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks[task] = work[1][1]
+            task.add_done_callback(self._tasks.pop)
 
     async def _run_async(self, plan: Plan, head: Head, payload: bytes) -> None:
         invocation = self._enter(plan, head)
@@ -98,6 +106,15 @@ class Runner:
             self._fail(invocation, head[1], error)
 
     # --- both ---------------------------------------------------------------------------------
+
+    def _place_of(self, number: int) -> str:
+        thread = self._threads.get(number)
+        if thread is not None:
+            return place_of_thread(thread)
+        for task, running in list(self._tasks.items()):
+            if running == number:
+                return place_of_task(task, self._loop, self._loop_thread)
+        return ""
 
     def _enter(self, plan: Plan, head: Head) -> Invocation:
         invocation = Invocation(head[2], plan.name)

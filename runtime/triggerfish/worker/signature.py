@@ -17,6 +17,7 @@ from .converters import Binding, converter_of
 
 RETURN: Final = "$return"
 _UNIONS: Final = (typing.Union, getattr(__import__("types"), "UnionType", typing.Union))
+_MESSAGES: Final = (func.QueueMessage, str, bytes)
 _NOT_SUPPORTED: Final = {
     "azurefunctions.extensions.http": "HTTP streaming (azurefunctions-extensions-http-fastapi)",
     "azurefunctions.extensions": "a type of the SDK bindings (azurefunctions-extensions-…)",
@@ -189,9 +190,6 @@ def _fits(binding: Binding, annotation: Any) -> bool:
         return bool(getattr(converter_of(binding.type), check)(annotation))
     except (AttributeError, TypeError):  # no such direction, or a generic where a class must be
         return False
-
-
-_MESSAGES = (func.QueueMessage, str, bytes)
 
 
 def _is_messages(annotation: Any) -> bool:

@@ -197,9 +197,16 @@ def test_crashes_far_apart_are_not_in_a_row():
 # --- functionTimeout --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("function", ["hangs", "waits", "blocks_the_loop"])
+@pytest.mark.parametrize(
+    ("function", "place"),
+    [
+        ("hangs", "threading.Event().wait()"),
+        ("waits", "await asyncio.Event().wait()"),
+        ("blocks_the_loop", "time.sleep(100)"),
+    ],
+)
 async def test_a_function_that_takes_too_long_fails_and_its_worker_is_replaced(
-    make_app, launch, function
+    make_app, launch, function, place
 ):
     limit = timedelta(seconds=0.4)
     async with launch(make_app(FILES), function_timeout=limit, crash_limit=0) as running:
@@ -213,6 +220,8 @@ async def test_a_function_that_takes_too_long_fails_and_its_worker_is_replaced(
     assert kind is FailureKind.TIMEOUT
     assert f"00:00:00.4 exceeded by function 'Functions.{function}'" in message
     assert 0.4 <= took < 3
+    assert f", in {function}\n    {place}\n" in late.failure.traceback
+    assert "triggerfish" not in late.failure.traceback
     assert before != after
     said = [line for line in running.log.lines if line.invocation_id == "the-late-one"]
     assert [line.level for line in said if line.category.startswith("Function.")] == [
