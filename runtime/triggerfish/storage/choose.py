@@ -155,7 +155,7 @@ class Accounts:
             self._is_attached = True
             return await self._attach(owner.address, owner.ports, _NEEDED, str(error))
         except PortTaken as error:
-            taken_first = sorted(_NEEDED, key=lambda service: service != error.service)
+            taken_first = sorted(_NEEDED, key=error.service.__ne__)
             return await self._attach(LOOPBACK, self._place.ports, taken_first, str(error))
         except (DatabaseError, AccountsError) as error:
             raise AccountError(str(error)) from error

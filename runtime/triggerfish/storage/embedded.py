@@ -26,7 +26,7 @@ from triggerfish.storage.account import (
     Unavailable,
     blob_uri,
 )
-from triggerfish.storage.embedded_effects import Applied, apply_effects, make_room, put_blob
+from triggerfish.storage.embedded_effects import Applied, apply_effects, ensure_container, put_blob
 from triggerfish.storage.failures import failure
 from triggerfish_storage.blobs import model
 from triggerfish_storage.blobs.listing import Listing, Position
@@ -35,13 +35,14 @@ from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.changes import Changes, Service, Watch
 from triggerfish_storage.clock import Clock
 from triggerfish_storage.contents import Content
-from triggerfish_storage.database import Database
+from triggerfish_storage.database import Database, DatabaseError
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.queues.errors import QUEUE_ALREADY_EXISTS
 from triggerfish_storage.queues.rows import Message as StoredMessage
 from triggerfish_storage.queues.store import QueueStore
 
 CATEGORY: Final = "Host.Storage"
+_REFUSALS: Final = (StorageError, DatabaseError, sqlite3.Error)
 
 
 class Stores(Protocol):
@@ -93,7 +94,7 @@ class EmbeddedAccount:
 
         try:
             applied = await stores.database.write(unit)
-        except (StorageError, sqlite3.Error) as error:
+        except _REFUSALS as error:
             for content in contents:
                 await stores.blobs.contents.abandon(content)
             raise _failed(name, f"Writing {_summary(effects)}", error) from error
@@ -191,7 +192,9 @@ class EmbeddedBlobs:
     async def create_container(self, container: str) -> None:
         address, now = self._store.at(container), self._clock.now()
         with self._asking(container):
-            await self._store.write(lambda tx: make_room(tx, address, now=now), changed=address)
+            await self._store.write(
+                lambda tx: ensure_container(tx, address, now=now), changed=address
+            )
 
     async def get(self, container: str, blob: str) -> Blob | None:
         try:
@@ -326,15 +329,15 @@ def _message(stored: StoredMessage) -> Message:
 def _asking(account: str, subject: str) -> Iterator[None]:
     try:
         yield
-    except (StorageError, sqlite3.Error) as error:
+    except _REFUSALS as error:
         raise _failed(account, subject, error) from error
 
 
-def _failed(account: str, subject: str, error: StorageError | sqlite3.Error) -> AccountError:
-    if isinstance(error, sqlite3.Error):
-        return Unavailable(f"{subject} of storage account '{account}': {error} (database)")
-    row = error.error
-    return failure(account, subject, row.status, row.code, row.message)
+def _failed(account: str, subject: str, error: Exception) -> AccountError:
+    if isinstance(error, StorageError):
+        row = error.error
+        return failure(account, subject, row.status, row.code, row.message)
+    return Unavailable(f"{subject} of storage account '{account}': {error}")
 
 
 def _summary(effects: Sequence[Effect]) -> str:

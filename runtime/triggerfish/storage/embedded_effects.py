@@ -63,11 +63,9 @@ def apply_effects(
     return applied
 
 
-def make_room(tx: sqlite3.Connection, address: Address, *, now: datetime) -> None:
-    """Create the container of ``address`` unless it is there; refuse what HTTP cannot name."""
-    check_container_name(address.container)
-    if address.blob:
-        check_blob_name(address.blob)
+def ensure_container(tx: sqlite3.Connection, address: Address, *, now: datetime) -> None:
+    """Create the container of ``address`` unless it is there."""
+    check_container_name(address.container)  # stores take any name, but HTTP does not
     containers.ensure_container(tx, address, now=now)
 
 
@@ -81,7 +79,8 @@ def put_blob(
     now: datetime,
 ) -> Blob:
     """Create or replace a block blob, and its container where it is missing."""
-    make_room(tx, address, now=now)
+    check_blob_name(address.blob)
+    ensure_container(tx, address, now=now)
     return lifecycle.put_blob(tx, address, content, draft, conditions=conditions, now=now)
 
 
@@ -98,7 +97,8 @@ def _put_message(tx: sqlite3.Connection, account: str, effect: PutMessage, now: 
 def _write_output(
     tx: sqlite3.Connection, address: Address, effect: PutBlob, content: Content, now: datetime
 ) -> None:
-    make_room(tx, address, now=now)
+    check_blob_name(address.blob)
+    ensure_container(tx, address, now=now)
     existing = find_blob(tx, address)
     metadata = dict(effect.metadata)
     if existing is not None:

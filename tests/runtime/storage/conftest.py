@@ -10,44 +10,43 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
 from azure.storage.blob.aio import BlobServiceClient
 
-from triggerfish.config.connections import DEVELOPMENT_KEY, ConnectionString, parse_connection
+from triggerfish.config.connections import ConnectionString, parse_connection
 from triggerfish.model import LogLine
 from triggerfish.storage.account import Account
 from triggerfish.storage.azure import open_azure
 from triggerfish.storage.embedded import EmbeddedAccount
 from triggerfish_storage.changes import Changes
+from triggerfish_storage.connection_string import development_connection_string
+from triggerfish_storage.protocol.auth import ServiceName
 from triggerfish_storage.server import StorageAccount, open_account, serve
+from triggerfish_storage.testing import ManualClock
 
 EXTERNAL = "TRIGGERFISH_TEST_STORAGE"
 MAKE_APPEND = "UPDATE blob SET type = 'AppendBlob' WHERE name = :name"
 
 
-class MovableClock:
-    """Time that passes only when a test says so; starts now, for signatures are dated."""
+def served_on(ports: Mapping[ServiceName, int]) -> ConnectionString:
+    """Return the connection of the default account on ports of this machine."""
+    found = parse_connection("Mine", development_connection_string(ports))
+    assert isinstance(found, ConnectionString)
+    return found
 
-    def __init__(self) -> None:
-        self._now = datetime.now(UTC)
 
-    def now(self) -> datetime:
-        return self._now
-
-    async def advance(self, seconds: float) -> None:
-        self._now += timedelta(seconds=seconds)
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.Event().wait()
-
-    async def wait(self, event: asyncio.Event, *, within: float) -> bool:
-        return await event.wait()
+@pytest.fixture
+async def connection(stores: StorageAccount) -> AsyncIterator[ConnectionString]:
+    """The connection of our own server over ``stores``."""
+    async with serve(stores, ports={"blob": 0, "queue": 0}) as ports:
+        yield served_on(ports)
 
 
 @dataclass
@@ -76,34 +75,49 @@ class World:
         async with BlobServiceClient(connection.blob_endpoint, key) as service:
             await service.get_blob_client(container, blob).create_append_blob()
 
+    async def fill(self, container: str, names: Sequence[str]) -> None:
+        """Put many empty blobs, faster than through the SDK where that is possible."""
+        account = self.account
+        if self.kind != "external":
+            account = EmbeddedAccount(self.stores, blob_endpoint="", log=self.log.append)
+        slots = asyncio.Semaphore(64)
+
+        async def put(name: str) -> None:
+            async with slots:
+                await account.blobs.put(container, name, b"")
+
+        async with asyncio.TaskGroup() as group:
+            for name in names:
+                group.create_task(put(name))
+
 
 @pytest.fixture
-async def stores(tmp_path: Path, clock: MovableClock) -> AsyncIterator[StorageAccount]:
+async def stores(tmp_path: Path, clock: ManualClock) -> AsyncIterator[StorageAccount]:
     async with open_account(tmp_path / "data", clock=clock) as opened:
         yield opened
 
 
 @pytest.fixture
-def clock() -> MovableClock:
-    return MovableClock()
+def clock() -> ManualClock:
+    return ManualClock(datetime.now(UTC))  # servers refuse signatures of another day
 
 
 @pytest.fixture(params=["embedded", "azure", pytest.param("external", marks=pytest.mark.external)])
 async def world(
-    request: pytest.FixtureRequest, stores: StorageAccount, clock: MovableClock
+    request: pytest.FixtureRequest,
+    stores: StorageAccount,
+    connection: ConnectionString,
+    clock: ManualClock,
 ) -> AsyncIterator[World]:
     log: list[LogLine] = []
     async with AsyncExitStack() as stack:
-        advance = clock.advance
+        advance = partial(_advance, clock)
         if request.param == "external":
             if not os.environ.get(EXTERNAL):
                 pytest.skip(f"{EXTERNAL} names no account")
             parsed = parse_connection(EXTERNAL, os.environ[EXTERNAL])
             assert isinstance(parsed, ConnectionString)
             connection, advance = parsed, asyncio.sleep
-        else:
-            ports = await stack.enter_async_context(serve(stores, ports={"blob": 0, "queue": 0}))
-            connection = emulator(ports["blob"], ports["queue"])
         if request.param == "embedded":
             account: Account = EmbeddedAccount(
                 stores, blob_endpoint=connection.blob_endpoint, log=log.append
@@ -115,13 +129,5 @@ async def world(
         yield World(request.param, account, advance, connection, stores, log)
 
 
-def emulator(blob_port: int, queue_port: int) -> ConnectionString:
-    """Return the connection of a server on this machine."""
-    found = parse_connection(
-        "test",
-        f"AccountName=devstoreaccount1;AccountKey={DEVELOPMENT_KEY};"
-        f"BlobEndpoint=http://127.0.0.1:{blob_port}/devstoreaccount1;"
-        f"QueueEndpoint=http://127.0.0.1:{queue_port}/devstoreaccount1",
-    )
-    assert isinstance(found, ConnectionString)
-    return found
+async def _advance(clock: ManualClock, seconds: float) -> None:
+    await clock.advance(seconds=seconds)

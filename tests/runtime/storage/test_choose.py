@@ -41,7 +41,7 @@ async def accounts_of(
 
 
 @asynccontextmanager
-async def answering(reply: bytes) -> AsyncIterator[int]:
+async def answering(reply: bytes, port: int = 0) -> AsyncIterator[int]:
     """A server that is no storage service; gives its port."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -49,7 +49,7 @@ async def answering(reply: bytes) -> AsyncIterator[int]:
         writer.write(reply)
         writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    server = await asyncio.start_server(answer, "127.0.0.1", port)
     async with server:
         yield server.sockets[0].getsockname()[1]
 
@@ -251,10 +251,7 @@ async def test_what_holds_a_port_is_described(tmp_path, reply, said):
 async def test_a_port_that_was_taken_can_be_had_later(tmp_path):
     ports = free_ports()
     async with accounts_of(tmp_path, ports=ports) as accounts:
-        with socket.socket() as holder:
-            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            holder.bind(("127.0.0.1", ports["queue"]))
-            holder.listen()
+        async with answering(b"", ports["queue"]):
             with pytest.raises(AccountError):
                 await accounts.of("")
 

@@ -194,17 +194,8 @@ async def test_a_missing_container_lists_nothing(world):
 @pytest.mark.slow
 async def test_a_list_goes_on_behind_its_first_page(world):
     blobs, container = world.account.blobs, world.name("many")
-    await blobs.create_container(container)
     names = [f"{number:05}" for number in range(5203)]
-    slots = asyncio.Semaphore(64)
-
-    async def put(name: str) -> None:
-        async with slots:
-            await blobs.put(container, name, b"")
-
-    async with asyncio.TaskGroup() as group:
-        for name in names:
-            group.create_task(put(name))
+    await world.fill(container, names)
 
     assert [blob.name async for blob in blobs.list(container)] == names
 
