@@ -44,6 +44,7 @@ SYSTEM: Final = "Host.Worker"
 RESTART_WANTED: Final = 200  # the exit code of a worker that asks for another in its place
 _LAST_FRAMES_SECONDS: Final = 1.0
 _PLACES_SECONDS: Final = 0.2
+_LOADING: Final = 0  # stands for the import of the app, where invocations are asked about
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +117,11 @@ class Worker:
                 if head is None:
                     await self.gone.wait()
         except TimeoutError:
+            places = await self._ask_where([_LOADING])
             return AppLoadError(
                 f"{app.folder}: the app was not loaded within {seconds:g} s. Does code at the "
-                "top level of a module wait for something?"
+                "top level of a module wait for something?",
+                traceback=places.get(_LOADING, ""),
             )
         return self._loaded(app, head)
 

@@ -8,7 +8,7 @@ Heads are arrays that begin with their kind. From host to worker::
 
     [LOAD, {"folder", "script", "functions"}]
     [INVOKE, number, id, function, inputs, metadata, copies, trace parent, trace state, retry]
-    [WHERE, number]                  what is that invocation doing?
+    [WHERE, number]                  what is that invocation doing, or the import before them?
     [END]
 
 and from worker to host::

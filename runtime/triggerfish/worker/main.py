@@ -24,7 +24,9 @@ import azure.functions
 from . import frames, loading, tracebacks
 from .console import Console
 from .context import Running
+from .frames import Head
 from .link import Link, end_with_everything
+from .places import place_of_thread
 from .runner import Runner
 
 
@@ -45,6 +47,7 @@ class _Worker:
         self._loop = asyncio.new_event_loop()
         self._wanted: SimpleQueue[Mapping[str, Any] | None] = SimpleQueue()
         self._runner: Runner | None = None
+        self._main_thread = threading.get_ident()
 
     def serve(self) -> None:
         """Load the app that the host names and run its functions; return when told to end."""
@@ -66,18 +69,25 @@ class _Worker:
         """Take frames until told to end; where the host is gone, end everything at once."""
         try:
             for burst in self._link.bursts():
-                if burst[0][0][0] == frames.LOAD:
-                    self._wanted.put(burst.pop(0)[0][1])
                 runner = self._runner
-                if runner is not None and runner.start(burst):
+                if runner is None:
+                    for head, _ in burst:
+                        self._before_functions(head)
+                elif runner.start(burst):
                     self._loop.call_soon_threadsafe(self._loop.stop)
-                    return
-                if runner is None and burst:  # nothing is loaded, so this can only be the end
-                    self._wanted.put(None)
                     return
         except BaseException:
             traceback.print_exc(file=sys.__stderr__)
         end_with_everything()
+
+    def _before_functions(self, head: Head) -> None:
+        if head[0] == frames.LOAD:
+            self._wanted.put(head[1])
+        elif head[0] == frames.WHERE:
+            place = place_of_thread(self._main_thread)
+            self._link.send([frames.PLACE, head[1], place])
+        elif head[0] == frames.END:
+            self._wanted.put(None)
 
     def _listen_for_forks(self) -> None:
         def in_child() -> None:

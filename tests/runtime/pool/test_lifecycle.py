@@ -206,6 +206,22 @@ async def test_an_error_of_the_host_comes_out_as_it_went_in(make_app, launch):
             raise ZeroDivisionError
 
 
+def test_all_of_it_works_on_uvloop_as_well(make_app, launch):
+    uvloop = pytest.importorskip("uvloop")
+
+    async def live() -> None:
+        async with launch(make_app(FILES), function_timeout=timedelta(seconds=0.3)) as running:
+            before = await answer(running, "pid")
+            assert (await running.run("hangs")).failure.kind is FailureKind.TIMEOUT
+            assert await answer(running, "pid") != before
+            await answer(running, "starts_children")
+            await running.generation.drain(timedelta(seconds=5))
+            assert await asyncio.to_thread((running.folder / "at-exit").exists)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(live())
+
+
 # --- the end of the host ----------------------------------------------------------------------
 
 HOST = """

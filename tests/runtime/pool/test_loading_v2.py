@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from triggerfish.interpreter import Interpreter
-from triggerfish.model import LogLevel, RetryPolicy
+from triggerfish.model import Datum, HttpRequestData, LogLevel, RetryPolicy
 from triggerfish.pool.app import AppLoadError
 
 HEAD = """
@@ -221,11 +221,12 @@ async def test_an_app_that_ends_its_process_while_loading_says_how(make_app, lau
 
 
 async def test_an_app_that_never_finishes_loading_is_given_up(make_app, launch):
-    app = make_app({"function_app.py": "import threading\nthreading.Event().wait()"})
+    code = {"function_app.py": "import inner", "inner.py": "import time\ntime.sleep(1000)"}
 
-    error = await load_error(launch, app, load_timeout=timedelta(seconds=0.8))
+    error = await load_error(launch, make_app(code), load_timeout=timedelta(seconds=0.8))
 
     assert "was not loaded within 0.8 s" in str(error)
+    assert 'inner.py", line 2, in <module>' in error.traceback
 
 
 async def test_output_of_an_app_that_does_not_load_is_logged(make_app, launch, log):
@@ -258,6 +259,40 @@ async def test_a_bad_number_of_threads_is_said_and_not_used(make_app, launch, lo
 
     [line] = [line for line in log.lines if "PYTHON_THREADPOOL_THREAD_COUNT" in line.message]
     assert line.level is LogLevel.WARNING
+
+
+# --- web applications -------------------------------------------------------------------------
+
+WEB = """
+import azure.functions as func
+
+def wsgi(environ, start_response):
+    start_response("201 Created", [("Content-Type", "text/plain")])
+    return [environ["REQUEST_METHOD"].encode() + b" " + environ["PATH_INFO"].encode()]
+
+async def asgi(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while (message := await receive())["type"] != "lifespan.shutdown":
+            await send({"type": "lifespan.startup.complete"})
+        return
+    body = scope["method"].encode() + b" " + scope["path"].encode()
+    await send({"type": "http.response.start", "status": 201, "headers": []})
+    await send({"type": "http.response.body", "body": body})
+
+app = func.%s(app=%s)
+"""
+
+
+@pytest.mark.parametrize("kind", ["Wsgi", "Asgi"])
+async def test_a_web_application_answers_behind_one_function(make_app, launch, kind):
+    request = HttpRequestData("GET", "http://localhost/some/where", {}, {}, {}, b"")
+    app = make_app({"function_app.py": WEB % (f"{kind}FunctionApp", kind.lower())})
+    async with launch(app) as running:
+        [function] = running.generation.functions
+        result = await running.run(function.name, Datum("http", request), parameter="req")
+
+    response = result.outputs["$return"].value
+    assert (response.status, response.body) == (201, b"GET /some/where")
 
 
 # --- interpreters -----------------------------------------------------------------------------
