@@ -23,7 +23,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Se
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Protocol
 from weakref import WeakSet
 
 from triggerfish_storage import errors
@@ -82,6 +82,12 @@ class Part:
         return self.data[self.offset : self.offset + self.length]
 
 
+class Checksum(Protocol):
+    """Something that wants to see all bytes, in order."""
+
+    def update(self, data: bytes, /) -> None: ...
+
+
 class Hold:
     """While one is alive, files that are discarded later stay readable.
 
@@ -128,22 +134,31 @@ class Contents:
         self._kept: deque[tuple[WeakSet[Hold], list[str]]] = deque()
         folder.mkdir(parents=True, exist_ok=True)
 
-    async def keep(self, data: bytes, *, md5: bool = True) -> Content:
-        """Make ready bytes that are in memory already."""
+    async def keep(
+        self, data: bytes, *, md5: bool = True, also: Checksum | None = None
+    ) -> Content:
+        """Make ready bytes that are in memory already; ``also`` is told of them too."""
         if len(data) <= IN_ROW_LIMIT_BYTES:
+            if also is not None:
+                also.update(data)
             return Content(len(data), _md5(data) if md5 else b"", data, None)
-        draft = _Draft(self._folder, md5=md5, sync=self._sync)
+        draft = _Draft(self._folder, md5=md5, also=also, sync=self._sync)
         return await _finish(draft, [data], len(data))
 
     async def receive(
-        self, pieces: AsyncIterable[bytes], *, limit: int, md5: bool = True
+        self,
+        pieces: AsyncIterable[bytes],
+        *,
+        limit: int,
+        md5: bool = True,
+        also: Checksum | None = None,
     ) -> Content:
         """Make ready bytes that arrive in pieces, in constant memory.
 
         Raises RequestBodyTooLarge beyond ``limit`` bytes; then, as after any other failure of
         the sender, no file is left.
         """
-        draft = _Draft(self._folder, md5=md5, sync=self._sync)
+        draft = _Draft(self._folder, md5=md5, also=also, sync=self._sync)
         held: list[bytes] = []
         held_bytes = size = 0
         try:
@@ -158,7 +173,7 @@ class Contents:
             draft.abandon()
             raise
         if size <= IN_ROW_LIMIT_BYTES:
-            return await self.keep(b"".join(held), md5=md5)
+            return await self.keep(b"".join(held), md5=md5, also=also)
         return await _finish(draft, held, size)
 
     async def abandon(self, content: Content) -> None:
@@ -255,10 +270,11 @@ class Contents:
 class _Draft:
     """A file that is being written, on one thread after another."""
 
-    def __init__(self, folder: Path, *, md5: bool, sync: bool) -> None:
+    def __init__(self, folder: Path, *, md5: bool, also: Checksum | None, sync: bool) -> None:
         self.name = secrets.token_hex(16)
         self._path = folder / self.name
-        self._hash = hashlib.md5(usedforsecurity=False) if md5 else None
+        self._md5 = hashlib.md5(usedforsecurity=False) if md5 else None
+        self._sums: list[Checksum] = [sum_ for sum_ in (self._md5, also) if sum_ is not None]
         self._sync = sync
         self._file: BinaryIO | None = None
         self._lock = threading.Lock()
@@ -266,7 +282,7 @@ class _Draft:
 
     @property
     def md5(self) -> bytes:
-        return self._hash.digest() if self._hash is not None else b""
+        return self._md5.digest() if self._md5 is not None else b""
 
     def write(self, pieces: Sequence[bytes]) -> None:
         """Append the pieces."""
@@ -276,8 +292,8 @@ class _Draft:
             if self._file is None:
                 self._file = self._path.open("xb", buffering=0)
             for piece in pieces:
-                if self._hash is not None:
-                    self._hash.update(piece)
+                for checksum in self._sums:
+                    checksum.update(piece)
                 _write_all(self._file, piece)
 
     def finish(self, pieces: Sequence[bytes]) -> None:

@@ -10,8 +10,10 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
+from urllib.parse import parse_qsl
 from uuid import UUID
 
 from triggerfish_storage import errors
@@ -21,6 +23,7 @@ from triggerfish_storage.blobs.model import (
     NO_CONDITIONS,
     Address,
     Blob,
+    BlobType,
     Conditions,
     Container,
     ContentHeaders,
@@ -35,10 +38,13 @@ from triggerfish_storage.blobs.names import (
     parse_snapshot,
 )
 from triggerfish_storage.blobs.ranges import WHOLE, ByteRange, parse_range
+from triggerfish_storage.blobs.tags import check_tags
+from triggerfish_storage.blobs.tiers import check_tier
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol.dates import http_date
 from triggerfish_storage.protocol.operations import Call
 
+ROOT_CONTAINER: Final = "$root"
 _OCTETS: Final = "application/octet-stream"
 _DEFAULT_HEADERS: Final = ContentHeaders()
 _MD5_BYTES: Final = 16
@@ -54,9 +60,25 @@ def container_address(call: Call) -> Address:
     return Address(call.account, container)
 
 
+def own_address(call: Call) -> Address:
+    """Return the blob that the path names, for what is never done to a snapshot."""
+    address = blob_address(call)
+    if address.is_snapshot:
+        raise StorageError(
+            errors.INVALID_QUERY_PARAMETER_VALUE,
+            QueryParameterName="snapshot",
+            QueryParameterValue=call.query["snapshot"],
+            Reason="This operation is not for snapshots.",
+        )
+    return address
+
+
 def blob_address(call: Call) -> Address:
-    """Return the blob that the path names, or its snapshot where the query asks for one."""
-    container, blob = call.path["container"], call.path["blob"]
+    """Return the blob that the path names, or its snapshot where the query asks for one.
+
+    A path of one segment is a blob of the root container.
+    """
+    container, blob = call.path.get("container", ROOT_CONTAINER), call.path["blob"]
     check_container_name(container)
     check_blob_name(blob)
     given = call.query.get("snapshot")
@@ -99,13 +121,39 @@ def lease_id_of(call: Call, name: str) -> str:
         raise call.bad_header(name) from None
 
 
-def draft_of(call: Call) -> Draft:
+def write_conditions_of(call: Call) -> Conditions:
+    """Return the conditions of a write; who may only create does not overwrite."""
+    conditions = conditions_of(call)
+    return conditions if call.allows("w") else replace(conditions, create_only=True)
+
+
+def draft_of(call: Call, blob_type: BlobType = "BlockBlob") -> Draft:
     """Return what the writer of a blob says of it in headers."""
+    headers = call.headers
+    tier = headers.get("x-ms-access-tier", "")
     return Draft(
         headers=content_headers_of(call, fall_back=True),
         metadata=call.metadata(),
+        tags=tags_of(call) if "x-ms-tags" in headers else {},
+        tier=check_tier(tier, blob_type) if tier else "",
         md5=md5_of(call, "x-ms-blob-content-md5"),
+        immutable_until=call.header_instant("x-ms-immutability-policy-until-date"),
+        immutability_mode=headers.get("x-ms-immutability-policy-mode", "").capitalize(),
+        legal_hold=call.header_flag("x-ms-legal-hold"),
     )
+
+
+def tags_of(call: Call) -> dict[str, str]:
+    """Return the ``x-ms-tags`` header, which is written like a query."""
+    if not call.allows("t"):
+        raise StorageError(errors.AUTHORIZATION_PERMISSION_MISMATCH)
+    try:
+        pairs = parse_qsl(
+            call.headers["x-ms-tags"], keep_blank_values=True, strict_parsing=True, max_num_fields=20
+        )
+    except ValueError:
+        raise call.bad_header("x-ms-tags") from None
+    return check_tags(pairs)
 
 
 def content_headers_of(call: Call, *, fall_back: bool = False) -> ContentHeaders:

@@ -108,7 +108,8 @@ def finish_write(
         immutability_mode=draft.immutability_mode,
         legal_hold=draft.legal_hold,
     )
-    data = content.data if content is not None else None
+    # Only block blobs are never changed in part, so only their bytes may lie in the row.
+    data = content.data if content is not None and blob_type == "BlockBlob" else None
     replaced = make_way(tx, place, address.account, now)
     if replaced is None:
         blob = replace(blob, id=add_blob(tx, blob, data))
@@ -116,7 +117,7 @@ def finish_write(
         if place.has_extents:
             clear_extents(tx, replaced.id)
         rewrite_blob(tx, blob, data)
-    if content is not None and data is None:
+    if content is not None and content.size_bytes and data is None:
         add_extent(tx, blob.id, Extent(0, content.size_bytes, add_content(tx, content)))
     if place.has_staged:
         discard_blocks(tx, place.container_id, address.blob)

@@ -9,20 +9,40 @@ Protocol: https://learn.microsoft.com/rest/api/storageservices/set-blob-tags
 
 from __future__ import annotations
 
+import re
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from triggerfish_storage.blobs import errors
 from triggerfish_storage.blobs.conditions import check_read
 from triggerfish_storage.blobs.model import NO_CONDITIONS, Address, Blob, Conditions
 from triggerfish_storage.blobs.rows import get_blob, save_blob
+from triggerfish_storage.errors import StorageError
 
+TAGS_LIMIT: Final = 10
+KEY_LIMIT: Final = 128
+VALUE_LIMIT: Final = 256
+_ALLOWED: Final = re.compile(r"[A-Za-z0-9 +\-./:=_]*")
 _FORGET: Final = "DELETE FROM blob_tag WHERE blob_id = :blob"
 _ADD: Final = """
     INSERT INTO blob_tag (container_id, key, value, blob_id)
     VALUES (:container, :key, :value, :blob)"""
+
+
+def check_tags(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return tags that a blob may have; raises InvalidTag."""
+    tags = dict(pairs)
+    if len(pairs) > TAGS_LIMIT or len(tags) < len(pairs):
+        raise StorageError(errors.INVALID_TAG)
+    for key, value in pairs:
+        if not (1 <= len(key) <= KEY_LIMIT and len(value) <= VALUE_LIMIT):
+            raise StorageError(errors.INVALID_TAG)
+        if not (_ALLOWED.fullmatch(key) and _ALLOWED.fullmatch(value)):
+            raise StorageError(errors.INVALID_TAG)
+    return tags
 
 
 def set_tags(

@@ -22,6 +22,7 @@ from triggerfish_storage.blobs.block_lists import BLOCKS_LIMIT, Block, BlockList
 from triggerfish_storage.blobs.listing import CommonPrefix, Listing, Page, Uncommitted
 from triggerfish_storage.blobs.model import INFINITE, Blob, Container, Lease, etag_text
 from triggerfish_storage.blobs.names import marker_text, snapshot_text
+from triggerfish_storage.blobs.tags import check_tags
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol import xml
 from triggerfish_storage.protocol.dates import http_date
@@ -264,6 +265,16 @@ def _named(element: str, name: str) -> str:
 
 
 # --- tags -------------------------------------------------------------------------------------
+
+
+def parse_tags(body: bytes) -> dict[str, str]:
+    """Return the tags of a Set Blob Tags body."""
+    sets = [each for each in xml.parse(body, "Tags").children if each.name == "TagSet"]
+    if len(sets) != 1:
+        raise StorageError(common.INVALID_XML_DOCUMENT)
+    return check_tags(
+        [(tag.child_text("Key"), tag.child_text("Value")) for tag in sets[0].children]
+    )
 
 
 def tags_document(tags: Mapping[str, str]) -> bytes:

@@ -10,6 +10,7 @@ from typing import Final
 
 from triggerfish_storage import errors as common
 from triggerfish_storage.blobs import deletion, lifecycle
+from triggerfish_storage.blobs.crc64 import Crc64
 from triggerfish_storage.blobs.handlers.bodies import receive
 from triggerfish_storage.blobs.headers import (
     base64_text,
@@ -19,8 +20,10 @@ from triggerfish_storage.blobs.headers import (
     content_headers_of,
     draft_of,
     md5_of,
+    own_address,
     range_of,
     tier_headers,
+    write_conditions_of,
     written,
 )
 from triggerfish_storage.blobs.ranges import WHOLE
@@ -29,7 +32,7 @@ from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol.operations import Call, Reply
 
 BLOCK_BLOB_LIMIT_BYTES: Final = 5000 * 1024 * 1024
-_RANGE_MD5_LIMIT_BYTES: Final = 4 * 1024 * 1024
+_SUMMED_RANGE_LIMIT_BYTES: Final = 4 * 1024 * 1024
 # What a SAS may ask an answer to say of its content.
 _OVERRIDES: Final = {
     "rscc": "Cache-Control",
@@ -41,7 +44,7 @@ _OVERRIDES: Final = {
 
 async def put_block_blob(call: Call, store: BlobStore) -> Reply:
     """Put Blob of type BlockBlob: create or replace it whole."""
-    address, draft, conditions = blob_address(call), draft_of(call), conditions_of(call)
+    address, draft, conditions = own_address(call), draft_of(call), write_conditions_of(call)
     content = await receive(
         call,
         store,
@@ -62,13 +65,14 @@ async def get_blob_content(call: Call, store: BlobStore) -> Reply:
     """Get Blob: its bytes or a range of them, with its properties as headers."""
     wanted = range_of(call)
     with_md5 = call.header_flag("x-ms-range-get-content-md5")
+    with_crc64 = call.header_flag("x-ms-range-get-content-crc64")
     download = store.open(
         blob_address(call), wanted=wanted, conditions=conditions_of(call), now=call.now
     )
     blob, body = download.blob, download.body
     headers = blob_headers(blob, call.now)
     if wanted is WHOLE:
-        if with_md5:
+        if with_md5 or with_crc64:
             raise StorageError(common.MISSING_REQUIRED_HEADER, HeaderName="x-ms-range")
         if blob.md5:
             headers["Content-MD5"] = base64_text(blob.md5)
@@ -77,8 +81,11 @@ async def get_blob_content(call: Call, store: BlobStore) -> Reply:
         headers["Content-Range"] = f"bytes {download.begin}-{last}/{blob.length}"
         if blob.md5:
             headers["x-ms-blob-content-md5"] = base64_text(blob.md5)
-        if with_md5:
-            body, headers["Content-MD5"] = await _with_md5(download)
+        if with_md5 and with_crc64:
+            raise call.bad_header("x-ms-range-get-content-md5")
+        if with_md5 or with_crc64:
+            body = await _short(download)
+            headers |= _sum_of(body, md5=with_md5)
     return Reply(
         200 if wanted is WHOLE else 206,
         body,
@@ -137,7 +144,7 @@ async def get_blob_metadata(call: Call, store: BlobStore) -> Reply:
 
 async def set_blob_metadata(call: Call, store: BlobStore) -> Reply:
     """Set Blob Metadata: replaces all of it."""
-    address, metadata, conditions = blob_address(call), call.metadata(), conditions_of(call)
+    address, metadata, conditions = own_address(call), call.metadata(), conditions_of(call)
     blob = await store.write(
         lambda tx: lifecycle.change_blob(
             tx, address, conditions=conditions, now=call.now, metadata=metadata
@@ -149,7 +156,7 @@ async def set_blob_metadata(call: Call, store: BlobStore) -> Reply:
 
 async def set_blob_properties(call: Call, store: BlobStore) -> Reply:
     """Set Blob Properties: replaces all headers of the content, also those not given."""
-    address, conditions = blob_address(call), conditions_of(call)
+    address, conditions = own_address(call), conditions_of(call)
     changes = {
         "headers": content_headers_of(call),
         "md5": md5_of(call, "x-ms-blob-content-md5"),
@@ -163,11 +170,18 @@ async def set_blob_properties(call: Call, store: BlobStore) -> Reply:
     return Reply(200, headers=written(blob))
 
 
-async def _with_md5(download: Download) -> tuple[bytes, str]:
-    if download.end - download.begin > _RANGE_MD5_LIMIT_BYTES:
+async def _short(download: Download) -> bytes:
+    if download.end - download.begin > _SUMMED_RANGE_LIMIT_BYTES:
         raise StorageError(common.OUT_OF_RANGE_INPUT)
-    body = await download.read()
-    return body, base64_text(hashlib.md5(body, usedforsecurity=False).digest())
+    return await download.read()
+
+
+def _sum_of(body: bytes, *, md5: bool) -> dict[str, str]:
+    if md5:
+        return {"Content-MD5": base64_text(hashlib.md5(body, usedforsecurity=False).digest())}
+    crc64 = Crc64()
+    crc64.update(body)
+    return {"x-ms-content-crc64": base64_text(crc64.digest())}
 
 
 def _overrides(call: Call) -> dict[str, str]:

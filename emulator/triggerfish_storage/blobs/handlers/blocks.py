@@ -10,13 +10,14 @@ from typing import Final
 from triggerfish_storage import errors as common
 from triggerfish_storage.blobs import block_lists, blocks, wire
 from triggerfish_storage.blobs.container_rows import container_id
-from triggerfish_storage.blobs.handlers.bodies import receive
+from triggerfish_storage.blobs.handlers.bodies import receive, sums
 from triggerfish_storage.blobs.headers import (
-    base64_text,
     blob_address,
     conditions_of,
     draft_of,
+    own_address,
     stamp,
+    write_conditions_of,
     written,
 )
 from triggerfish_storage.blobs.store import BlobStore
@@ -30,7 +31,7 @@ _KINDS: Final = ("committed", "uncommitted", "all")
 
 async def put_block(call: Call, store: BlobStore) -> Reply:
     """Put Block: stage a block for a later Put Block List."""
-    address, conditions = blob_address(call), conditions_of(call)
+    address, conditions = own_address(call), write_conditions_of(call)
     block_id = wire.check_block_id(call.text("blockid"))
     if call.content_length == 0:
         raise call.bad_header("content-length")
@@ -47,15 +48,12 @@ async def put_block(call: Call, store: BlobStore) -> Reply:
         ),
         content=content,
     )
-    headers = {"x-ms-request-server-encrypted": "true"}
-    if content.md5:
-        headers["Content-MD5"] = base64_text(content.md5)
-    return Reply(201, headers=headers)
+    return Reply(201, headers={"x-ms-request-server-encrypted": "true", **sums(call, content)})
 
 
 async def put_block_list(call: Call, store: BlobStore) -> Reply:
     """Put Block List: make staged and committed blocks the blob."""
-    address, draft, conditions = blob_address(call), draft_of(call), conditions_of(call)
+    address, draft, conditions = own_address(call), draft_of(call), write_conditions_of(call)
     listed = wire.parse_block_list(await call.body.read(_LIST_LIMIT_BYTES))
     blob = await store.write(
         lambda tx: block_lists.put_block_list(

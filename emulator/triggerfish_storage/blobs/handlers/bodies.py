@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from triggerfish_storage import errors as common
-from triggerfish_storage.blobs.headers import md5_of
+from triggerfish_storage.blobs import errors
+from triggerfish_storage.blobs.crc64 import Crc64
+from triggerfish_storage.blobs.headers import base64_text, md5_of
 from triggerfish_storage.blobs.store import BlobStore, Rule
 from triggerfish_storage.contents import IN_ROW_LIMIT_BYTES, Content
 from triggerfish_storage.errors import StorageError
@@ -23,14 +25,38 @@ async def receive(
         raise StorageError(common.MISSING_CONTENT_LENGTH_HEADER)
     if length > limit:
         raise StorageError(common.REQUEST_BODY_TOO_LARGE, MaxLimit=str(limit))
+    if "x-ms-structured-body" in call.headers:
+        raise StorageError(common.UNSUPPORTED_HEADER, HeaderName="x-ms-structured-body")
     expected = {md5_of(call, "content-md5"), md5_of(call, "x-ms-blob-content-md5")} - {b""}
     md5 = md5 or bool(expected)
+    crc64 = Crc64() if "x-ms-content-crc64" in call.headers else None
     if length <= IN_ROW_LIMIT_BYTES:
-        content = await store.contents.keep(await call.body.read(limit), md5=md5)
+        content = await store.contents.keep(await call.body.read(limit), md5=md5, also=crc64)
     else:
         store.look(early)
-        content = await store.contents.receive(call.body.chunks(), limit=limit, md5=md5)
-    if expected and expected != {content.md5}:
+        content = await store.contents.receive(
+            call.body.chunks(), limit=limit, md5=md5, also=crc64
+        )
+    await _check(call, store, content, expected, crc64)
+    return content
+
+
+def sums(call: Call, content: Content) -> dict[str, str]:
+    """Return the checksums of a body that its sender asked to have checked."""
+    found = {}
+    if "content-md5" in call.headers:
+        found["Content-MD5"] = base64_text(content.md5)
+    if "x-ms-content-crc64" in call.headers:
+        found["x-ms-content-crc64"] = call.headers["x-ms-content-crc64"]
+    return found
+
+
+async def _check(
+    call: Call, store: BlobStore, content: Content, md5s: set[bytes], crc64: Crc64 | None
+) -> None:
+    if md5s and md5s != {content.md5}:
         await store.contents.abandon(content)
         raise StorageError(common.MD5_MISMATCH)
-    return content
+    if crc64 and base64_text(crc64.digest()) != call.headers["x-ms-content-crc64"].strip():
+        await store.contents.abandon(content)
+        raise StorageError(errors.CRC64_MISMATCH)

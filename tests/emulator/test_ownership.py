@@ -1,0 +1,59 @@
+"""One process owns a data folder, and the next one is told which."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from triggerfish_storage.ownership import LOCK_FILE, FolderOwned, Owner, own, read_owner
+
+
+def test_an_owner_says_who_it_is_and_where_it_serves(tmp_path: Path) -> None:
+    with own(tmp_path, started="2024-05-01T12:00:00+00:00") as ownership:
+        ownership.serves("127.0.0.1", {"blob": 10000, "queue": 10001})
+
+        with pytest.raises(FolderOwned) as caught, own(tmp_path, started="later"):
+            pass
+
+    assert caught.value.owner == Owner(
+        os.getpid(),
+        "2024-05-01T12:00:00+00:00",
+        "127.0.0.1",
+        {"blob": 10000, "queue": 10001},
+    )
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path}: in use by process {os.getpid()}")
+    assert "blob 10000, queue 10001 on 127.0.0.1" in message
+    assert "--data" in message
+
+
+def test_a_folder_is_free_again_after_its_owner(tmp_path: Path) -> None:
+    with own(tmp_path / "new", started="first"):
+        pass
+
+    assert read_owner(tmp_path / "new") is None
+    with own(tmp_path / "new", started="second") as ownership:
+        assert ownership.owner.started == "second"
+        assert read_owner(tmp_path / "new") == ownership.owner
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": "x"}', '{"pid": 1}'])
+def test_a_file_that_a_crash_left_means_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / LOCK_FILE).write_text(text)
+
+    assert read_owner(tmp_path) is None
+    with own(tmp_path, started="now") as ownership:
+        assert ownership.owner.pid == os.getpid()
+
+
+def test_an_owner_that_does_not_say_who_it_is_still_owns(tmp_path: Path) -> None:
+    with own(tmp_path, started="now"):
+        (tmp_path / LOCK_FILE).write_text("")
+
+        with (
+            pytest.raises(FolderOwned, match="in use by another process"),
+            own(tmp_path, started="x"),
+        ):
+            pass
