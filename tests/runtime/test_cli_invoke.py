@@ -1,0 +1,294 @@
+"""``triggerfish invoke``, against a ledger's file and a fake admin endpoint."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from triggerfish.bindings.queue import BY_HAND
+from triggerfish.cli import invoke as command
+from triggerfish.cli.main import triggerfish
+from triggerfish.cli.running import HOST_PORT, HostRefused, NotRunning
+from triggerfish.history.entries import End, Written
+from triggerfish.history.ledger import open_ledger
+from triggerfish.history.queries import HistoryError
+from triggerfish.model import Delivery, Failure, FailureKind, LogLevel, LogLine, TriggerfishError
+from triggerfish_storage.ownership import own
+
+NOW = datetime.now(UTC)
+HTTP = {"type": "httpTrigger", "name": "req"}
+
+
+@dataclass
+class Host:
+    """A fake host: answers what ``invoke`` asks, and writes what it "ran" to the history."""
+
+    data: Path
+    port: int = 0
+    inputs: list[str] = field(default_factory=list)
+    requests: list[tuple[str, str, bytes]] = field(default_factory=list)
+    failure: Failure | None = None
+    begins: bool = True
+    routes: dict[str, str] = field(default_factory=dict)
+    methods: list[str] | None = None
+
+    def answer(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+        if path == "/admin/functions":
+            return 200, json.dumps([{"name": "Ship"}]).encode()
+        if not path.startswith("/admin/functions/"):
+            self.requests.append((method, path, body))
+            return (404 if "missing" in path else 200), b"hello\n"
+        name = path.removeprefix("/admin/functions/")
+        if name.lower() not in ("ship", "web"):
+            return 404, b""
+        if method == "GET":
+            return 200, json.dumps(self.describe(name)).encode()
+        self.inputs.append(json.loads(body)["input"])
+        if self.begins:
+            asyncio.run(self.run(self.inputs[-1]))
+        return 202, b""
+
+    def describe(self, name: str) -> dict[str, Any]:
+        trigger = HTTP if self.methods is None else {**HTTP, "methods": self.methods}
+        route = self.routes.get(name)
+        return {
+            "name": "Ship" if name.lower() == "ship" else name,
+            "config": {"bindings": [trigger]},
+            "invoke_url_template": route and f"http://127.0.0.1:{self.port}{route}",
+        }
+
+    async def run(self, text: str) -> None:
+        delivery = Delivery(
+            id="aaaaaaaa-0000-4000-8000-000000000000",
+            function="Ship",
+            trigger="queueTrigger",
+            source="orders",
+            payload=text.encode(),
+            metadata={},
+            attempt=1,
+            reason=BY_HAND,
+            at=NOW,
+        )
+        async with open_ledger(self.data, report=print) as ledger:
+            for kept in (delivery, _other()):
+                ledger.began(kept)
+                ledger.logged(LogLine(LogLevel.INFORMATION, "mine", "shipping", kept.id))
+                ended = End(
+                    failure=self.failure,
+                    duration_seconds=0.25,
+                    finished_at=NOW,
+                    outputs=(Written("label", "labels/1.txt", b"Zoe"),),
+                )
+                ledger.ended(kept.id, ended)
+
+
+def _other() -> Delivery:
+    """What a listener delivers to the same function meanwhile."""
+    return Delivery(
+        id="other",
+        function="Ship",
+        trigger="queueTrigger",
+        source="orders",
+        payload=b"",
+        metadata={},
+        attempt=1,
+        reason="New queue message detected on 'orders'.",
+        at=NOW,
+    )
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[Host]:
+    fake = Host(tmp_path)
+
+    async def make_history() -> None:
+        async with open_ledger(tmp_path, report=print):
+            pass
+
+    asyncio.run(make_history())
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            status, answer = fake.answer(self.command, self.path, body)
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        do_POST = do_PUT = do_GET  # noqa: N815 - the server looks for these names
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        fake.port = server.server_address[1]
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        with own(tmp_path, started=NOW.isoformat()) as ownership:
+            ownership.serves("127.0.0.1", {HOST_PORT: fake.port})
+            yield fake
+        server.shutdown()
+        thread.join()
+
+
+def run(host: Host, *arguments: str, **settings: Any) -> Result:
+    words = ["invoke", *arguments, "--data-folder", str(host.data)]
+    return CliRunner().invoke(triggerfish, words, **settings)
+
+
+def test_a_function_runs_with_the_text_and_its_outcome_is_shown(host: Host) -> None:
+    result = run(host, "ship", "--data", '{"order": "Zoë"}')
+
+    assert result.exit_code == 0, result.output
+    assert host.inputs == ['{"order": "Zoë"}']
+    assert "Information: shipping" in result.stdout
+    assert "label → labels/1.txt (3 bytes)" in result.stdout
+    assert result.stderr == "'Ship' succeeded in 250 ms (aaaaaaaa)\n"
+
+
+def test_a_failure_is_exit_code_1_with_the_traceback(host: Host) -> None:
+    host.failure = Failure(FailureKind.USER, "ValueError", "no customer", "Traceback\n  line 3")
+
+    result = run(host, "ship", "-d", "x")
+
+    assert result.exit_code == 1
+    assert "Traceback\n  line 3" in result.stdout
+    assert "'Ship' failed in 250 ms (aaaaaaaa): ValueError: no customer" in result.stderr
+
+
+def test_the_outcome_as_json_is_the_entry(host: Host) -> None:
+    shown = json.loads(run(host, "ship", "-d", "x", "--json").stdout)
+
+    assert (shown["function"], shown["payload"]) == ("Ship", {"text": "x"})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "piped", "expected"),
+    [
+        (["--file", "FILE"], None, "from a file"),
+        (["--file", "-"], "piped", "piped"),
+        ([], "piped", "piped"),
+        ([], "", ""),
+        (["--blob", "uploads/a.csv"], None, "uploads/a.csv"),
+        (["--data", ""], None, ""),
+    ],
+)
+def test_the_input_comes_from_where_it_is_said_to(
+    host: Host, tmp_path: Path, arguments: list[str], piped: str | None, expected: str
+) -> None:
+    file = tmp_path / "input.txt"
+    file.write_text("from a file")
+
+    words = [str(file) if word == "FILE" else word for word in arguments]
+    result = run(host, "ship", *words, input=piped)
+
+    assert result.exit_code == 0, result.output
+    assert host.inputs == [expected]
+
+
+def test_without_waiting_the_run_is_started_only(host: Host) -> None:
+    host.begins = False
+
+    result = run(host, "ship", "-d", "x", "--no-wait")
+
+    assert result.exit_code == 0
+    assert "'Ship' was started" in result.stderr
+
+
+def test_a_run_that_does_not_begin_is_told(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.begins = False
+    monkeypatch.setattr(command, "_BEGIN_SECONDS", 0.0)
+
+    result = run(host, "ship", "--blob", "uploads/missing.csv")
+
+    assert isinstance(result.exception, HistoryError)
+    assert "'Ship' did not begin" in str(result.exception)
+
+
+def test_an_unknown_function_is_told_with_those_there_are(host: Host) -> None:
+    result = run(host, "nobody", "-d", "x")
+
+    assert isinstance(result.exception, HostRefused)
+    assert str(result.exception) == "There is no function 'nobody'. The app's functions: Ship."
+
+
+def test_bytes_are_no_input(host: Host, tmp_path: Path) -> None:
+    file = tmp_path / "bytes"
+    file.write_bytes(b"\xff")
+
+    result = run(host, "ship", "--file", str(file))
+
+    assert isinstance(result.exception, TriggerfishError)
+    assert f"{file} is not UTF-8 text" in str(result.exception)
+    assert host.inputs == []
+
+
+def test_two_inputs_are_refused(host: Host) -> None:
+    result = run(host, "ship", "--data", "x", "--blob", "a/b")
+
+    assert result.exit_code == 2
+    assert "give one" in result.stderr
+
+
+def test_without_a_host_the_remedy_is_told(tmp_path: Path) -> None:
+    result = run(Host(tmp_path), "ship", "-d", "x")
+
+    assert isinstance(result.exception, NotRunning)
+    assert "triggerfish start" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("methods", "arguments", "request_seen"),
+    [
+        (None, ["--data", "x"], ("POST", "/api/web", b"x")),
+        (["put"], ["--data", "x"], ("PUT", "/api/web", b"x")),
+        (["get", "post"], [], ("GET", "/api/web", b"")),
+    ],
+)
+def test_an_http_function_is_called_at_its_url(
+    host: Host,
+    methods: list[str] | None,
+    arguments: list[str],
+    request_seen: tuple[str, str, bytes],
+) -> None:
+    host.routes["web"], host.methods = "/api/web", methods
+
+    result = run(host, "web", *arguments)
+
+    assert (result.exit_code, result.stdout) == (0, "hello\n")
+    assert host.requests == [request_seen]
+
+
+def test_an_http_answer_of_400_and_more_is_exit_code_1(host: Host) -> None:
+    host.routes["web"] = "/api/missing"
+
+    assert run(host, "web").exit_code == 1
+
+
+def test_an_http_function_with_route_parameters_is_for_its_url(host: Host) -> None:
+    host.routes["web"] = "/api/items/{id}"
+
+    result = run(host, "web")
+
+    assert isinstance(result.exception, TriggerfishError)
+    assert "/api/items/{id}" in str(result.exception)
+
+
+def test_a_host_given_by_url_may_be_without_a_history_here(host: Host, tmp_path: Path) -> None:
+    words = ["invoke", "ship", "-d", "x", "--host", f"http://127.0.0.1:{host.port}"]
+    elsewhere = ["--data-folder", str(tmp_path / "elsewhere")]
+
+    result = CliRunner().invoke(triggerfish, [*words, *elsewhere])
+
+    assert (result.exit_code, host.inputs) == (0, ["x"])
