@@ -18,12 +18,12 @@ from datetime import timedelta
 from typing import Final
 
 from triggerfish.host_process import HostProcess, this_process
+from triggerfish.listeners.blob_receipts import HOST_CONTAINER
 from triggerfish.listeners.consume import Log
 from triggerfish.model import LogLevel, LogLine
 from triggerfish.storage.account import Account, AccountError, Blobs, Conflict, NotFound
 from triggerfish_storage.clock import Clock
 
-HOST_CONTAINER: Final = "azure-webjobs-hosts"
 _CATEGORY: Final = "Host.Singleton"
 _MINUTE: Final = timedelta(minutes=1)
 

@@ -13,11 +13,11 @@ from datetime import datetime, tzinfo
 from typing import Final
 
 from triggerfish.bindings.timer import ScheduleStatus
+from triggerfish.listeners.blob_receipts import HOST_CONTAINER
 from triggerfish.model import LogLevel, LogLine
 from triggerfish.schedule import Schedule
 from triggerfish.storage.account import AccountError, Blobs
 
-HOST_CONTAINER: Final = "azure-webjobs-hosts"
 CATEGORY: Final = "Host.Triggers.Timer"
 
 
