@@ -134,9 +134,7 @@ class Contents:
         self._kept: deque[tuple[WeakSet[Hold], list[str]]] = deque()
         folder.mkdir(parents=True, exist_ok=True)
 
-    async def keep(
-        self, data: bytes, *, md5: bool = True, also: Checksum | None = None
-    ) -> Content:
+    async def keep(self, data: bytes, *, md5: bool = True, also: Checksum | None = None) -> Content:
         """Make ready bytes that are in memory already; ``also`` is told of them too."""
         if len(data) <= IN_ROW_LIMIT_BYTES:
             if also is not None:

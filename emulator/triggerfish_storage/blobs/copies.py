@@ -27,8 +27,8 @@ from triggerfish_storage.blobs.model import (
     Copy,
     Draft,
 )
-from triggerfish_storage.blobs.rows import get_blob, load_data, rewrite_blob
-from triggerfish_storage.contents import share_contents
+from triggerfish_storage.blobs.rows import get_blob, load_data, rewrite_blob, save_blob
+from triggerfish_storage.contents import Content, share_contents
 from triggerfish_storage.errors import StorageError
 
 
@@ -84,6 +84,29 @@ def copy_blob(
     )
     rewrite_blob(tx, made, data)
     add_extents(tx, made.id, extents)
+    return made
+
+
+def write_copy(
+    tx: sqlite3.Connection,
+    address: Address,
+    content: Content,
+    blob_type: BlobType,
+    order: CopyOrder,
+    *,
+    conditions: Conditions = NO_CONDITIONS,
+    now: datetime,
+) -> Blob:
+    """Write a blob with bytes that came from elsewhere; ``order`` says all else of it."""
+    place = begin_write(tx, address, conditions, now)
+    draft = replace(order.draft, metadata=order.metadata)
+    made = finish_write(tx, place, address, blob_type, draft, now, content=content)
+    made = replace(
+        made,
+        block_count=1 if blob_type == "AppendBlob" and content.size_bytes else 0,
+        copy=finished(order.source_url, content.size_bytes, now),
+    )
+    save_blob(tx, made)
     return made
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import Final
 from urllib.parse import parse_qsl
@@ -48,6 +48,7 @@ ROOT_CONTAINER: Final = "$root"
 _OCTETS: Final = "application/octet-stream"
 _DEFAULT_HEADERS: Final = ContentHeaders()
 _MD5_BYTES: Final = 16
+_CONTENT_FIELDS: Final = tuple(field.name for field in fields(ContentHeaders))
 
 
 # --- requests ---------------------------------------------------------------------------------
@@ -149,7 +150,10 @@ def tags_of(call: Call) -> dict[str, str]:
         raise StorageError(errors.AUTHORIZATION_PERMISSION_MISMATCH)
     try:
         pairs = parse_qsl(
-            call.headers["x-ms-tags"], keep_blank_values=True, strict_parsing=True, max_num_fields=20
+            call.headers["x-ms-tags"],
+            keep_blank_values=True,
+            strict_parsing=True,
+            max_num_fields=20,
         )
     except ValueError:
         raise call.bad_header("x-ms-tags") from None
@@ -173,6 +177,16 @@ def content_headers_of(call: Call, *, fall_back: bool = False) -> ContentHeaders
         given("content-disposition"),
         given("cache-control"),
     )
+
+
+def given_headers(call: Call) -> dict[str, str]:
+    """Return those of ``ContentHeaders`` that a request names, by field."""
+    found = {}
+    for name in _CONTENT_FIELDS:
+        value = call.headers.get(f"x-ms-blob-{name.replace('_', '-')}")
+        if value is not None:
+            found[name] = value
+    return found
 
 
 def md5_of(call: Call, name: str) -> bytes:
@@ -251,7 +265,7 @@ def blob_headers(blob: Blob, now: datetime) -> dict[str, str]:
             headers["x-ms-blob-sealed"] = "true"
     if blob.copy is not None:
         headers |= copy_headers(blob.copy)
-    return headers | _guard_headers(blob)
+    return headers | guard_headers(blob)
 
 
 def tier_headers(blob: Blob) -> dict[str, str]:
@@ -309,7 +323,8 @@ def _content_headers(content: ContentHeaders) -> Mapping[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
-def _guard_headers(blob: Blob) -> dict[str, str]:
+def guard_headers(blob: Blob) -> dict[str, str]:
+    """Return what keeps a blob from being changed."""
     headers: dict[str, str] = {}
     if blob.immutable_until is not None:
         headers["x-ms-immutability-policy-until-date"] = http_date(blob.immutable_until)

@@ -7,16 +7,21 @@ Names: https://learn.microsoft.com/rest/api/storageservices/naming-and-referenci
 
 from __future__ import annotations
 
+import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
 from triggerfish_storage import errors
 from triggerfish_storage.blobs.listing import Position
+from triggerfish_storage.blobs.tag_search import TagPosition
 from triggerfish_storage.clock import instant, micros
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol.dates import iso_date
+
+T = TypeVar("T")
 
 NAME_LIMIT: Final = 1024
 _CONTAINER: Final = re.compile(r"[a-z0-9](?:-?[a-z0-9])*|\$root|\$web|\$logs|\$blobchangefeed")
@@ -59,19 +64,38 @@ def parse_snapshot(text: str) -> int | None:
 
 def marker_text(position: Position | None) -> str:
     """Return the marker of the page that begins at ``position``; empty without one."""
-    if position is None:
-        return ""
-    return urlsafe_b64encode(f"{position.snapshot}!{position.name}".encode()).decode()
+    return "" if position is None else _marker(position.name, position.snapshot)
 
 
 def parse_marker(text: str) -> Position:
     """Return where the page of a marker begins; raises where it is none of ours."""
+    return _parse_marker(text, lambda name, snapshot: Position(name, int(snapshot)), Position())
+
+
+def tag_marker_text(position: TagPosition | None) -> str:
+    """Return the marker of a page of a search by tags; empty without one."""
+    return "" if position is None else _marker(*position)
+
+
+def parse_tag_marker(text: str) -> TagPosition:
+    """Undo ``tag_marker_text``; raises where it is none of ours."""
+    return _parse_marker(
+        text,
+        lambda container, value, blob_id: TagPosition(container, value, int(blob_id)),
+        TagPosition(),
+    )
+
+
+def _marker(*fields: str | int) -> str:
+    return urlsafe_b64encode(json.dumps(fields).encode()).decode()
+
+
+def _parse_marker(text: str, build: Callable[..., T], start: T) -> T:
     if not text:
-        return Position()
+        return start
     try:
-        snapshot, _, name = urlsafe_b64decode(text).decode().partition("!")
-        return Position(name, int(snapshot))
-    except ValueError:
+        return build(*json.loads(urlsafe_b64decode(text)))
+    except (ValueError, TypeError, RecursionError):
         raise StorageError(
             errors.INVALID_QUERY_PARAMETER_VALUE,
             QueryParameterName="marker",

@@ -9,137 +9,246 @@ Permissions: https://learn.microsoft.com/rest/api/storageservices/create-service
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
-from triggerfish_storage.blobs.handlers import blobs, blocks, containers, leases
+from triggerfish_storage.blobs.handlers import (
+    append_blobs,
+    attributes,
+    batch,
+    blobs,
+    blocks,
+    containers,
+    copies,
+    leases,
+    page_blobs,
+    service,
+)
 from triggerfish_storage.blobs.store import BlobStore
-from triggerfish_storage.protocol.operations import Operation
+from triggerfish_storage.protocol.operations import Handler, Operation, SasKind
 
-_CONTAINER: Final = "/{container}"
-_BLOB: Final = "/{container}/{blob...}"
+Row = Operation[BlobStore]
 
-
-def _row(comp: str = "", **more: str) -> Mapping[str, str]:
-    return {"comp": comp, **more} if comp else more
+_ANY: Final = "*"
+_FROM_URL: Final = {"x-ms-copy-source": _ANY}
 
 
-def _of_container(comp: str = "") -> Mapping[str, str]:
-    return _row(comp, restype="container")
+def _service(
+    name: str,
+    method: str,
+    handler: Handler[BlobStore],
+    permission: str,
+    sas: SasKind = "account",
+    **query: str,
+) -> Row:
+    return Operation(name, method, "/", handler, permission, query, sas=sas)
 
 
-_CONTAINERS: Final[tuple[Operation[BlobStore], ...]] = (
-    Operation("ListContainers", "GET", "/", containers.list_all_containers, "l", _row("list")),
-    Operation(
-        "CreateContainer", "PUT", _CONTAINER, containers.create_container, "cw", _of_container()
-    ),
-    Operation(
-        "GetContainerProperties",
+def _container(
+    name: str,
+    method: str,
+    handler: Handler[BlobStore],
+    permission: str,
+    comp: str = "",
+    sas: SasKind = "any",
+) -> Row:
+    query = {"restype": "container", "comp": comp} if comp else {"restype": "container"}
+    return Operation(name, method, "/{container}", handler, permission, query, sas=sas)
+
+
+def _blob(
+    name: str,
+    method: str,
+    handler: Handler[BlobStore],
+    permission: str,
+    comp: str = "",
+    *,
+    headers: Mapping[str, str] | None = None,
+    **query: str,
+) -> Row:
+    asked = {"comp": comp, **query} if comp else query
+    path = "/{container}/{blob...}"
+    return Operation(name, method, path, handler, permission, asked, headers or {})
+
+
+SERVICE: Final = (
+    _service("ListContainers", "GET", service.list_all_containers, "l", comp="list"),
+    _service("FindBlobsByTags", "GET", service.find_blobs_by_tags, "f", comp="blobs"),
+    _service(
+        "GetBlobServiceProperties",
         "GET",
-        _CONTAINER,
-        containers.get_container_properties,
+        service.get_service_properties,
         "r",
-        _of_container(),
+        restype="service",
+        comp="properties",
     ),
-    Operation(
-        "GetContainerProperties",
-        "HEAD",
-        _CONTAINER,
-        containers.get_container_properties,
+    _service(
+        "SetBlobServiceProperties",
+        "PUT",
+        service.set_service_properties,
+        "w",
+        restype="service",
+        comp="properties",
+    ),
+    _service(
+        "GetBlobServiceStats",
+        "GET",
+        service.get_service_stats,
         "r",
-        _of_container(),
+        restype="service",
+        comp="stats",
     ),
-    Operation(
-        "DeleteContainer", "DELETE", _CONTAINER, containers.delete_container, "d", _of_container()
+    _service("BlobBatch", "POST", batch.submit_batch, "dwycar", comp="batch"),
+)
+
+CONTAINERS: Final = (
+    _container("CreateContainer", "PUT", containers.create_container, "cw", sas="account"),
+    _container(
+        "GetContainerProperties", "GET", containers.get_container_properties, "r", sas="account"
     ),
-    Operation(
+    _container(
+        "GetContainerProperties", "HEAD", containers.get_container_properties, "r", sas="account"
+    ),
+    _container("DeleteContainer", "DELETE", containers.delete_container, "d", sas="account"),
+    _container(
         "GetContainerMetadata",
         "GET",
-        _CONTAINER,
         containers.get_container_properties,
         "r",
-        _of_container("metadata"),
+        "metadata",
+        sas="account",
     ),
-    Operation(
+    _container(
         "GetContainerMetadata",
         "HEAD",
-        _CONTAINER,
         containers.get_container_properties,
         "r",
-        _of_container("metadata"),
+        "metadata",
+        sas="account",
     ),
-    Operation(
+    _container(
         "SetContainerMetadata",
         "PUT",
-        _CONTAINER,
         containers.set_container_metadata,
         "w",
-        _of_container("metadata"),
+        "metadata",
+        sas="account",
     ),
-    Operation(
-        "GetContainerACL",
-        "GET",
-        _CONTAINER,
-        containers.get_container_acl,
-        "",
-        _of_container("acl"),
-        sas="none",
-    ),
-    Operation(
-        "GetContainerACL",
-        "HEAD",
-        _CONTAINER,
-        containers.get_container_acl,
-        "",
-        _of_container("acl"),
-        sas="none",
-    ),
-    Operation(
-        "SetContainerACL",
-        "PUT",
-        _CONTAINER,
-        containers.set_container_acl,
-        "",
-        _of_container("acl"),
-        sas="none",
-    ),
-    Operation(
-        "LeaseContainer", "PUT", _CONTAINER, leases.lease_container, "wd", _of_container("lease")
-    ),
-    Operation(
-        "ListBlobs",
-        "GET",
-        _CONTAINER,
-        containers.list_blobs_of_container,
-        "l",
-        _of_container("list"),
-    ),
+    _container("GetContainerACL", "GET", containers.get_container_acl, "", "acl", sas="none"),
+    _container("GetContainerACL", "HEAD", containers.get_container_acl, "", "acl", sas="none"),
+    _container("SetContainerACL", "PUT", containers.set_container_acl, "", "acl", sas="none"),
+    _container("LeaseContainer", "PUT", leases.lease_container, "wd", "lease", sas="account"),
+    _container("ListBlobs", "GET", containers.list_blobs_of_container, "l", "list"),
+    _container("FindBlobsByTagsInContainer", "GET", service.find_blobs_by_tags, "f", "blobs"),
+    _container("BlobBatch", "POST", batch.submit_batch, "dwycar", "batch"),
+    _container("RestoreContainer", "PUT", service.refuse, "cw", "undelete", sas="account"),
+    _container("RenameContainer", "PUT", service.refuse, "cw", "rename", sas="account"),
 )
 
-_BLOBS: Final[tuple[Operation[BlobStore], ...]] = (
-    Operation(
+BLOBS: Final = (
+    _blob("PutBlob", "PUT", blobs.put_block_blob, "cw", headers={"x-ms-blob-type": "BlockBlob"}),
+    _blob(
         "PutBlob",
         "PUT",
-        _BLOB,
-        blobs.put_block_blob,
+        append_blobs.create_append_blob,
         "cw",
-        headers={"x-ms-blob-type": "BlockBlob"},
+        headers={"x-ms-blob-type": "AppendBlob"},
     ),
-    Operation("GetBlob", "GET", _BLOB, blobs.get_blob_content, "r"),
-    Operation("GetBlobProperties", "HEAD", _BLOB, blobs.get_blob_properties, "r"),
-    Operation("DeleteBlob", "DELETE", _BLOB, blobs.delete_blob, "d"),
-    Operation("GetBlobMetadata", "GET", _BLOB, blobs.get_blob_metadata, "r", _row("metadata")),
-    Operation("GetBlobMetadata", "HEAD", _BLOB, blobs.get_blob_metadata, "r", _row("metadata")),
-    Operation("SetBlobMetadata", "PUT", _BLOB, blobs.set_blob_metadata, "w", _row("metadata")),
+    _blob(
+        "PutBlob", "PUT", page_blobs.create_page_blob, "cw", headers={"x-ms-blob-type": "PageBlob"}
+    ),
+    _blob(
+        "PutBlobFromURL",
+        "PUT",
+        copies.put_blob_from_url,
+        "cw",
+        headers={"x-ms-blob-type": "BlockBlob", **_FROM_URL},
+    ),
+    _blob("GetBlob", "GET", blobs.get_blob_content, "r"),
+    _blob("GetBlobProperties", "HEAD", blobs.get_blob_properties, "r"),
+    _blob("DeleteBlob", "DELETE", blobs.delete_blob, "dxy"),
+    _blob("UndeleteBlob", "PUT", attributes.undelete_blob, "w", "undelete"),
+    _blob("GetBlobMetadata", "GET", blobs.get_blob_metadata, "r", "metadata"),
+    _blob("GetBlobMetadata", "HEAD", blobs.get_blob_metadata, "r", "metadata"),
+    _blob("SetBlobMetadata", "PUT", blobs.set_blob_metadata, "w", "metadata"),
+    _blob("SetBlobProperties", "PUT", blobs.set_blob_properties, "w", "properties"),
+    _blob("LeaseBlob", "PUT", leases.lease_blob, "wd", "lease"),
+    _blob("SnapshotBlob", "PUT", attributes.snapshot_blob, "cw", "snapshot"),
+    _blob("CopyBlob", "PUT", copies.copy_blob, "cw", headers=_FROM_URL),
+    _blob(
+        "CopyBlobFromURL",
+        "PUT",
+        copies.copy_blob_from_url,
+        "cw",
+        headers={"x-ms-requires-sync": "true", **_FROM_URL},
+    ),
+    _blob("AbortCopyBlob", "PUT", copies.abort_copy, "w", "copy", copyid=_ANY),
+    _blob("GetBlobTags", "GET", attributes.get_blob_tags, "t", "tags"),
+    _blob("SetBlobTags", "PUT", attributes.set_blob_tags, "t", "tags"),
+    _blob("SetBlobTier", "PUT", attributes.set_blob_tier, "w", "tier"),
+    _blob(
+        "SetBlobImmutabilityPolicy",
+        "PUT",
+        attributes.set_immutability_policy,
+        "i",
+        "immutabilitypolicies",
+    ),
+    _blob(
+        "DeleteBlobImmutabilityPolicy",
+        "DELETE",
+        attributes.delete_immutability_policy,
+        "i",
+        "immutabilitypolicies",
+    ),
+    _blob("SetBlobLegalHold", "PUT", attributes.set_legal_hold, "i", "legalhold"),
+    _blob("QueryBlobContents", "POST", service.refuse, "r", "query"),
+    _blob("SetBlobExpiry", "PUT", service.refuse, "w", "expiry"),
+)
+
+BLOCKS: Final = (
+    _blob("PutBlock", "PUT", blocks.put_block, "cw", "block"),
+    _blob("PutBlockFromURL", "PUT", blocks.put_block_from_url, "cw", "block", headers=_FROM_URL),
+    _blob("PutBlockList", "PUT", blocks.put_block_list, "cw", "blocklist"),
+    _blob("GetBlockList", "GET", blocks.get_block_list, "r", "blocklist"),
+)
+
+APPENDING: Final = (
+    _blob("AppendBlock", "PUT", append_blobs.append_block, "aw", "appendblock"),
+    _blob(
+        "AppendBlockFromURL",
+        "PUT",
+        append_blobs.append_block_from_url,
+        "aw",
+        "appendblock",
+        headers=_FROM_URL,
+    ),
+    _blob("AppendBlobSeal", "PUT", append_blobs.seal_append_blob, "w", "seal"),
+)
+
+PAGES: Final = (
+    _blob("PutPage", "PUT", page_blobs.put_page, "w", "page"),
+    _blob("PutPageFromURL", "PUT", page_blobs.put_page_from_url, "w", "page", headers=_FROM_URL),
+    _blob("GetPageRanges", "GET", page_blobs.get_page_ranges, "r", "pagelist"),
+    _blob("IncrementalCopyBlob", "PUT", service.refuse, "cw", "incrementalcopy"),
+)
+
+# Who asks for nothing in particular may ask what kind of account this is.
+ACCOUNT: Final = tuple(
     Operation(
-        "SetBlobProperties", "PUT", _BLOB, blobs.set_blob_properties, "w", _row("properties")
-    ),
-    Operation("LeaseBlob", "PUT", _BLOB, leases.lease_blob, "wd", _row("lease")),
+        "GetAccountInformation",
+        method,
+        path,
+        service.get_account_information,
+        "rwdlacuptfmexyi",
+        {"restype": "account", "comp": "properties"},
+    )
+    for method in ("GET", "HEAD")
+    for path in ("/", "/{container}", "/{container}/{blob...}")
 )
 
-_BLOCKS: Final[tuple[Operation[BlobStore], ...]] = (
-    Operation("PutBlock", "PUT", _BLOB, blocks.put_block, "cw", _row("block")),
-    Operation("PutBlockList", "PUT", _BLOB, blocks.put_block_list, "cw", _row("blocklist")),
-    Operation("GetBlockList", "GET", _BLOB, blocks.get_block_list, "r", _row("blocklist")),
-)
+_OF_BLOBS: Final = (*BLOBS, *BLOCKS, *APPENDING, *PAGES)
 
-OPERATIONS: Final = (*_CONTAINERS, *_BLOBS, *_BLOCKS)
+# A path of one segment, where nothing says that it is a container, is a blob of ``$root``.
+ROOT: Final = tuple(replace(row, path="/{blob}", level="object") for row in _OF_BLOBS)
+
+OPERATIONS: Final = (*SERVICE, *CONTAINERS, *_OF_BLOBS, *ROOT, *ACCOUNT)

@@ -52,6 +52,14 @@ class Download:
     end: int
     body: bytes | AsyncIterator[bytes]
 
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Give the bytes in pieces."""
+        if isinstance(self.body, bytes):
+            yield self.body
+            return
+        async for piece in self.body:
+            yield piece
+
     async def read(self) -> bytes:
         """Return the bytes in one piece."""
         if isinstance(self.body, bytes):

@@ -21,7 +21,9 @@ from triggerfish_storage.blobs import errors
 from triggerfish_storage.blobs.block_lists import BLOCKS_LIMIT, Block, BlockList, ListedBlock
 from triggerfish_storage.blobs.listing import CommonPrefix, Listing, Page, Uncommitted
 from triggerfish_storage.blobs.model import INFINITE, Blob, Container, Lease, etag_text
-from triggerfish_storage.blobs.names import marker_text, snapshot_text
+from triggerfish_storage.blobs.names import marker_text, snapshot_text, tag_marker_text
+from triggerfish_storage.blobs.page_ranges import PageRanges
+from triggerfish_storage.blobs.tag_search import Found, TagPosition
 from triggerfish_storage.blobs.tags import check_tags
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol import xml
@@ -217,7 +219,7 @@ def _rare_properties(blob: Blob, include: frozenset[str], now: datetime) -> str:
         }
     if blob.deleted is not None:
         found["DeletedTime"] = http_date(blob.deleted)
-        found["RemainingRetentionDays"] = "0"
+        found["RemainingRetentionDays"] = str((blob.expires - now).days if blob.expires else 0)
     if blob.immutable_until is not None and "immutabilitypolicy" in include:
         found["ImmutabilityPolicyUntilDate"] = http_date(blob.immutable_until)
         found["ImmutabilityPolicyMode"] = blob.immutability_mode
@@ -264,6 +266,28 @@ def _named(element: str, name: str) -> str:
     return f"<{element}>{text(name)}</{element}>"
 
 
+# --- the service ------------------------------------------------------------------------------
+
+
+def service_stats(now: datetime) -> bytes:
+    """Return a Get Blob Service Stats body."""
+    return xml.document(
+        "<StorageServiceStats><GeoReplication><Status>live</Status>"
+        f"<LastSyncTime>{http_date(now)}</LastSyncTime></GeoReplication></StorageServiceStats>"
+    )
+
+
+def page_list(ranges: PageRanges) -> bytes:
+    """Return a Get Page Ranges body."""
+    parts = [_range("PageRange", *one) for one in ranges.written]
+    parts += [_range("ClearRange", *one) for one in ranges.cleared]
+    return xml.document(f"<PageList>{''.join(parts)}</PageList>")
+
+
+def _range(name: str, begin: int, end: int) -> str:
+    return f"<{name}><Start>{begin}</Start><End>{end - 1}</End></{name}>"
+
+
 # --- tags -------------------------------------------------------------------------------------
 
 
@@ -289,3 +313,21 @@ def tag_set(tags: Mapping[str, str]) -> str:
         for key, value in tags.items()
     )
     return f"<Tags><TagSet>{inside}</TagSet></Tags>"
+
+
+def found_blobs(
+    found: Sequence[Found], following: TagPosition | None, *, endpoint: str, where: str
+) -> bytes:
+    """Return a Find Blobs by Tags body."""
+    parts = [
+        f"<EnumerationResults ServiceEndpoint={xml.quote(endpoint + '/')}>",
+        f"<Where>{text(where)}</Where><Blobs>",
+    ]
+    parts += [
+        f"<Blob>{_named('Name', each.name)}<ContainerName>{each.container}</ContainerName>"
+        f"{tag_set(each.tags)}</Blob>"
+        for each in found
+    ]
+    parts.append(f"</Blobs><NextMarker>{tag_marker_text(following)}</NextMarker>")
+    parts.append("</EnumerationResults>")
+    return xml.document("".join(parts))

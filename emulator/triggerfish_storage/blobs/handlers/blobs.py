@@ -9,9 +9,10 @@ import hashlib
 from typing import Final
 
 from triggerfish_storage import errors as common
-from triggerfish_storage.blobs import deletion, lifecycle
+from triggerfish_storage.blobs import deletion, lifecycle, page_blobs
 from triggerfish_storage.blobs.crc64 import Crc64
 from triggerfish_storage.blobs.handlers.bodies import receive
+from triggerfish_storage.blobs.handlers.page_blobs import page_blob_length, sequence_change
 from triggerfish_storage.blobs.headers import (
     base64_text,
     blob_address,
@@ -19,6 +20,7 @@ from triggerfish_storage.blobs.headers import (
     conditions_of,
     content_headers_of,
     draft_of,
+    given_headers,
     md5_of,
     own_address,
     range_of,
@@ -32,6 +34,7 @@ from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol.operations import Call, Reply
 
 BLOCK_BLOB_LIMIT_BYTES: Final = 5000 * 1024 * 1024
+_PAGE_BLOB_ONLY: Final = ("x-ms-blob-content-length", "x-ms-sequence-number-action")
 _SUMMED_RANGE_LIMIT_BYTES: Final = 4 * 1024 * 1024
 # What a SAS may ask an answer to say of its content.
 _OVERRIDES: Final = {
@@ -155,19 +158,37 @@ async def set_blob_metadata(call: Call, store: BlobStore) -> Reply:
 
 
 async def set_blob_properties(call: Call, store: BlobStore) -> Reply:
-    """Set Blob Properties: replaces all headers of the content, also those not given."""
+    """Set Blob Properties: replaces all headers of the content, also those not given.
+
+    A page blob's length or sequence number is set instead, where one of them is given.
+    """
     address, conditions = own_address(call), conditions_of(call)
-    changes = {
-        "headers": content_headers_of(call),
-        "md5": md5_of(call, "x-ms-blob-content-md5"),
-    }
+    headers, md5 = content_headers_of(call), md5_of(call, "x-ms-blob-content-md5")
+    if not any(name in call.headers for name in _PAGE_BLOB_ONLY):
+        blob = await store.write(
+            lambda tx: lifecycle.change_blob(
+                tx, address, conditions=conditions, now=call.now, headers=headers, md5=md5
+            ),
+            changed=address,
+        )
+        return Reply(200, headers=written(blob))
+    length, (action, number) = page_blob_length(call), sequence_change(call)
     blob = await store.write(
-        lambda tx: lifecycle.change_blob(
-            tx, address, conditions=conditions, now=call.now, **changes
+        lambda tx: page_blobs.set_page_blob(
+            tx,
+            address,
+            headers if given_headers(call) else None,
+            md5,
+            length=length,
+            action=action,
+            number=number,
+            conditions=conditions,
+            now=call.now,
         ),
         changed=address,
     )
-    return Reply(200, headers=written(blob))
+    sequence = {"x-ms-blob-sequence-number": str(blob.sequence_number)}
+    return Reply(200, headers={**written(blob), **sequence})
 
 
 async def _short(download: Download) -> bytes:

@@ -10,8 +10,10 @@ from typing import Final
 from triggerfish_storage import errors as common
 from triggerfish_storage.blobs import block_lists, blocks, wire
 from triggerfish_storage.blobs.container_rows import container_id
+from triggerfish_storage.blobs.handlers import sources
 from triggerfish_storage.blobs.handlers.bodies import receive, sums
 from triggerfish_storage.blobs.headers import (
+    base64_text,
     blob_address,
     conditions_of,
     draft_of,
@@ -49,6 +51,25 @@ async def put_block(call: Call, store: BlobStore) -> Reply:
         content=content,
     )
     return Reply(201, headers={"x-ms-request-server-encrypted": "true", **sums(call, content)})
+
+
+async def put_block_from_url(call: Call, store: BlobStore) -> Reply:
+    """Put Block From URL: stage bytes of another blob."""
+    address, conditions = own_address(call), write_conditions_of(call)
+    block_id = wire.check_block_id(call.text("blockid"))
+    source = await sources.open_source(call, store)
+    content = await sources.receive_source(call, store, source, limit=BLOCK_LIMIT_BYTES, md5=True)
+    await store.write(
+        lambda tx: blocks.put_block(
+            tx, address, block_id, content, conditions=conditions, now=call.now
+        ),
+        content=content,
+    )
+    headers = {
+        "x-ms-request-server-encrypted": "true",
+        "Content-MD5": base64_text(content.md5),
+    }
+    return Reply(201, headers=headers)
 
 
 async def put_block_list(call: Call, store: BlobStore) -> Reply:

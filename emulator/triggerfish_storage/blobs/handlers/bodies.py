@@ -34,9 +34,7 @@ async def receive(
         content = await store.contents.keep(await call.body.read(limit), md5=md5, also=crc64)
     else:
         store.look(early)
-        content = await store.contents.receive(
-            call.body.chunks(), limit=limit, md5=md5, also=crc64
-        )
+        content = await store.contents.receive(call.body.chunks(), limit=limit, md5=md5, also=crc64)
     await _check(call, store, content, expected, crc64)
     return content
 

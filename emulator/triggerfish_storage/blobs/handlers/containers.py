@@ -9,13 +9,14 @@ from typing import Final
 
 from triggerfish_storage import errors as common
 from triggerfish_storage.blobs import containers, wire
+from triggerfish_storage.blobs.handlers.service import page_limit
 from triggerfish_storage.blobs.headers import (
     conditions_of,
     container_address,
     container_headers,
     stamp,
 )
-from triggerfish_storage.blobs.listing import PAGE_LIMIT, Listing, list_blobs, list_containers
+from triggerfish_storage.blobs.listing import Listing, list_blobs
 from triggerfish_storage.blobs.names import parse_marker
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.errors import StorageError
@@ -29,7 +30,6 @@ from triggerfish_storage.protocol.policies import (
 
 _POLICIES_LIMIT_BYTES: Final = 64 * 1024
 _PUBLIC_ACCESS: Final = ("container", "blob")
-_ANY_NUMBER: Final = 2**31 - 1
 _LISTABLE: Final = frozenset(
     {
         "metadata",
@@ -117,7 +117,7 @@ async def list_blobs_of_container(call: Call, store: BlobStore) -> Reply:
         prefix=call.text("prefix", ""),
         delimiter=call.text("delimiter", ""),
         start=parse_marker(marker),
-        limit=_page_limit(call),
+        limit=page_limit(call),
         snapshots="snapshots" in include,
         deleted="deleted" in include,
         uncommitted="uncommittedblobs" in include,
@@ -143,30 +143,6 @@ async def list_blobs_of_container(call: Call, store: BlobStore) -> Reply:
         )
     )
     return Reply(200, body)
-
-
-async def list_all_containers(call: Call, store: BlobStore) -> Reply:
-    """List Containers of the account."""
-    include = call.words("include", frozenset({"metadata", "deleted", "system"}))
-    prefix, marker, limit = call.text("prefix", ""), call.text("marker", ""), _page_limit(call)
-    found, following = await store.read(
-        lambda tx: list_containers(tx, call.account, prefix=prefix, start=marker, limit=limit)
-    )
-    body = wire.container_page(
-        found,
-        endpoint=call.endpoint,
-        prefix=prefix,
-        marker=marker,
-        maxresults=call.text("maxresults", ""),
-        following=following,
-        with_metadata="metadata" in include,
-        now=call.now,
-    )
-    return Reply(200, body)
-
-
-def _page_limit(call: Call) -> int:
-    return min(PAGE_LIMIT, call.integer("maxresults", default=PAGE_LIMIT, low=1, high=_ANY_NUMBER))
 
 
 def _public_access(call: Call) -> str:

@@ -1,0 +1,102 @@
+"""Creating append blobs, appending to them, sealing them.
+
+Protocol: https://learn.microsoft.com/rest/api/storageservices/append-block
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from triggerfish_storage.blobs import append_blobs
+from triggerfish_storage.blobs.append_blobs import AppendConditions
+from triggerfish_storage.blobs.handlers import sources
+from triggerfish_storage.blobs.handlers.bodies import receive, sums
+from triggerfish_storage.blobs.headers import (
+    base64_text,
+    conditions_of,
+    draft_of,
+    own_address,
+    write_conditions_of,
+    written,
+)
+from triggerfish_storage.blobs.rows import get_blob
+from triggerfish_storage.blobs.store import BlobStore
+from triggerfish_storage.contents import Content
+from triggerfish_storage.protocol.operations import Call, Reply
+
+APPEND_LIMIT_BYTES: Final = 100 * 1024 * 1024
+_SIZE_LIMIT: Final = 2**63 - 1
+
+
+async def create_append_blob(call: Call, store: BlobStore) -> Reply:
+    """Put Blob of type AppendBlob: an empty one, to be appended to."""
+    address, draft = own_address(call), draft_of(call, "AppendBlob")
+    conditions = write_conditions_of(call)
+    if call.content_length:
+        raise call.bad_header("content-length")
+    blob = await store.write(
+        lambda tx: append_blobs.create_append_blob(
+            tx, address, draft, conditions=conditions, now=call.now
+        ),
+        changed=address,
+    )
+    return Reply(201, headers=written(blob))
+
+
+async def append_block(call: Call, store: BlobStore) -> Reply:
+    """Append Block: add bytes at the end."""
+    address = own_address(call)
+    if call.content_length == 0:
+        raise call.bad_header("content-length")
+    content = await receive(
+        call,
+        store,
+        limit=APPEND_LIMIT_BYTES,
+        early=lambda tx: get_blob(tx, address),
+        md5="content-md5" in call.headers,
+    )
+    return await _append(call, store, content, sums(call, content))
+
+
+async def append_block_from_url(call: Call, store: BlobStore) -> Reply:
+    """Append Block From URL: add bytes of another blob at the end."""
+    source = await sources.open_source(call, store)
+    content = await sources.receive_source(call, store, source, limit=APPEND_LIMIT_BYTES, md5=True)
+    return await _append(call, store, content, {"Content-MD5": base64_text(content.md5)})
+
+
+async def seal_append_blob(call: Call, store: BlobStore) -> Reply:
+    """Append Blob Seal: let nobody append any more."""
+    address, conditions, where = own_address(call), conditions_of(call), _where(call)
+    blob = await store.write(
+        lambda tx: append_blobs.seal(tx, address, where, conditions=conditions, now=call.now),
+        changed=address,
+    )
+    return Reply(200, headers={**written(blob), "x-ms-blob-sealed": "true"})
+
+
+async def _append(
+    call: Call, store: BlobStore, content: Content, checksums: dict[str, str]
+) -> Reply:
+    address, conditions, where = own_address(call), conditions_of(call), _where(call)
+    blob, offset = await store.write(
+        lambda tx: append_blobs.append_block(
+            tx, address, content, where, conditions=conditions, now=call.now
+        ),
+        changed=address,
+        content=content,
+    )
+    headers = {
+        **written(blob),
+        **checksums,
+        "x-ms-blob-append-offset": str(offset),
+        "x-ms-blob-committed-block-count": str(blob.block_count),
+    }
+    return Reply(201, headers=headers)
+
+
+def _where(call: Call) -> AppendConditions:
+    return AppendConditions(
+        call.header_integer("x-ms-blob-condition-appendpos", low=0, high=_SIZE_LIMIT),
+        call.header_integer("x-ms-blob-condition-maxsize", low=0, high=_SIZE_LIMIT),
+    )

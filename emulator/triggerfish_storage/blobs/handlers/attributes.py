@@ -1,0 +1,111 @@
+"""What blobs carry beside bytes and headers: snapshots, tags, tiers, holds; and undeleting.
+
+Protocol: https://learn.microsoft.com/rest/api/storageservices/operations-on-blobs
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from triggerfish_storage import errors as common
+from triggerfish_storage.blobs import deletion, guards, snapshots, tags, tiers, wire
+from triggerfish_storage.blobs.headers import (
+    blob_address,
+    conditions_of,
+    guard_headers,
+    own_address,
+    stamp,
+)
+from triggerfish_storage.blobs.names import snapshot_text
+from triggerfish_storage.blobs.store import BlobStore
+from triggerfish_storage.errors import StorageError
+from triggerfish_storage.protocol.operations import Call, Reply
+
+_TAGS_LIMIT_BYTES: Final = 64 * 1024
+
+
+async def snapshot_blob(call: Call, store: BlobStore) -> Reply:
+    """Snapshot Blob."""
+    address, metadata, conditions = own_address(call), call.metadata(), conditions_of(call)
+    taken = await store.write(
+        lambda tx: snapshots.snapshot_blob(
+            tx, address, metadata, conditions=conditions, now=call.now
+        )
+    )
+    headers = {
+        **stamp(taken),
+        "x-ms-snapshot": snapshot_text(taken.snapshot),
+        "x-ms-request-server-encrypted": "true" if metadata else "false",
+    }
+    return Reply(201, headers=headers)
+
+
+async def undelete_blob(call: Call, store: BlobStore) -> Reply:
+    """Undelete Blob: bring it back with its snapshots."""
+    address = own_address(call)
+    await store.write(lambda tx: deletion.undelete_blob(tx, address), changed=address)
+    return Reply(200)
+
+
+async def get_blob_tags(call: Call, store: BlobStore) -> Reply:
+    """Get Blob Tags."""
+    address, conditions = blob_address(call), conditions_of(call)
+    blob = store.properties(address, conditions=conditions, now=call.now)
+    return Reply(200, wire.tags_document(blob.tags))
+
+
+async def set_blob_tags(call: Call, store: BlobStore) -> Reply:
+    """Set Blob Tags: replaces all of them."""
+    address, conditions = blob_address(call), conditions_of(call)
+    wanted = wire.parse_tags(await call.body.read(_TAGS_LIMIT_BYTES))
+    await store.write(
+        lambda tx: tags.set_tags(tx, address, wanted, conditions=conditions, now=call.now)
+    )
+    return Reply(204)
+
+
+async def set_blob_tier(call: Call, store: BlobStore) -> Reply:
+    """Set Blob Tier; what comes out of the archive is online at once."""
+    address, conditions = blob_address(call), conditions_of(call)
+    tier = call.header("x-ms-access-tier")
+    was_archived = await store.write(
+        lambda tx: tiers.set_tier(tx, address, tier, conditions=conditions, now=call.now)
+    )
+    return Reply(202 if was_archived else 200)
+
+
+async def set_immutability_policy(call: Call, store: BlobStore) -> Reply:
+    """Set Blob Immutability Policy."""
+    address, conditions = blob_address(call), conditions_of(call)
+    until = call.header_instant("x-ms-immutability-policy-until-date")
+    if until is None:
+        raise StorageError(
+            common.MISSING_REQUIRED_HEADER, HeaderName="x-ms-immutability-policy-until-date"
+        )
+    match call.header("x-ms-immutability-policy-mode", "unlocked").lower():
+        case "unlocked":
+            mode: guards.Mode = "Unlocked"
+        case "locked":
+            mode = "Locked"
+        case _:
+            raise call.bad_header("x-ms-immutability-policy-mode")
+    blob = await store.write(
+        lambda tx: guards.set_policy(tx, address, until, mode, conditions=conditions, now=call.now)
+    )
+    return Reply(200, headers=guard_headers(blob))
+
+
+async def delete_immutability_policy(call: Call, store: BlobStore) -> Reply:
+    """Delete Blob Immutability Policy."""
+    address = blob_address(call)
+    await store.write(lambda tx: guards.delete_policy(tx, address))
+    return Reply(200)
+
+
+async def set_legal_hold(call: Call, store: BlobStore) -> Reply:
+    """Set Blob Legal Hold."""
+    address = blob_address(call)
+    call.header("x-ms-legal-hold")
+    hold = call.header_flag("x-ms-legal-hold")
+    await store.write(lambda tx: guards.set_legal_hold(tx, address, hold=hold))
+    return Reply(200, headers={"x-ms-legal-hold": "true" if hold else "false"})

@@ -1,0 +1,114 @@
+"""Copying blobs: Copy Blob, Copy Blob From URL, Put Blob From URL.
+
+A copy is complete when its answer is sent, so there is never one to abort.
+
+Protocol: https://learn.microsoft.com/rest/api/storageservices/copy-blob
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from triggerfish_storage.blobs import copies, errors
+from triggerfish_storage.blobs.handlers import sources
+from triggerfish_storage.blobs.handlers.blobs import BLOCK_BLOB_LIMIT_BYTES
+from triggerfish_storage.blobs.headers import (
+    base64_text,
+    conditions_of,
+    draft_of,
+    given_headers,
+    own_address,
+    write_conditions_of,
+    written,
+)
+from triggerfish_storage.blobs.model import Blob
+from triggerfish_storage.blobs.rows import get_blob
+from triggerfish_storage.blobs.store import BlobStore
+from triggerfish_storage.errors import StorageError
+from triggerfish_storage.protocol.operations import Call, Reply
+
+_SYNC_LIMIT_BYTES: Final = 256 * 1024 * 1024
+
+
+async def copy_blob(call: Call, store: BlobStore) -> Reply:
+    """Copy Blob: from this account, or from any URL."""
+    blob = await _copy(call, store, limit=BLOCK_BLOB_LIMIT_BYTES)
+    return Reply(202, headers=_outcome(blob))
+
+
+async def copy_blob_from_url(call: Call, store: BlobStore) -> Reply:
+    """Copy Blob From URL: the same, as far as a client can see, but never more than 256 MiB."""
+    blob = await _copy(call, store, limit=_SYNC_LIMIT_BYTES)
+    headers = _outcome(blob)
+    if blob.md5:
+        headers["Content-MD5"] = base64_text(blob.md5)
+    return Reply(202, headers=headers)
+
+
+async def put_blob_from_url(call: Call, store: BlobStore) -> Reply:
+    """Put Blob From URL: a new block blob, with the source's headers where none are given."""
+    address, conditions, draft = own_address(call), write_conditions_of(call), draft_of(call)
+    source = await sources.open_source(call, store)
+    content = await sources.receive_source(
+        call, store, source, limit=BLOCK_BLOB_LIMIT_BYTES, md5=True
+    )
+    if call.header("x-ms-copy-source-blob-properties", "true").lower() != "false":
+        draft = replace(draft, headers=replace(source.headers, **given_headers(call)))
+    order = copies.CopyOrder(sources.source_url(call), metadata=draft.metadata, draft=draft)
+    blob = await store.write(
+        lambda tx: copies.write_copy(
+            tx, address, content, "BlockBlob", order, conditions=conditions, now=call.now
+        ),
+        changed=address,
+        content=content,
+    )
+    return Reply(201, headers={**written(blob), "Content-MD5": base64_text(content.md5)})
+
+
+async def abort_copy(call: Call, store: BlobStore) -> Reply:
+    """Abort Copy Blob: there is never one to abort."""
+    address = own_address(call)
+    store.look(lambda tx: get_blob(tx, address))
+    raise StorageError(errors.NO_PENDING_COPY_OPERATION)
+
+
+async def _copy(call: Call, store: BlobStore, *, limit: int) -> Blob:
+    address, conditions = own_address(call), write_conditions_of(call)
+    order = copies.CopyOrder(
+        sources.source_url(call),
+        metadata=call.metadata(),
+        draft=draft_of(call),
+        keeps_tags=call.header("x-ms-copy-source-tag-option", "").upper() == "COPY",
+        source_conditions=conditions_of(call, "x-ms-source-"),
+        sealed=call.header_flag("x-ms-seal-blob"),
+    )
+    local = sources.own_source(call)
+    if local is not None:
+        return await store.write(
+            lambda tx: copies.copy_blob(
+                tx, local, address, order, conditions=conditions, now=call.now
+            ),
+            changed=address,
+        )
+    source = await sources.open_source(call, store)
+    content = await sources.receive_source(call, store, source, limit=limit, md5=True)
+    order = replace(
+        order,
+        metadata=order.metadata or source.metadata,
+        draft=replace(order.draft, headers=source.headers),
+    )
+    return await store.write(
+        lambda tx: copies.write_copy(
+            tx, address, content, source.blob_type, order, conditions=conditions, now=call.now
+        ),
+        changed=address,
+        content=content,
+    )
+
+
+def _outcome(blob: Blob) -> dict[str, str]:
+    headers = written(blob)
+    if blob.copy is not None:
+        headers |= {"x-ms-copy-id": blob.copy.id, "x-ms-copy-status": blob.copy.status}
+    return headers

@@ -1,0 +1,208 @@
+"""Creating page blobs, writing and clearing pages, and telling which are written.
+
+Protocol: https://learn.microsoft.com/rest/api/storageservices/put-page
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from triggerfish_storage import errors as common
+from triggerfish_storage.blobs import errors, page_blobs, wire
+from triggerfish_storage.blobs.handlers import sources
+from triggerfish_storage.blobs.handlers.bodies import receive, sums
+from triggerfish_storage.blobs.headers import (
+    base64_text,
+    blob_address,
+    conditions_of,
+    draft_of,
+    own_address,
+    range_of,
+    stamp,
+    write_conditions_of,
+    written,
+)
+from triggerfish_storage.blobs.names import parse_snapshot
+from triggerfish_storage.blobs.page_blobs import (
+    PAGE_BYTES,
+    SEQUENCE_LIMIT,
+    SIZE_LIMIT_BYTES,
+    SequenceAction,
+    SequenceConditions,
+)
+from triggerfish_storage.blobs.ranges import WHOLE, parse_range
+from triggerfish_storage.blobs.rows import get_blob
+from triggerfish_storage.blobs.store import BlobStore
+from triggerfish_storage.contents import Content
+from triggerfish_storage.errors import StorageError
+from triggerfish_storage.protocol.operations import Call, Reply
+
+PAGES_LIMIT_BYTES: Final = 4 * 1024 * 1024
+
+
+async def create_page_blob(call: Call, store: BlobStore) -> Reply:
+    """Put Blob of type PageBlob: one of zeros."""
+    address, draft = own_address(call), draft_of(call, "PageBlob")
+    conditions = write_conditions_of(call)
+    length = page_blob_length(call)
+    if length is None:
+        raise StorageError(common.MISSING_REQUIRED_HEADER, HeaderName="x-ms-blob-content-length")
+    number = call.header_integer("x-ms-blob-sequence-number", low=0, high=SEQUENCE_LIMIT) or 0
+    blob = await store.write(
+        lambda tx: page_blobs.create_page_blob(
+            tx, address, length, number, draft, conditions=conditions, now=call.now
+        ),
+        changed=address,
+    )
+    return Reply(201, headers=written(blob))
+
+
+async def put_page(call: Call, store: BlobStore) -> Reply:
+    """Put Page: write pages, or clear them."""
+    address = own_address(call)
+    begin, end = _pages(call)
+    match call.header("x-ms-page-write").lower():
+        case "clear":
+            if call.content_length:
+                raise call.bad_header("content-length")
+            return await _write(call, store, begin, end, None, {})
+        case "update":
+            pass
+        case _:
+            raise call.bad_header("x-ms-page-write")
+    if end - begin > PAGES_LIMIT_BYTES:
+        raise StorageError(common.REQUEST_BODY_TOO_LARGE, MaxLimit=str(PAGES_LIMIT_BYTES))
+    if call.content_length != end - begin:
+        raise call.bad_header("content-length")
+    content = await receive(
+        call,
+        store,
+        limit=PAGES_LIMIT_BYTES,
+        early=lambda tx: get_blob(tx, address),
+        md5="content-md5" in call.headers,
+    )
+    return await _write(call, store, begin, end, content, sums(call, content))
+
+
+async def put_page_from_url(call: Call, store: BlobStore) -> Reply:
+    """Put Page From URL: write pages with bytes of another blob."""
+    begin, end = _pages(call)
+    source = await sources.open_source(call, store)
+    content = await sources.receive_source(call, store, source, limit=PAGES_LIMIT_BYTES, md5=True)
+    if content.size_bytes != end - begin:
+        await store.contents.abandon(content)
+        raise call.bad_header("x-ms-source-range")
+    checksums = {"Content-MD5": base64_text(content.md5)}
+    return await _write(call, store, begin, end, content, checksums)
+
+
+async def get_page_ranges(call: Call, store: BlobStore) -> Reply:
+    """Get Page Ranges: what is written, or what differs from an older snapshot."""
+    address, conditions, wanted = blob_address(call), conditions_of(call), range_of(call)
+    previous = _previous(call)
+    end = None if wanted.last is None else wanted.last + 1
+    blob, ranges = await store.read(
+        lambda tx: page_blobs.get_page_ranges(
+            tx,
+            address,
+            wanted.begin,
+            end,
+            previous=previous,
+            conditions=conditions,
+            now=call.now,
+        )
+    )
+    headers = {**stamp(blob), "x-ms-blob-content-length": str(blob.length)}
+    return Reply(200, wire.page_list(ranges), headers)
+
+
+def page_blob_length(call: Call) -> int | None:
+    """Return the length a page blob is to have: whole pages, at most 8 TiB."""
+    name = "x-ms-blob-content-length"
+    length = call.header_integer(name, low=0, high=SIZE_LIMIT_BYTES)
+    if length is not None and length % PAGE_BYTES:
+        raise call.bad_header(name)
+    return length
+
+
+def sequence_change(call: Call) -> tuple[SequenceAction | None, int]:
+    """Return what is to become of a page blob's sequence number, and the number for it."""
+    name = "x-ms-blob-sequence-number"
+    number = call.header_integer(name, low=0, high=SEQUENCE_LIMIT)
+    match call.headers.get("x-ms-sequence-number-action", "").lower():
+        case "":
+            return None, 0
+        case "increment":
+            if number is not None:
+                raise call.bad_header(name)
+            return "increment", 0
+        case "max" | "update" as action:
+            if number is None:
+                raise StorageError(common.MISSING_REQUIRED_HEADER, HeaderName=name)
+            return action, number
+        case _:
+            raise call.bad_header("x-ms-sequence-number-action")
+
+
+async def _write(
+    call: Call,
+    store: BlobStore,
+    begin: int,
+    end: int,
+    content: Content | None,
+    checksums: dict[str, str],
+) -> Reply:
+    address, conditions, sequence = own_address(call), conditions_of(call), _sequence(call)
+    blob = await store.write(
+        lambda tx: page_blobs.put_pages(
+            tx,
+            address,
+            begin,
+            end,
+            content,
+            sequence=sequence,
+            conditions=conditions,
+            now=call.now,
+        ),
+        changed=address,
+        content=content,
+    )
+    headers = {
+        **written(blob),
+        **checksums,
+        "x-ms-blob-sequence-number": str(blob.sequence_number),
+    }
+    return Reply(201, headers=headers)
+
+
+def _pages(call: Call) -> tuple[int, int]:
+    """Return begin and (exclusive) end of whole pages."""
+    wanted = parse_range(call.headers.get("x-ms-range") or call.header("range"))
+    if wanted is None or wanted is WHOLE or wanted.last is None:
+        raise call.bad_header("range")
+    begin, end = wanted.begin, wanted.last + 1
+    if begin % PAGE_BYTES or end % PAGE_BYTES:
+        raise StorageError(errors.INVALID_PAGE_RANGE)
+    return begin, end
+
+
+def _sequence(call: Call) -> SequenceConditions:
+    return SequenceConditions(
+        call.header_integer("x-ms-if-sequence-number-le", low=0, high=SEQUENCE_LIMIT),
+        call.header_integer("x-ms-if-sequence-number-lt", low=0, high=SEQUENCE_LIMIT),
+        call.header_integer("x-ms-if-sequence-number-eq", low=0, high=SEQUENCE_LIMIT),
+    )
+
+
+def _previous(call: Call) -> int | None:
+    given = call.query.get("prevsnapshot")
+    if not given:
+        return None
+    found = parse_snapshot(given)
+    if found is None:
+        raise StorageError(
+            common.INVALID_QUERY_PARAMETER_VALUE,
+            QueryParameterName="prevsnapshot",
+            QueryParameterValue=given,
+        )
+    return found

@@ -1,0 +1,106 @@
+"""The account and the service as a whole: listing, searching, properties, what is unsupported.
+
+Protocol: https://learn.microsoft.com/rest/api/storageservices/operations-on-the-account--blob-service-
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from triggerfish_storage import errors as common
+from triggerfish_storage import service_properties
+from triggerfish_storage.blobs import wire
+from triggerfish_storage.blobs.headers import container_address
+from triggerfish_storage.blobs.listing import PAGE_LIMIT, list_containers
+from triggerfish_storage.blobs.names import parse_tag_marker
+from triggerfish_storage.blobs.store import BlobStore
+from triggerfish_storage.blobs.tag_filter import parse_tag_search
+from triggerfish_storage.blobs.tag_search import find_blobs
+from triggerfish_storage.errors import StorageError
+from triggerfish_storage.protocol.operations import Call, Reply
+from triggerfish_storage.protocol.properties import (
+    BODY_LIMIT_BYTES,
+    read_properties,
+    write_properties,
+)
+
+_ANY_NUMBER: Final = 2**31 - 1
+
+
+async def list_all_containers(call: Call, store: BlobStore) -> Reply:
+    """List Containers of the account."""
+    include = call.words("include", frozenset({"metadata", "deleted", "system"}))
+    prefix, marker, limit = call.text("prefix", ""), call.text("marker", ""), page_limit(call)
+    found, following = await store.read(
+        lambda tx: list_containers(tx, call.account, prefix=prefix, start=marker, limit=limit)
+    )
+    body = wire.container_page(
+        found,
+        endpoint=call.endpoint,
+        prefix=prefix,
+        marker=marker,
+        maxresults=call.text("maxresults", ""),
+        following=following,
+        with_metadata="metadata" in include,
+        now=call.now,
+    )
+    return Reply(200, body)
+
+
+async def find_blobs_by_tags(call: Call, store: BlobStore) -> Reply:
+    """Find Blobs by Tags, in all containers or in the one that the path names."""
+    where, limit = call.text("where"), page_limit(call)
+    container = container_address(call).container if "container" in call.path else ""
+    start = parse_tag_marker(call.text("marker", ""))
+    (comparisons,) = parse_tag_search(where).alternatives
+    found, following = await store.read(
+        lambda tx: find_blobs(
+            tx, call.account, comparisons, container=container, start=start, limit=limit
+        )
+    )
+    return Reply(200, wire.found_blobs(found, following, endpoint=call.endpoint, where=where))
+
+
+async def get_service_properties(call: Call, store: BlobStore) -> Reply:
+    """Get Blob Service Properties."""
+    found = store.look(lambda tx: service_properties.load(tx, call.account, "blob"))
+    return Reply(200, write_properties(found, "blob"))
+
+
+async def set_service_properties(call: Call, store: BlobStore) -> Reply:
+    """Set Blob Service Properties: those that are sent; the others stay."""
+    properties = read_properties(await call.body.read(BODY_LIMIT_BYTES), "blob")
+    await store.write(lambda tx: service_properties.save(tx, call.account, "blob", properties))
+    return Reply(202)
+
+
+async def get_service_stats(call: Call, store: BlobStore) -> Reply:
+    """Get Blob Service Stats: the secondary is always in step here."""
+    if not call.is_secondary:
+        raise StorageError(
+            common.INVALID_QUERY_PARAMETER_VALUE,
+            QueryParameterName="comp",
+            QueryParameterValue="stats",
+            Reason="Ask the secondary endpoint.",
+        )
+    return Reply(200, wire.service_stats(call.now))
+
+
+async def get_account_information(call: Call, store: BlobStore) -> Reply:
+    """Get Account Information: that of a general-purpose v2 account without namespaces."""
+    headers = {
+        "x-ms-sku-name": "Standard_RAGRS",
+        "x-ms-account-kind": "StorageV2",
+        "x-ms-is-hns-enabled": "false",
+    }
+    return Reply(200, headers=headers)
+
+
+async def refuse(call: Call, store: BlobStore) -> Reply:
+    """Answer an operation that is documented, but not implemented here."""
+    raise StorageError(common.NOT_IMPLEMENTED)
+
+
+def page_limit(call: Call) -> int:
+    """Return how many entries a page may have; more than the service's limit means the limit."""
+    return min(PAGE_LIMIT, call.integer("maxresults", default=PAGE_LIMIT, low=1, high=_ANY_NUMBER))

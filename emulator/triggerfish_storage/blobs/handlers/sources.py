@@ -1,0 +1,139 @@
+"""Where copies come from: blobs of this account, or whatever answers at a URL.
+
+A caller who holds the account's key may copy any blob of the account without more ado. All
+other sources are asked over HTTP, so that they check their own permissions; that includes our
+own port.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Final, cast, get_args
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+
+from triggerfish_storage import errors as common
+from triggerfish_storage.blobs.copies import find_source
+from triggerfish_storage.blobs.handlers.remote import fetch
+from triggerfish_storage.blobs.headers import conditions_of, md5_of
+from triggerfish_storage.blobs.model import CURRENT, Address, BlobType, ContentHeaders
+from triggerfish_storage.blobs.names import parse_snapshot
+from triggerfish_storage.blobs.ranges import WHOLE, ByteRange, parse_range
+from triggerfish_storage.blobs.store import BlobStore
+from triggerfish_storage.contents import Content
+from triggerfish_storage.errors import StorageError
+from triggerfish_storage.protocol.operations import Call
+
+URL_LIMIT: Final = 2048
+_HERE: Final = ("localhost", "127.0.0.1", "::1", "host.docker.internal")
+_CONDITIONS: Final = ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An opened source: what it says of itself, and its bytes, to be read once."""
+
+    blob_type: BlobType
+    headers: ContentHeaders
+    metadata: Mapping[str, str]
+    pieces: AsyncIterator[bytes]
+
+
+def source_url(call: Call) -> str:
+    """Return the URL to copy from."""
+    url = call.header("x-ms-copy-source")
+    if len(url) > URL_LIMIT or not url.lower().startswith(("http://", "https://")):
+        raise call.bad_header("x-ms-copy-source")
+    return url
+
+
+def own_source(call: Call) -> Address | None:
+    """Return the source's address where it is a blob that the caller may read as it is."""
+    if call.granted is not None:
+        return None
+    try:
+        given, here = urlsplit(source_url(call)), urlsplit(call.endpoint)
+        is_here = given.port == here.port and given.hostname in (here.hostname, *_HERE)
+    except ValueError:
+        raise call.bad_header("x-ms-copy-source") from None
+    path = given.path.removeprefix(f"{here.path}/")
+    if not is_here or path == given.path or "/" not in path:
+        return None
+    container, _, blob = path.partition("/")
+    return Address(call.account, unquote(container), unquote(blob), _snapshot(given))
+
+
+async def open_source(call: Call, store: BlobStore) -> Source:
+    """Begin to read the wanted range of the source."""
+    wanted = _wanted(call)
+    address = own_source(call)
+    if address is not None:
+        conditions = conditions_of(call, "x-ms-source-")
+        blob = store.look(lambda tx: find_source(tx, address, conditions))
+        download = store.open(address, wanted=wanted, now=call.now)
+        return Source(blob.type, blob.headers, blob.metadata, download.pieces())
+    response = await fetch(source_url(call), _asked(call, wanted))
+    kind = response.headers.get("x-ms-blob-type", "")
+    return Source(
+        cast(BlobType, kind) if kind in get_args(BlobType) else "BlockBlob",
+        _content_headers(response.headers),
+        response.metadata,
+        response.pieces,
+    )
+
+
+async def receive_source(
+    call: Call, store: BlobStore, source: Source, *, limit: int, md5: bool = False
+) -> Content:
+    """Make the source's bytes ready to be named by a row, and check them as asked."""
+    expected = md5_of(call, "x-ms-source-content-md5")
+    wanted = _wanted(call)
+    content = await store.contents.receive(source.pieces, limit=limit, md5=md5 or bool(expected))
+    problem = None
+    if wanted.last is not None and content.size_bytes != wanted.last + 1 - wanted.begin:
+        problem = common.INVALID_RANGE
+    elif expected and expected != content.md5:
+        problem = common.MD5_MISMATCH
+    if problem is not None:
+        await store.contents.abandon(content)
+        raise StorageError(problem)
+    return content
+
+
+def _wanted(call: Call) -> ByteRange:
+    given = call.headers.get("x-ms-source-range")
+    if not given:
+        return WHOLE
+    found = parse_range(given)
+    if found is None:
+        raise call.bad_header("x-ms-source-range")
+    return found
+
+
+def _asked(call: Call, wanted: ByteRange) -> dict[str, str]:
+    headers = {"x-ms-version": call.version}
+    if wanted is not WHOLE:
+        last = "" if wanted.last is None else wanted.last
+        headers["x-ms-range"] = f"bytes={wanted.begin}-{last}"
+    for name in _CONDITIONS:
+        if given := call.headers.get(f"x-ms-source-{name}"):
+            headers[name] = given
+    if bearer := call.headers.get("x-ms-copy-source-authorization"):
+        headers["authorization"] = bearer
+    return headers
+
+
+def _content_headers(headers: Mapping[str, str]) -> ContentHeaders:
+    return ContentHeaders(
+        headers.get("content-type", "application/octet-stream"),
+        headers.get("content-encoding", ""),
+        headers.get("content-language", ""),
+        headers.get("content-disposition", ""),
+        headers.get("cache-control", ""),
+    )
+
+
+def _snapshot(url: SplitResult) -> int:
+    given = parse_qs(url.query).get("snapshot")
+    found = parse_snapshot(given[0]) if given else CURRENT
+    return -1 if found is None else found  # no snapshot has that instant
