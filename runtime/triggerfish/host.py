@@ -34,9 +34,11 @@ from triggerfish.lifecycle import Lifecycle, Request
 from triggerfish.listeners.blob_receipts import Receipts
 from triggerfish.listeners.locks import Locks
 from triggerfish.model import LogLevel, LogLine, TriggerfishError
+from triggerfish.reloading import reload_on_edits
 from triggerfish.reporter import Reporter, log_filter
 from triggerfish.storage.choose import Accounts, open_accounts
 from triggerfish.time_zones import zone_of
+from triggerfish.watching import WatchRules
 from triggerfish_storage.clock import Clock, SystemClock
 
 DATA_FOLDER: Final = ".triggerfish"
@@ -175,12 +177,16 @@ def _shown(address: str) -> str:
     return "localhost" if address in ("127.0.0.1", "0.0.0.0", "::", "::1") else address  # noqa: S104
 
 
-@asynccontextmanager
-async def _reloading(
+def _reloading(
     config: AppConfig, lifecycle: Lifecycle, around: Surroundings
-) -> AsyncIterator[None]:
+) -> AbstractAsyncContextManager[None]:
     """Ask for the app to be loaded again whenever one of its files is saved."""
-    yield
+
+    def rules() -> WatchRules:
+        host = lifecycle.current.config if lifecycle.current else config.host
+        return WatchRules(host.watch_files, host.watch_directories)
+
+    return reload_on_edits(config.folder, rules, lifecycle.ask, around.log)
 
 
 @contextmanager
