@@ -212,3 +212,24 @@ def start_for_module(
 def orders(copy_of: Callable[[str], Path], start: Callable[..., Host]) -> Host:
     """The order desk, running."""
     return start(copy_of("orders")).ready()
+
+
+@pytest.fixture
+def run_command() -> Callable[..., str]:
+    """Run a command of ours in an app folder; return what it printed."""
+
+    def run(app: Path, *arguments: str, code: int = 0) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "triggerfish", *arguments],
+            cwd=app,
+            env=clean_environment(),
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout
+
+    return run

@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import importlib.util
 import json
-import subprocess
-import sys
 import urllib.request
 from collections import Counter
 from collections.abc import Callable
@@ -73,21 +71,6 @@ def clients(orders: Any) -> Any:
     clients.close()
 
 
-def run(host: Any, *arguments: str) -> str:
-    """Run a command of ours against the host's app folder and return what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "triggerfish", *arguments],
-        cwd=host.app,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=30,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def dataset(name: str) -> bytes:
     """Return a file of the package vega_datasets, without importing what it needs."""
     spec = importlib.util.find_spec("vega_datasets")
@@ -125,7 +108,7 @@ def test_an_order_placed_over_http_takes_the_same_way(orders: Any, clients: Clie
 
 
 def test_a_message_that_is_no_json_ends_in_the_poison_queue_with_its_reason(
-    orders: Any, clients: Clients
+    orders: Any, clients: Clients, run_command: Callable[..., str]
 ) -> None:
     clients.queue("orders").create_queue()
 
@@ -135,7 +118,7 @@ def test_a_message_that_is_no_json_ends_in_the_poison_queue_with_its_reason(
     poisoned = clients.queue("orders-poison").receive_message()
     assert poisoned is not None
     assert poisoned.content == "not an order"
-    failed = json.loads(run(orders, "history", "--failed", "--json"))
+    failed = json.loads(run_command(orders.app, "history", "--failed", "--json"))
     assert len(failed) == 5
     assert "customerId" in json.dumps(failed[0])
 
