@@ -50,7 +50,7 @@ APP_SETTINGS: Final = (
     ),
     Setting("AzureWebJobsDisableHomepage", Flag(numbers=True), False, "Whether `/` answers 204."),
     Setting(HOST_ID, HostId(), "", "Host id.", default_text="made of machine and app folder"),
-    Setting("WEBSITE_TIME_ZONE", Text(), "", "Time zone of timers.", default_text="UTC"),
+    Setting("WEBSITE_TIME_ZONE", Text(), "", "Time zone of timers.", default_text="the machine's"),
     Setting("PYTHON_SCRIPT_FILE_NAME", Text(), "function_app.py", "Script file of the v2 model."),
     Setting(
         _INTERPRETER,

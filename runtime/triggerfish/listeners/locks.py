@@ -4,7 +4,7 @@ A lock is held for as long as an ``async with`` block runs, renewed by a task th
 owns. Within one host the same lock is taken in turn, which is how a reloaded app waits for
 its predecessor's running invocation. Each lock notes who holds it, so that the locks of a
 host that is known to be gone are taken over at once.
-Behaviour: spec timer-trigger.md, section 8; host-and-worker.md, 19.2.
+Behaviour: spec timer-trigger.md, section 8.
 """
 
 from __future__ import annotations
@@ -42,12 +42,6 @@ class LockTerms:
     period: timedelta = _MINUTE
     renew_every: timedelta = _MINUTE / 2
     retry_every: timedelta | None = _MINUTE
-
-
-PRIMARY_HOST: Final = "host"
-PRIMARY_TERMS: Final = LockTerms(
-    timedelta(seconds=15), renew_every=timedelta(seconds=12), retry_every=timedelta(seconds=5)
-)
 
 
 @dataclass(slots=True)
@@ -194,12 +188,3 @@ class Locks:
 
     def _say(self, level: LogLevel, message: str) -> None:
         self._log(LogLine(level, _CATEGORY, message))
-
-
-async def be_primary(locks: Locks, stopping: asyncio.Event, *, instance: str, log: Log) -> None:
-    """Hold the lock of the primary host, once it can be had, until ``stopping``."""
-    async with locks.hold(PRIMARY_HOST, stopping, PRIMARY_TERMS) as held:
-        if held:
-            message = f"Host lock lease acquired by instance ID '{instance}'."
-            log(LogLine(LogLevel.INFORMATION, "Host", message))
-            await stopping.wait()

@@ -1,4 +1,4 @@
-"""Singleton locks of several hosts on one account (timer-trigger.md, 8; host-and-worker, 19.2)."""
+"""Singleton locks of several hosts on one account (timer-trigger.md, section 8)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from triggerfish.listeners.locks import Locks, LockTerms, be_primary
+from triggerfish.listeners.locks import Locks, LockTerms
 from triggerfish.model import LogLevel
 from triggerfish.storage.account import Unavailable
 
@@ -241,28 +241,6 @@ async def test_a_lock_notes_who_holds_it(locks_of: LocksOf, clock: Any, blobs: A
     assert found.metadata["functioninstance"] == "instance-a"
     assert found.metadata["triggerfishlease"] == "lease-1"
     assert all(value.isascii() and value for value in found.metadata.values())
-
-
-async def test_the_primary_host_says_so_and_is_replaced_within_seconds(
-    locks_of: LocksOf, clock: Any, lines: Any
-) -> None:
-    stopping_a, stopping_b = asyncio.Event(), asyncio.Event()
-    async with asyncio.TaskGroup() as group:
-        for instance, stopping in (("a", stopping_a), ("b", stopping_b)):
-            group.create_task(
-                be_primary(locks_of(instance), stopping, instance=instance, log=lines.append)
-            )
-            await clock.advance()
-        await clock.advance(minutes=2)
-        assert len(lines.at(LogLevel.INFORMATION)) == 1
-        stopping_a.set()
-        await clock.advance(seconds=5)
-        stopping_b.set()
-
-    assert lines.at(LogLevel.INFORMATION) == [
-        "Host lock lease acquired by instance ID 'a'.",
-        "Host lock lease acquired by instance ID 'b'.",
-    ]
 
 
 def test_a_listeners_terms_are_those_of_the_real_host() -> None:
