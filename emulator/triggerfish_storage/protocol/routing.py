@@ -35,8 +35,9 @@ class _Row(Generic[S]):
     def weight(self) -> int:
         fixed = sum(isinstance(segment, re.Pattern) for segment in self.segments)
         literal = sum(isinstance(segment, str) and segment != "" for segment in self.segments)
-        asked = len(self.operation.query) + len(self.operation.headers)
-        return 2 * literal + fixed + 2 * asked - self.has_rest
+        demands = (*self.operation.query.values(), *self.operation.headers.values())
+        asked = sum(2 if value == ANY else 3 for value in demands)
+        return 2 * literal + fixed + asked - self.has_rest
 
     def takes(self, count: int) -> bool:
         """Whether a path of ``count`` segments can fit."""
@@ -183,7 +184,7 @@ def _pattern(part: str) -> str:
     pieces: list[str] = []
     at = 0
     for variable in _VARIABLE.finditer(part):
-        pieces += [re.escape(part[at : variable.start()]), f"(?P<{variable[1]}>.+)"]
+        pieces += [re.escape(part[at : variable.start()]), f"(?P<{variable[1]}>.+?)"]
         at = variable.end()
     return "".join(pieces) + re.escape(part[at:])
 
