@@ -66,7 +66,7 @@ class _Worker:
             self._run(loaded)
 
     def read(self) -> None:
-        """Take frames until told to end; where the host is gone, end everything at once."""
+        """Take frames for as long as the host lives; once it is gone, end everything at once."""
         try:
             for burst in self._link.bursts():
                 runner = self._runner
@@ -74,8 +74,8 @@ class _Worker:
                     for head, _ in burst:
                         self._before_functions(head)
                 elif runner.start(burst):
+                    # Reading goes on: should the host die now, atexit handlers must not hang.
                     self._loop.call_soon_threadsafe(self._loop.stop)
-                    return
         except BaseException:
             traceback.print_exc(file=sys.__stderr__)
         end_with_everything()

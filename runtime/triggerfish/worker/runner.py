@@ -46,11 +46,8 @@ class Runner:
         self._tasks: dict[asyncio.Task[None], int] = {}  # the loop itself holds them weakly
         self._threads: dict[int, int] = {}  # which one runs an invocation, by its number
         self._waiting: SimpleQueue[Work] = SimpleQueue()
-        if any(not plan.is_async for plan in plans.values()):
-            for number in range(threads):
-                threading.Thread(
-                    target=self._work, name=f"triggerfish-{number}", daemon=True
-                ).start()
+        self._most_threads = threads
+        self._started_threads = 0
 
     def start(self, burst: list[Frame]) -> bool:
         """Begin what ``burst`` asks for; return whether it asks to end."""
@@ -68,9 +65,18 @@ class Runner:
                 self._waiting.put((plan, head, payload))
         if for_loop:
             self._loop.call_soon_threadsafe(self._begin, for_loop)
+        self._start_threads()
         return False
 
     # --- threads ------------------------------------------------------------------------------
+
+    def _start_threads(self) -> None:
+        """See to it that everything waiting has a thread, as far as the limit goes."""
+        missing = min(self._waiting.qsize(), self._most_threads - self._started_threads)
+        for _ in range(missing):
+            self._started_threads += 1
+            name = f"triggerfish-{self._started_threads}"
+            threading.Thread(target=self._work, name=name, daemon=True).start()
 
     def _work(self) -> None:
         take, run = self._waiting.get, self._run
