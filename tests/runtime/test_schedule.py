@@ -45,6 +45,33 @@ def test_occurrences_around_a_change_of_the_clocks(
     assert schedule.is_interval == (kind == "interval")
 
 
+def occurrences(text: str, base: str, count: int) -> list[str]:
+    zone, schedule = ZoneInfo("America/Los_Angeles"), parse_schedule(text)
+    due: datetime | None = datetime.fromisoformat(base)
+    found = []
+    for _ in range(count):
+        assert due is not None
+        due = schedule.next_after(due, zone)
+        found.append(f"{due.astimezone(zone):%m-%d %H:%M%z}" if due else "never")
+    return found
+
+
+def test_times_inside_one_spring_gap_can_become_one() -> None:
+    assert occurrences("0 0,30 2 * * *", "2018-03-11T00:00-08:00", 2) == [
+        "03-11 03:00-0700",
+        "03-12 02:00-0700",
+    ]
+
+
+def test_an_interval_is_an_hour_early_where_the_clocks_went_back_in_between() -> None:
+    assert occurrences("0 0-1 1 * * *", "2018-11-04T00:59-07:00", 4) == [
+        "11-04 01:00-0700",
+        "11-04 01:01-0700",
+        "11-05 00:00-0800",
+        "11-05 01:00-0800",
+    ]
+
+
 def test_a_point_in_time_that_only_falls_into_repeated_hours_waits_for_another_day() -> None:
     schedule = parse_schedule("0 30 1 4 11 *")
     second_pass = datetime.fromisoformat("2018-11-04T01:10:00-08:00")
