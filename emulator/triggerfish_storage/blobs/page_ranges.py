@@ -19,10 +19,26 @@ _Source = tuple[int, int] | None
 
 @dataclass(frozen=True, slots=True)
 class PageRanges:
-    """Written and cleared ranges, each from a begin up to an (exclusive) end."""
+    """Written and cleared ranges, each from a begin up to an (exclusive) end.
+
+    ``following`` is where those begin that were cut off.
+    """
 
     written: Sequence[Range]
     cleared: Sequence[Range] = ()
+    following: int | None = None
+
+    def cut(self, limit: int) -> PageRanges:
+        """Return the first ``limit`` ranges, and where the next one begins."""
+        begins = sorted(begin for begin, _ in (*self.written, *self.cleared))
+        if len(begins) <= limit:
+            return self
+        end = begins[limit]
+        return PageRanges(
+            [one for one in self.written if one[0] < end],
+            [one for one in self.cleared if one[0] < end],
+            end,
+        )
 
 
 def written_ranges(extents: Iterable[Extent], begin: int, end: int) -> PageRanges:

@@ -281,6 +281,8 @@ def page_list(ranges: PageRanges) -> bytes:
     """Return a Get Page Ranges body."""
     parts = [_range("PageRange", *one) for one in ranges.written]
     parts += [_range("ClearRange", *one) for one in ranges.cleared]
+    if ranges.following is not None:
+        parts.append(f"<NextMarker>{ranges.following}</NextMarker>")
     return xml.document(f"<PageList>{''.join(parts)}</PageList>")
 
 

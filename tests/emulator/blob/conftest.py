@@ -11,8 +11,7 @@ import base64
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from importlib.resources import files
+from datetime import datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -47,50 +46,15 @@ from triggerfish_storage.blobs.ranges import WHOLE, ByteRange
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.changes import Changes
 from triggerfish_storage.contents import Contents
-from triggerfish_storage.database import Database, open_database
+from triggerfish_storage.database import Database
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol.accounts import DEFAULT_KEY, Accounts
 from triggerfish_storage.protocol.auth import Signed, authorization
 from triggerfish_storage.protocol.http import Endpoint, serve_endpoint
 from triggerfish_storage.protocol.service import Service
+from triggerfish_storage.testing import ManualClock
 
 ACCOUNT = "devstoreaccount1"
-
-
-class StandingClock:
-    """A clock that only moves when it is told to."""
-
-    def __init__(self) -> None:
-        self.at = datetime(2024, 5, 1, 12, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        return self.at
-
-    def advance(self, **by: float) -> None:
-        self.at += timedelta(**by)
-
-    async def sleep(self, seconds: float) -> None:
-        raise NotImplementedError
-
-    async def wait(self, event: asyncio.Event, *, within: float) -> bool:
-        raise NotImplementedError
-
-
-@pytest.fixture
-def clock() -> StandingClock:
-    return StandingClock()
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    migrations = files("triggerfish_storage") / "migrations"
-    async with open_database(tmp_path / "storage.db", migrations) as database:
-        yield database
-
-
-@pytest.fixture
-def changes() -> Changes:
-    return Changes()
 
 
 @pytest.fixture
@@ -105,7 +69,7 @@ def store(database: Database, folder: Path, changes: Changes) -> BlobStore:
 
 
 @pytest.fixture
-async def endpoint(store: BlobStore, clock: StandingClock) -> AsyncIterator[str]:
+async def endpoint(store: BlobStore, clock: ManualClock) -> AsyncIterator[str]:
     """The URL of the account, served until the test ends."""
     service = Service(
         name="blob",
@@ -229,7 +193,7 @@ class Listed:
 class StoreBlobs:
     """The store, called directly."""
 
-    def __init__(self, store: BlobStore, clock: StandingClock) -> None:
+    def __init__(self, store: BlobStore, clock: ManualClock) -> None:
         self._store = store
         self._clock = clock
 

@@ -4,7 +4,6 @@ https://learn.microsoft.com/rest/api/storageservices/put-block-list
 """
 
 import base64
-from datetime import timedelta
 
 import pytest
 
@@ -143,13 +142,13 @@ async def test_unused_and_replaced_blocks_leave_no_file(blocks, folder):
 
 async def test_what_nobody_commits_within_a_week_is_gone(blocks, store, clock, folder):
     await blocks.stage("a", LARGE)
-    clock.advance(days=6)
+    clock.move(days=6)
     await blocks.stage("b", LARGE)
-    clock.advance(days=6)
+    clock.move(days=6)
     await store.upkeep(clock.now())
     assert await blocks.shown() == ("", "a40000 b40000")
 
-    clock.advance(days=1)
+    clock.move(days=1)
     with pytest.raises(StorageError, match="BlobNotFound"):
         await blocks.shown()
     with pytest.raises(StorageError, match="InvalidBlockList"):
@@ -178,7 +177,7 @@ async def test_blocks_are_for_block_blobs_and_for_those_who_hold_the_lease(block
 
     with pytest.raises(StorageError, match="LeaseIdMissing"):
         await blocks.stage("a", b"1")
-    clock.advance(seconds=15)
+    clock.move(seconds=15)
     await blocks.stage("a", b"1")
 
 
@@ -190,6 +189,6 @@ async def test_a_long_list_is_committed_without_copying_and_read_in_order(blocks
     await blocks.commit(" ".join(f"L{name}" for name in reversed(names)))
 
     assert await blocks.content() == "".join(reversed(names)).encode()
-    clock.at += timedelta(days=30)
+    clock.move(days=30)
     await store.upkeep(clock.now())
     assert (await blocks.content())[:5] == b"01999"

@@ -79,7 +79,7 @@ async def test_a_range_behind_the_end_is_refused_and_one_across_it_is_cut(blobs)
 async def test_overwriting_replaces_everything_the_writer_may_say(blobs, clock):
     await blobs.create_container("data")
     first = await blobs.put("data", "a", b"one", metadata={"Key": "1"}, content_type="text/plain")
-    clock.advance(seconds=5)
+    clock.move(seconds=5)
 
     second = await blobs.put("data", "a", b"two!")
 
@@ -220,11 +220,11 @@ async def test_a_leased_blob_is_written_only_by_its_holder_until_the_lease_ends(
     await blobs.put("data", "a", b"3", lease=lease)
     assert (await blobs.head("data", "a")).lease == "leased"
 
-    clock.advance(seconds=14)
+    clock.move(seconds=14)
     await blobs.renew("data", "a", lease)
-    clock.advance(seconds=14)
+    clock.move(seconds=14)
     assert (await blobs.head("data", "a")).lease == "leased"
-    clock.advance(seconds=1)
+    clock.move(seconds=1)
     assert (await blobs.head("data", "a")).lease == "expired"
     await blobs.put("data", "a", b"4")
     refused = await refusal(blobs.renew("data", "a", lease))

@@ -38,6 +38,7 @@ from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol.operations import Call, Reply
 
 PAGES_LIMIT_BYTES: Final = 4 * 1024 * 1024
+RANGES_LIMIT: Final = 10_000
 
 
 async def create_page_blob(call: Call, store: BlobStore) -> Reply:
@@ -101,11 +102,13 @@ async def get_page_ranges(call: Call, store: BlobStore) -> Reply:
     address, conditions, wanted = blob_address(call), conditions_of(call), range_of(call)
     previous = _previous(call)
     end = None if wanted.last is None else wanted.last + 1
+    limit = call.integer("maxresults", default=RANGES_LIMIT, low=1, high=RANGES_LIMIT)
+    begin = max(wanted.begin, call.integer("marker", default=0, low=0, high=SIZE_LIMIT_BYTES))
     blob, ranges = await store.read(
         lambda tx: page_blobs.get_page_ranges(
             tx,
             address,
-            wanted.begin,
+            begin,
             end,
             previous=previous,
             conditions=conditions,
@@ -113,7 +116,7 @@ async def get_page_ranges(call: Call, store: BlobStore) -> Reply:
         )
     )
     headers = {**stamp(blob), "x-ms-blob-content-length": str(blob.length)}
-    return Reply(200, wire.page_list(ranges), headers)
+    return Reply(200, wire.page_list(ranges.cut(limit)), headers)
 
 
 def page_blob_length(call: Call) -> int | None:

@@ -1,0 +1,221 @@
+"""Append blobs and page blobs, through the official client."""
+
+import pytest
+from azure.core.exceptions import HttpResponseError
+from azure.storage.blob import BlobType, SequenceNumberAction
+from hypothesis import given
+from hypothesis import strategies as st
+
+from triggerfish_storage.blobs.extents import Extent
+from triggerfish_storage.blobs.page_ranges import difference, written_ranges
+
+PAGE = 512
+
+
+@pytest.fixture
+async def container(sdk):
+    return await sdk.create_container("data")
+
+
+async def refused(action) -> str:
+    with pytest.raises(HttpResponseError) as error:
+        await action
+    code = getattr(error.value.error_code, "value", error.value.error_code)
+    return f"{error.value.status_code} {code}"
+
+
+async def content(blob) -> bytes:
+    return await (await blob.download_blob()).readall()
+
+
+# --- append blobs -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def log(container):
+    blob = container.get_blob_client("log")
+    await blob.create_append_blob(metadata={"k": "v"})
+    return blob
+
+
+async def test_appended_blocks_follow_each_other(log):
+    first = await log.append_block(b"one,")
+    second = await log.append_block(b"x" * 50_000)
+
+    assert (first["blob_append_offset"], first["blob_committed_block_count"]) == ("0", 1)
+    assert (second["blob_append_offset"], second["blob_committed_block_count"]) == ("4", 2)
+    assert await content(log) == b"one," + b"x" * 50_000
+    properties = await log.get_blob_properties()
+    assert properties.blob_type == BlobType.APPENDBLOB
+    assert properties.append_blob_committed_block_count == 2
+    assert properties.metadata == {"k": "v"}
+
+
+async def test_an_append_can_be_bound_to_position_and_size(log):
+    await log.append_block(b"1234", appendpos_condition=0, maxsize_condition=4)
+
+    outdated = log.append_block(b"5", appendpos_condition=0)
+    assert await refused(outdated) == "412 AppendPositionConditionNotMet"
+    too_long = log.append_block(b"5", maxsize_condition=4)
+    assert await refused(too_long) == "412 MaxBlobSizeConditionNotMet"
+    assert await content(log) == b"1234"
+
+
+async def test_a_sealed_blob_takes_no_more(log):
+    await log.append_block(b"1")
+    await log.seal_append_blob()
+    await log.seal_append_blob()
+
+    assert await refused(log.append_block(b"2")) == "409 BlobIsSealed"
+    assert (await log.get_blob_properties()).is_append_blob_sealed is True
+
+
+async def test_only_append_blobs_are_appended_to(container):
+    blob = container.get_blob_client("plain")
+    await blob.upload_blob(b"x")
+
+    assert await refused(blob.append_block(b"y")) == "409 InvalidBlobType"
+    missing = container.get_blob_client("missing").append_block(b"y")
+    assert await refused(missing) == "404 BlobNotFound"
+
+
+async def test_a_snapshot_of_an_append_blob_does_not_grow(container, log):
+    await log.append_block(b"1")
+    taken = await log.create_snapshot()
+    await log.append_block(b"2")
+
+    snapshot = container.get_blob_client("log", snapshot=taken["snapshot"])
+    assert (await content(snapshot), await content(log)) == (b"1", b"12")
+
+
+# --- page blobs -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def disk(container):
+    blob = container.get_blob_client("disk")
+    await blob.create_page_blob(size=8 * PAGE, sequence_number=7)
+    return blob
+
+
+def page(letter: str, count: int = 1) -> bytes:
+    return letter.encode() * PAGE * count
+
+
+async def ranges(blob, **given) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Return written and cleared ranges in pages, the end exclusive."""
+    found = [one async for one in blob.list_page_ranges(results_per_page=1, **given)]
+    return tuple(
+        [(one.start // PAGE, (one.end + 1) // PAGE) for one in found if one.cleared is cleared]
+        for cleared in (False, True)
+    )
+
+
+async def test_pages_never_written_are_zeros(disk):
+    await disk.upload_page(page("a"), offset=PAGE, length=PAGE)
+
+    assert await content(disk) == bytes(PAGE) + page("a") + bytes(6 * PAGE)
+    assert await ranges(disk) == ([(1, 2)], [])
+
+
+async def test_pages_are_written_over_and_cleared_in_place(disk):
+    await disk.upload_page(page("a", 6), offset=0, length=6 * PAGE)
+    await disk.upload_page(page("b", 2), offset=PAGE, length=2 * PAGE)
+    await disk.clear_page(offset=4 * PAGE, length=PAGE)
+
+    expected = page("a") + page("b", 2) + page("a") + bytes(PAGE) + page("a") + bytes(2 * PAGE)
+    assert await content(disk) == expected
+    assert await ranges(disk) == ([(0, 4), (5, 6)], [])
+    assert await ranges(disk, offset=3 * PAGE, length=5 * PAGE) == ([(3, 4), (5, 6)], [])
+    part = await (await disk.download_blob(offset=PAGE - 1, length=PAGE + 2)).readall()
+    assert part == b"a" + page("b") + b"b"
+
+
+async def test_a_difference_names_what_changed_since_a_snapshot(disk):
+    await disk.upload_page(page("a", 4), offset=0, length=4 * PAGE)
+    taken = await disk.create_snapshot()
+    await disk.upload_page(page("b"), offset=PAGE, length=PAGE)
+    await disk.upload_page(page("c"), offset=6 * PAGE, length=PAGE)
+    await disk.clear_page(offset=3 * PAGE, length=PAGE)
+
+    found = await ranges(disk, previous_snapshot=taken["snapshot"])
+    assert found == ([(1, 2), (6, 7)], [(3, 4)])
+
+
+async def test_a_difference_needs_an_older_snapshot_that_exists(disk):
+    missing = ranges(disk, previous_snapshot="2020-01-01T00:00:00.0000000Z")
+    assert await refused(missing) == "409 PreviousSnapshotNotFound"
+
+
+async def test_a_page_blob_is_resized(disk):
+    await disk.upload_page(page("a", 8), offset=0, length=8 * PAGE)
+    await disk.resize_blob(2 * PAGE)
+    await disk.resize_blob(3 * PAGE)
+
+    assert await content(disk) == page("a", 2) + bytes(PAGE)
+
+
+async def test_the_sequence_number_guards_writes(disk):
+    write = {"page": page("a"), "offset": 0, "length": PAGE}
+    assert (await disk.get_blob_properties()).page_blob_sequence_number == 7
+
+    await disk.upload_page(**write, if_sequence_number_eq=7)
+    for condition in (
+        {"if_sequence_number_eq": 8},
+        {"if_sequence_number_lt": 7},
+        {"if_sequence_number_lte": 6},
+    ):
+        outcome = await refused(disk.upload_page(**write, **condition))
+        assert outcome == "412 SequenceNumberConditionNotMet"
+
+    await disk.set_sequence_number(SequenceNumberAction.Increment)
+    await disk.set_sequence_number(SequenceNumberAction.Max, "3")
+    assert (await disk.get_blob_properties()).page_blob_sequence_number == 8
+    await disk.set_sequence_number(SequenceNumberAction.Update, "3")
+    assert (await disk.get_blob_properties()).page_blob_sequence_number == 3
+
+
+async def test_pages_outside_the_blob_are_refused(disk):
+    outside = disk.upload_page(page("a"), offset=8 * PAGE, length=PAGE)
+
+    assert await refused(outside) == "416 InvalidPageRange"
+
+
+async def test_a_snapshot_of_a_page_blob_stays_while_pages_change(container, disk):
+    await disk.upload_page(page("a", 2), offset=0, length=2 * PAGE)
+    taken = await disk.create_snapshot()
+    await disk.upload_page(page("b"), offset=0, length=PAGE)
+    await disk.clear_page(offset=PAGE, length=PAGE)
+
+    snapshot = container.get_blob_client("disk", snapshot=taken["snapshot"])
+    assert (await content(snapshot))[: 2 * PAGE] == page("a", 2)
+
+
+WRITES = st.lists(st.tuples(st.integers(0, 9), st.integers(1, 5), st.integers(0, 3)), max_size=6)
+
+
+def painted(writes) -> tuple[list[Extent], list[int | None]]:
+    """Return extents, and per unit which content they show and where in it."""
+    cells: list[tuple[int, int] | None] = [None] * 16
+    for start, length, content_id in writes:
+        for at in range(start, start + length):
+            cells[at] = (content_id, at - start) if content_id else None
+    extents = [Extent(at, 1, cell[0], cell[1]) for at, cell in enumerate(cells) if cell is not None]
+    return extents, cells
+
+
+@given(WRITES, WRITES, st.integers(0, 15), st.integers(0, 16))
+def test_ranges_and_differences_are_what_comparing_unit_by_unit_gives(old, new, begin, end):
+    older, before = painted(old)
+    extents, now = painted(new)
+    units = range(begin, max(begin, end))
+
+    written = written_ranges(extents, begin, max(begin, end))
+    changed = difference(extents, older, begin, max(begin, end))
+
+    def covered(found) -> set[int]:
+        return {unit for first, last in found for unit in range(first, last)}
+
+    assert covered(written.written) == {unit for unit in units if now[unit]}
+    assert covered(changed.written) == {u for u in units if now[u] and now[u] != before[u]}
+    assert covered(changed.cleared) == {u for u in units if before[u] and not now[u]}

@@ -1,0 +1,234 @@
+"""Copies within the account and from URLs, through the official client."""
+
+from datetime import timedelta
+
+import pytest
+from azure.core import MatchConditions
+from azure.core.exceptions import HttpResponseError
+from azure.storage.blob import (
+    AccountSasPermissions,
+    BlobBlock,
+    ContentSettings,
+    ResourceTypes,
+    generate_account_sas,
+)
+
+from triggerfish_storage.protocol.accounts import DEFAULT_KEY
+
+LARGE = bytes(range(256)) * 400
+
+
+@pytest.fixture
+async def container(sdk):
+    return await sdk.create_container("data")
+
+
+@pytest.fixture
+async def source(container):
+    blob = container.get_blob_client("from/é 1.bin")
+    await blob.upload_blob(
+        LARGE,
+        metadata={"Key": "v"},
+        tags={"t": "1"},
+        content_settings=ContentSettings(content_type="image/png", cache_control="no-cache"),
+    )
+    return blob
+
+
+@pytest.fixture
+def signature(clock) -> str:
+    return generate_account_sas(
+        "devstoreaccount1",
+        DEFAULT_KEY,
+        ResourceTypes(object=True),
+        AccountSasPermissions(read=True),
+        expiry=clock.now() + timedelta(hours=1),
+    )
+
+
+async def refused(action) -> str:
+    with pytest.raises(HttpResponseError) as error:
+        await action
+    code = getattr(error.value.error_code, "value", error.value.error_code)
+    return f"{error.value.status_code} {code}"
+
+
+async def content(blob) -> bytes:
+    return await (await blob.download_blob()).readall()
+
+
+async def test_a_copy_has_bytes_headers_and_metadata_and_tells_of_its_source(container, source):
+    copy = container.get_blob_client("to")
+
+    started = await copy.start_copy_from_url(source.url)
+
+    assert started["copy_status"] == "success"
+    assert await content(copy) == LARGE
+    properties = await copy.get_blob_properties()
+    assert properties.metadata == {"Key": "v"}
+    assert properties.content_settings.content_type == "image/png"
+    assert properties.content_settings.cache_control == "no-cache"
+    assert properties.copy.id == started["copy_id"]
+    assert properties.copy.source == source.url
+    assert properties.copy.progress == f"{len(LARGE)}/{len(LARGE)}"
+
+
+async def test_a_copy_within_the_account_shares_its_bytes_and_outlives_its_source(
+    container, source, folder
+):
+    copy = container.get_blob_client("to")
+    await copy.start_copy_from_url(source.url, metadata={"own": "1"})
+    assert len(list(folder.iterdir())) == 1
+
+    await source.delete_blob()
+
+    assert await content(copy) == LARGE
+    assert (await copy.get_blob_properties()).metadata == {"own": "1"}
+    await copy.delete_blob()
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("data", [b"small", LARGE])
+async def test_a_blob_copied_onto_itself_keeps_its_bytes(container, data):
+    blob = container.get_blob_client("self")
+    await blob.upload_blob(data)
+
+    await blob.start_copy_from_url(blob.url, metadata={"new": "1"})
+
+    assert await content(blob) == data
+    assert (await blob.get_blob_properties()).metadata == {"new": "1"}
+
+
+async def test_a_snapshot_is_copied_back_over_its_blob(container, source):
+    taken = await source.create_snapshot()
+    await source.upload_blob(b"changed", overwrite=True)
+
+    await source.start_copy_from_url(f"{source.url}?snapshot={taken['snapshot']}")
+
+    assert await content(source) == LARGE
+
+
+async def test_a_copy_from_a_signed_url_goes_over_http(container, source, signature):
+    copy = container.get_blob_client("to")
+
+    await copy.start_copy_from_url(f"{source.url}?{signature}")
+
+    assert await content(copy) == LARGE
+    properties = await copy.get_blob_properties()
+    assert "sig=" not in properties.copy.source
+
+
+async def test_who_has_only_a_signature_copies_only_what_the_source_url_allows(
+    sdk, container, source, clock, signature
+):
+    from azure.storage.blob.aio import BlobClient
+
+    write = generate_account_sas(
+        "devstoreaccount1",
+        DEFAULT_KEY,
+        ResourceTypes(object=True),
+        AccountSasPermissions(write=True),
+        expiry=clock.now() + timedelta(hours=1),
+    )
+    async with BlobClient.from_blob_url(
+        f"{container.get_blob_client('to').url}?{write}", retry_total=0
+    ) as copy:
+        assert await refused(copy.start_copy_from_url(source.url)) == "404 CannotVerifyCopySource"
+        await copy.start_copy_from_url(f"{source.url}?{signature}")
+    assert await content(container.get_blob_client("to")) == LARGE
+
+
+async def test_a_source_that_is_not_there_cannot_be_verified(container, endpoint, unused_tcp_port):
+    copy = container.get_blob_client("to")
+
+    missing = copy.start_copy_from_url(f"{endpoint}/data/missing")
+    assert await refused(missing) == "404 CannotVerifyCopySource"
+    nobody = copy.start_copy_from_url(f"http://127.0.0.1:{unused_tcp_port}/data/missing")
+    assert await refused(nobody) == "404 CannotVerifyCopySource"
+    other = copy.start_copy_from_url("ftp://127.0.0.1/data")
+    assert await refused(other) == "400 InvalidHeaderValue"
+
+
+async def test_a_copy_may_depend_on_the_state_of_its_source(container, source):
+    copy = container.get_blob_client("to")
+
+    outdated = copy.start_copy_from_url(
+        source.url, source_etag='"0x1"', source_match_condition=MatchConditions.IfNotModified
+    )
+    assert await refused(outdated) == "412 SourceConditionNotMet"
+
+
+async def test_there_is_never_a_copy_to_abort(container, source):
+    copy = container.get_blob_client("to")
+    started = await copy.start_copy_from_url(source.url)
+
+    assert await refused(copy.abort_copy(started["copy_id"])) == "409 NoPendingCopyOperation"
+
+
+async def test_the_synchronous_copy_gives_the_same(container, source):
+    copy = container.get_blob_client("to")
+
+    done = await copy.start_copy_from_url(source.url, requires_sync=True, tags={"own": "x"})
+
+    assert done["copy_status"] == "success"
+    assert await content(copy) == LARGE
+    assert await copy.get_blob_tags() == {"own": "x"}
+
+
+async def test_a_blob_is_put_from_a_url_with_the_sources_headers_but_not_its_metadata(
+    container, source
+):
+    blob = container.get_blob_client("to")
+
+    await blob.upload_blob_from_url(source.url)
+
+    assert await content(blob) == LARGE
+    properties = await blob.get_blob_properties()
+    assert properties.content_settings.content_type == "image/png"
+    assert properties.metadata == {}
+
+
+async def test_blocks_appends_and_pages_come_from_ranges_of_a_url(container, source):
+    blob = container.get_blob_client("blocks")
+    await blob.stage_block_from_url("b1", source.url, source_offset=10, source_length=20)
+    await blob.commit_block_list([BlobBlock("b1")])
+    assert await content(blob) == LARGE[10:30]
+
+    log = container.get_blob_client("log")
+    await log.create_append_blob()
+    await log.append_block_from_url(source.url, source_offset=0, source_length=50_000)
+    assert await content(log) == LARGE[:50_000]
+
+    disk = container.get_blob_client("disk")
+    await disk.create_page_blob(size=1024)
+    await disk.upload_pages_from_url(source.url, offset=512, length=512, source_offset=100)
+    assert await content(disk) == bytes(512) + LARGE[100:612]
+
+
+@pytest.mark.parametrize("kind", ["append", "page"])
+async def test_copies_keep_the_type_of_their_source_and_stay_writable(container, kind):
+    blob, copy = container.get_blob_client("a"), container.get_blob_client("b")
+    if kind == "append":
+        await blob.create_append_blob()
+        await blob.append_block(b"1" * 512)
+    else:
+        await blob.create_page_blob(size=1024, sequence_number=3)
+        await blob.upload_page(b"1" * 512, offset=0, length=512)
+
+    await copy.start_copy_from_url(blob.url)
+
+    if kind == "append":
+        await copy.append_block(b"2" * 512)
+        assert await content(blob) == b"1" * 512
+    else:
+        await copy.upload_page(b"2" * 512, offset=512, length=512)
+        assert (await copy.get_blob_properties()).page_blob_sequence_number == 3
+        assert await content(blob) == b"1" * 512 + bytes(512)
+    assert await content(copy) == b"1" * 512 + b"2" * 512
+
+
+async def test_a_copy_does_not_change_the_type_of_its_destination(container, source):
+    log = container.get_blob_client("log")
+    await log.create_append_blob()
+
+    assert await refused(log.start_copy_from_url(source.url)) == "409 InvalidBlobType"
