@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -58,8 +59,9 @@ def happen(ledger: Ledger, kept: Delivery, **ended: Any) -> None:
 async def data(tmp_path: Path) -> Path:
     """A data folder whose history holds the deliveries of ``IDS``, in that order."""
     async with open_ledger(tmp_path, report=print, limits=Limits()) as ledger:
-        output = Written("label", "labels/1.txt", b"Zoe")
-        happen(ledger, delivery("fine", at=NOW - timedelta(hours=3)), outputs=(output,))
+        blob = Written("label", "labels/1.txt", b"Zoe")
+        message = Written("next", "parcels", base64.b64encode("Zoë 🐟".encode()))
+        happen(ledger, delivery("fine", at=NOW - timedelta(hours=3)), outputs=(blob, message))
         happen(ledger, delivery("broken"), failure=BROKEN, tries=3)
         ledger.poisoned(IDS["broken"], "Message has reached MaxDequeueCount of 5.")
         happen(ledger, delivery("bytes", function="Bill", payload=bytes(range(256)) * 4))
@@ -139,7 +141,8 @@ def test_showing_a_delivery_tells_all_that_is_known(data: Path) -> None:
 def test_an_id_alone_shows_it(data: Path) -> None:
     result = run("aaaa", "--data", str(data))
 
-    assert "Output label → labels/1.txt (3 bytes): Zoe" in result.stdout
+    assert "label → labels/1.txt (3 bytes):\n  Zoe" in result.stdout
+    assert "next → parcels (12 bytes):\n  Zoë 🐟" in result.stdout
 
 
 def test_bytes_are_shown_in_hexadecimal_and_raw_gives_them_exactly(data: Path) -> None:

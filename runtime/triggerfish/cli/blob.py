@@ -10,16 +10,19 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import click
 
 from triggerfish.cli.accounts import Target, of_account
 from triggerfish.cli.blob_paths import BlobPath, folder_of, local_path
-from triggerfish.cli.history_view import emit_raw, size
-from triggerfish.cli.output import emit_json, emit_table, json_option, remark
+from triggerfish.cli.history_view import emit_raw, is_text, size
+from triggerfish.cli.output import emit_json, emit_table, json_option, remark, wants_table
 from triggerfish.cli.progress import progress
 from triggerfish.model import TriggerfishError
 from triggerfish_storage.client import ListedBlob, StorageClient
+
+_DOCUMENTS: Final = ("{", "[", "<")
 
 
 @click.group(short_help="Put, get and list blobs.")
@@ -28,22 +31,33 @@ def blob() -> None:
 
 
 @blob.command("put")
-@click.argument("sources", nargs=-1, required=True, metavar="SOURCE…")
 @click.argument("destination", metavar="CONTAINER[/BLOB]")
-@click.option("--content-type", default="", help="[default: by the file's name]")
+@click.argument("sources", nargs=-1, metavar="[SOURCE]…")
+@click.option("--text", help="The content itself.")
+@click.option("--content-type", default="", help="[default: by the blob's name]")
 @of_account
-def put(*, sources: tuple[str, ...], destination: str, content_type: str, target: Target) -> None:
-    """Put files, folders, or - (what is piped in); creates the container if need be.
+def put(
+    *,
+    destination: str,
+    sources: tuple[str, ...],
+    text: str | None,
+    content_type: str,
+    target: Target,
+) -> None:
+    """Put files, folders, a text, or what is piped in; creates the container if need be.
 
     One file becomes the blob named; several, folders, or a destination that is a container or
-    ends in / keep their names below it.
+    ends in / keep their names below it. A SOURCE that is no file but reads like a document,
+    such as '{"name": "Ann"}', is the content itself; - is what is piped in.
     """
-    uploads = _uploads(sources, BlobPath.parse(destination))
+    if text is not None and sources:
+        raise click.UsageError("--text is the content: it goes without files.")
+    uploads = _uploads(BlobPath.parse(destination), sources, text)
 
     async def put_each(client: StorageClient) -> None:
         await client.create_container(uploads[0].to.container)
         for upload in uploads:
-            content = upload.content()
+            content = upload.read()
             kind = content_type or mimetypes.guess_type(upload.to.name)[0] or ""
             await client.put_blob(upload.to.container, upload.to.name, content, content_type=kind)
             advance(len(content))
@@ -56,39 +70,58 @@ def put(*, sources: tuple[str, ...], destination: str, content_type: str, target
 
 @dataclass(frozen=True, slots=True)
 class _Upload:
-    """A file on its way to a blob; without a file it is what is piped in."""
+    """A file, or a content, on its way to a blob."""
 
-    file: Path | None
     to: BlobPath
+    source: Path | bytes
 
     @property
     def size_bytes(self) -> int:
-        return self.file.stat().st_size if self.file is not None else 0
+        return self.source.stat().st_size if isinstance(self.source, Path) else len(self.source)
 
-    def content(self) -> bytes:
-        return self.file.read_bytes() if self.file is not None else sys.stdin.buffer.read()
+    def read(self) -> bytes:
+        return self.source.read_bytes() if isinstance(self.source, Path) else self.source
 
 
-def _uploads(sources: Sequence[str], to: BlobPath) -> list[_Upload]:
-    if tuple(sources) == ("-",):
-        if not to.name or to.name.endswith("/"):
-            raise click.UsageError("What is piped in needs a name: give CONTAINER/BLOB.")
-        return [_Upload(None, to)]
+def _uploads(to: BlobPath, sources: Sequence[str], text: str | None) -> list[_Upload]:
+    content = _content(sources, text)
+    is_folder = not to.name or to.name.endswith("/")
+    if content is not None:
+        if is_folder:
+            raise click.UsageError("What is no file needs a name: give CONTAINER/BLOB.")
+        return [_Upload(to, content)]
     files = [Path(source) for source in sources]
     for file in files:
         if not file.exists():
-            raise TriggerfishError(f"{file}: there is no such file or folder.")
-    if len(files) == 1 and files[0].is_file() and to.name and not to.name.endswith("/"):
-        return [_Upload(files[0], to)]
+            raise TriggerfishError(
+                f"{file}: there is no such file or folder. To put a text, use --text."
+            )
+    if len(files) == 1 and files[0].is_file() and not is_folder:
+        return [_Upload(to, files[0])]
     prefix = f"{to.name.rstrip('/')}/" if to.name else ""
     uploads = [
-        _Upload(found, BlobPath(to.container, prefix + name))
+        _Upload(BlobPath(to.container, prefix + name), found)
         for file in files
         for found, name in _named(file)
     ]
     if not uploads:
         raise TriggerfishError("There are no files in what was named.")
     return uploads
+
+
+def _content(sources: Sequence[str], text: str | None) -> bytes | None:
+    """Return the content that is given itself; None where files are named."""
+    if text is not None:
+        return text.encode()
+    if not sources and sys.stdin.isatty():
+        raise click.UsageError("Nothing to put: name a SOURCE, give --text, or pipe it in.")
+    if not sources or tuple(sources) == ("-",):
+        return sys.stdin.buffer.read()
+    alone = sources[0] if len(sources) == 1 else ""
+    # A misspelled file name must not become a blob, so a text has to look like one.
+    if alone[:1] in _DOCUMENTS and alone and not Path(alone).exists():
+        return alone.encode()
+    return None
 
 
 def _named(file: Path) -> list[tuple[Path, str]]:
@@ -101,14 +134,15 @@ def _named(file: Path) -> list[tuple[Path, str]]:
 
 @blob.command("get")
 @click.argument("source", metavar="CONTAINER/BLOB")
-@click.argument("destination", default=".")
+@click.argument("destination", required=False)
 @click.option("--prefix", help="All blobs of CONTAINER whose names begin like this.")
 @of_account
-def get(*, source: str, destination: str, prefix: str | None, target: Target) -> None:
-    """Get a blob, or all that match a pattern; - is stdout.
+def get(*, source: str, destination: str | None, prefix: str | None, target: Target) -> None:
+    """Show a blob, write it to a file or folder, or write all that match a pattern.
 
     In a pattern * and ? stay within a folder, ** crosses folders: 'uploads/2024/**/*.csv'.
-    DESTINATION is a file, or a folder (default: this one), which several are written below.
+    DESTINATION is a file or a folder, - is stdout. Without one a single blob goes to stdout,
+    and those of a pattern below the current folder.
     """
     path = BlobPath.parse(source)
     if prefix is not None:
@@ -118,14 +152,18 @@ def get(*, source: str, destination: str, prefix: str | None, target: Target) ->
     if not path.name:
         raise click.UsageError(f"Which blobs of it? All are '{path.container}/**'.")
     if path.is_pattern:
-        _get_many(target, path, destination)
+        _get_many(target, path, destination or ".")
     else:
         _get_one(target, path, destination)
 
 
-def _get_one(target: Target, path: BlobPath, destination: str) -> None:
+def _get_one(target: Target, path: BlobPath, destination: str | None) -> None:
     content = target.run(lambda client: client.get_blob(path.container, path.name))
-    if destination == "-":
+    if destination is None and wants_table() and not is_text(content):
+        raise TriggerfishError(
+            f"{path} is no text ({size(len(content))}): name a file for it, or - for stdout."
+        )
+    if destination is None or destination == "-":
         emit_raw(content)
         return
     file = Path(destination)

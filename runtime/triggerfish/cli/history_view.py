@@ -105,13 +105,9 @@ def _fields(entry: Entry) -> Iterator[tuple[str, object]]:
     if entry.delivery.metadata:
         yield "Metadata", json.dumps(entry.delivery.metadata, indent=2, ensure_ascii=False)
     yield f"Payload ({size(summary.payload_size)})", _payload(entry)
-    for output in entry.outputs:
-        yield (
-            f"Output {output.binding} → {output.target} ({size(output.size_bytes)})",
-            _head(output),
-        )
+    yield "Outputs", "\n".join(map(_output, entry.outputs))
     yield "Log", "\n".join(_lines(entry))
-    yield "Other deliveries of it", "\n".join(map(_other, entry.others))
+    yield "Others", "\n".join(map(_other, entry.others))
 
 
 def _payload(entry: Entry) -> str:
@@ -122,9 +118,27 @@ def _payload(entry: Entry) -> str:
     return shown
 
 
-def _head(output: Output) -> str:
+def _output(output: Output) -> str:
+    head = output.head
+    if "/" not in output.target:
+        head = _unwrapped(head)  # a message, as it went over the wire
     cut = "" if len(output.head) == output.size_bytes else "\n(the beginning of it)"
-    return readable(output.head) + cut
+    return f"{output_line(output)}:\n{readable(head)}{cut}"
+
+
+def output_line(output: Output) -> str:
+    """Return where an output went, in one line."""
+    return f"{output.binding} → {output.target} ({size(output.size_bytes)})"
+
+
+def _unwrapped(text: bytes) -> bytes:
+    """Return what a message's text says, where that is encoded in base64; else the text."""
+    try:
+        body = base64.b64decode(text, validate=True)
+        body.decode()
+    except ValueError:
+        return text
+    return body
 
 
 def _lines(entry: Entry) -> Iterator[str]:
@@ -137,7 +151,7 @@ def _lines(entry: Entry) -> Iterator[str]:
 def log_line(line: Line) -> str:
     """Return a line of an invocation's log, with its distance from the begin."""
     when = "after" if line.offset_ms < 0 else f"+{line.offset_ms} ms"
-    return f"{when:>9} {line.level.name.capitalize()}: {line.message}"
+    return f"{when} {line.level.name.capitalize()}: {line.message}"
 
 
 def _other(summary: Summary) -> str:
@@ -145,14 +159,20 @@ def _other(summary: Summary) -> str:
     return f"{summary.at:%Y-%m-%d %H:%M:%S} {short_id(summary.id)} {kind}: {summary.label}"
 
 
-def readable(content: bytes) -> str:
-    """Return bytes for people: JSON indented, text as it is, anything else in hexadecimal."""
+def is_text(content: bytes) -> bool:
+    """Whether a terminal can show ``content``: UTF-8 without control characters."""
     try:
         text = content.decode()
     except UnicodeDecodeError:
+        return False
+    return not any(ord(letter) < 32 and letter not in "\t\r\n\f" for letter in text)
+
+
+def readable(content: bytes) -> str:
+    """Return bytes for people: JSON indented, text as it is, anything else in hexadecimal."""
+    if not is_text(content):
         return _hexadecimal(content)
-    if any(ord(letter) < 32 and letter not in "\t\r\n\f" for letter in text):
-        return _hexadecimal(content)
+    text = content.decode()
     if text[:1] in ("{", "["):
         with suppress(ValueError):
             text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)

@@ -17,7 +17,14 @@ from typing import Any, Final
 import click
 
 from triggerfish.bindings.queue import BY_HAND
-from triggerfish.cli.history_view import emit_raw, entry_document, log_line, short_id, size, took
+from triggerfish.cli.history_view import (
+    emit_raw,
+    entry_document,
+    log_line,
+    output_line,
+    short_id,
+    took,
+)
 from triggerfish.cli.output import emit_json, fail, json_option, remark
 from triggerfish.cli.redelivery import LOOK_SECONDS, await_ends
 from triggerfish.cli.running import Place, RunningHost, host_option, place_options
@@ -26,7 +33,7 @@ from triggerfish.history.entries import Entry, Status
 from triggerfish.history.queries import Filter, HistoryError
 from triggerfish.model import TriggerfishError
 
-_BEGIN_SECONDS: Final = 10.0
+_BEGIN_SECONDS: Final = 5.0
 
 
 @click.command(short_help="Run one function of a running app now.")
@@ -168,7 +175,7 @@ def _show(entry: Entry) -> None:
     if entry.lines_lost:
         click.echo(f"({entry.lines_lost} more lines were not kept)")
     for output in entry.outputs:
-        click.echo(f"{output.binding} → {output.target} ({size(output.size_bytes)})")
+        click.echo(output_line(output))
     said = f"{summary.label} in {took(summary.duration)} ({short_id(summary.id)})"
     if summary.failure is None:
         remark(f"'{summary.function}' {said}")

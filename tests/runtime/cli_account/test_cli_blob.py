@@ -37,7 +37,7 @@ def test_a_file_becomes_the_blob_that_is_named(server: Any, name: str, tmp_path:
     file = tmp_path / "orders.csv"
     file.write_bytes(b"a,b\n\xff")
 
-    result = server.run("blob", "put", str(file), f"{name}/2024/Zoë's orders.csv")
+    result = server.run("blob", "put", f"{name}/2024/Zoë's orders.csv", str(file))
 
     assert (result.exit_code, result.stderr) == (0, f"{name}/2024/Zoë's orders.csv was put.\n")
     assert get(server, name, "2024/Zoë's orders.csv") == b"a,b\n\xff"
@@ -51,9 +51,9 @@ def test_files_and_folders_keep_their_names(server: Any, name: str, tmp_path: Pa
     (tmp_path / "tree" / "two.txt").write_text("2")
     (tmp_path / "tree" / "deep" / "three.txt").write_text("3")
 
-    server.run("blob", "put", str(tmp_path / "one.txt"), name)
-    server.run("blob", "put", str(tmp_path / "one.txt"), f"{name}/a/")
-    server.run("blob", "put", str(tmp_path / "one.txt"), str(tmp_path / "tree"), f"{name}/b")
+    server.run("blob", "put", name, str(tmp_path / "one.txt"))
+    server.run("blob", "put", f"{name}/a/", str(tmp_path / "one.txt"))
+    server.run("blob", "put", f"{name}/b", str(tmp_path / "one.txt"), str(tmp_path / "tree"))
 
     assert names(server, name) == [
         *("a/one.txt", "b/deep/three.txt", "b/one.txt", "b/two.txt"),
@@ -61,15 +61,25 @@ def test_files_and_folders_keep_their_names(server: Any, name: str, tmp_path: Pa
     ]
 
 
+@pytest.mark.parametrize("dash", [["-"], []])
 def test_what_is_piped_in_becomes_a_blob_and_a_blob_what_is_piped_out(
-    server: Any, name: str
+    server: Any, name: str, dash: list[str]
 ) -> None:
     content = bytes(range(256)) * 100
 
-    server.run("blob", "put", "-", f"{name}/bytes", input=content)
-    result = server.run("blob", "get", f"{name}/bytes", "-")
+    server.run("blob", "put", f"{name}/bytes", *dash, input=content)
+    result = server.run("blob", "get", f"{name}/bytes", *dash)
 
     assert result.stdout_bytes == content
+
+
+@pytest.mark.parametrize("words", [['{"name": "Zoë"}'], ["--text", '{"name": "Zoë"}']])
+def test_a_text_becomes_a_blob(server: Any, name: str, words: list[str]) -> None:
+    server.run("blob", "put", f"{name}/customer.json", *words)
+
+    shown = server.run("blob", "get", f"{name}/customer.json")
+
+    assert shown.stdout == '{"name": "Zoë"}'
 
 
 def test_a_blob_is_written_to_a_file_or_into_a_folder(
@@ -136,8 +146,8 @@ def test_containers_prefixes_and_patterns_are_listed(server: Any, name: str) -> 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["put", "missing.txt", "files/x"], "missing.txt: there is no such file or folder"),
-        (["put", __file__, "Bad_Container/x"], "'Bad_Container/x' is no CONTAINER/BLOB"),
+        (["put", "files/x", "missing.txt"], "missing.txt: there is no such file or folder"),
+        (["put", "Bad_Container/x", __file__], "'Bad_Container/x' is no CONTAINER/BLOB"),
         (["get", "files/*.none"], "ContainerNotFound"),
     ],
 )
@@ -152,7 +162,8 @@ def test_what_cannot_be_done_is_explained(server: Any, arguments: list[str], mes
     ("arguments", "message"),
     [
         (["get", "files"], "All are 'files/**'"),
-        (["put", "-", "files"], "needs a name"),
+        (["put", "files", "-"], "needs a name"),
+        (["put", "files/x", __file__, "--text", "x"], "goes without files"),
         (["get", "files/a", "--prefix", "b"], "--prefix goes with a container alone"),
     ],
 )
