@@ -216,13 +216,14 @@ def orders(copy_of: Callable[[str], Path], start: Callable[..., Host]) -> Host:
 
 @pytest.fixture
 def run_command() -> Callable[..., str]:
-    """Run a command of ours in an app folder; return what it printed."""
+    """Run a command of ours in an app folder; return what it printed, errors where it fails."""
 
-    def run(app: Path, *arguments: str, code: int = 0) -> str:
+    def run(app: Path, *arguments: str, code: int = 0, typed: str = "") -> str:
         done = subprocess.run(
             [sys.executable, "-m", "triggerfish", *arguments],
             cwd=app,
             env=clean_environment(),
+            input=typed,
             capture_output=True,
             text=True,
             encoding="utf-8",
@@ -230,6 +231,6 @@ def run_command() -> Callable[..., str]:
             check=False,
         )
         assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout
+        return done.stdout if code == 0 else done.stderr
 
     return run

@@ -12,11 +12,13 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from azure.core.exceptions import ResourceExistsError
 from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 
 STACK = yaml.safe_load(
@@ -96,9 +98,7 @@ def send(stack: Stack, name: str, text: str) -> None:
     with QueueClient.from_connection_string(
         connection, name, message_encode_policy=TextBase64EncodePolicy()
     ) as queue:
-        try:
-            queue.get_queue_properties()
-        except Exception:
+        with suppress(ResourceExistsError):
             queue.create_queue()
         queue.send_message(text)
 
