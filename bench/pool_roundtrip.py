@@ -28,7 +28,8 @@ from triggerfish.interpreter import Interpreter
 from triggerfish.model import Datum, InvocationRequest, LogLine
 from triggerfish.pool.app import AppToLoad
 from triggerfish.pool.connection import Connection
-from triggerfish.pool.generation import PoolOptions, start_generation
+from triggerfish.pool.generation import start_generation
+from triggerfish.pool.options import PoolOptions
 from triggerfish.worker import frames
 
 APP = """

@@ -35,7 +35,8 @@ from triggerfish.listeners.schedule_monitor import ScheduleMonitor
 from triggerfish.listeners.timer import TimerListener
 from triggerfish.model import Function, FunctionError, TriggerfishError
 from triggerfish.pool.app import AppToLoad
-from triggerfish.pool.generation import Generation, PoolOptions, start_generation
+from triggerfish.pool.generation import Generation, start_generation
+from triggerfish.pool.options import PoolOptions
 from triggerfish.serving import Listener, NamedListener, Serving
 from triggerfish.storage.account import Account
 from triggerfish.storage.choose import Accounts

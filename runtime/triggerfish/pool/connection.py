@@ -40,6 +40,10 @@ class Connection(asyncio.Protocol):
         )
         return connection
 
+    @property
+    def is_open(self) -> bool:
+        return self._transport is not None
+
     def send(self, frame: bytes) -> None:
         """Send a frame, together with all others of this turn of the loop."""
         self._unsent.append(frame)

@@ -8,14 +8,11 @@ Behaviour: spec host-and-worker.md, sections 15, 16 and 18.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import timedelta
-from pathlib import Path
 from typing import Final
 
-from triggerfish.interpreter import Interpreter
 from triggerfish.model import (
     FailureKind,
     Function,
@@ -26,33 +23,23 @@ from triggerfish.model import (
     LogLine,
 )
 from triggerfish.pool.app import AppLoadError, AppToLoad, Contents
+from triggerfish.pool.background import beside
 from triggerfish.pool.crashes import Crashes
 from triggerfish.pool.messages import failed
-from triggerfish.pool.worker import SYSTEM, Log, Start, Worker, start_worker
-from triggerfish.worker import frames
+from triggerfish.pool.options import Log, PoolOptions
+from triggerfish.pool.spare import Spare, start_of
+from triggerfish.pool.worker import SYSTEM, Worker, start_worker
 
-WORKER_FOLDER: Final = Path(frames.__file__).parent
+StartOne = Callable[[], AbstractAsyncContextManager[Worker]]
+
 CRASHES_PER_WORKER: Final = 3
 END_SECONDS: Final = 2.0  # for atexit handlers and threads of user code
-
-
-@dataclass(frozen=True, slots=True)
-class PoolOptions:
-    """How workers are started, and how many. ``environment`` is all they get."""
-
-    interpreter: Interpreter
-    environment: Mapping[str, str]
-    processes: int = 1
-    arguments: Sequence[str] = ()  # of the interpreter, such as ``-X dev`` or ``-m debugpy``
-    function_timeout: timedelta | None = timedelta(minutes=30)
-    load_timeout: timedelta = timedelta(seconds=60)
-    crash_limit: int | None = None  # in half an hour; by default three for each process
 
 
 class Generation:
     """Runs functions of one state of the app. ``broken`` is set once it can do so no more."""
 
-    def __init__(self, app: AppToLoad, options: PoolOptions, log: Log) -> None:
+    def __init__(self, app: AppToLoad, options: PoolOptions, log: Log, start_one: StartOne) -> None:
         self.functions: tuple[Function, ...] = ()
         self.errors: tuple[FunctionError, ...] = ()
         self.broken = asyncio.Event()
@@ -60,13 +47,7 @@ class Generation:
         self._app = app
         self._options = options
         self._log = log
-        self._start = Start(
-            command=_command(options),
-            environment=options.environment,
-            log=log,
-            load_timeout=options.load_timeout,
-            function_timeout=options.function_timeout,
-        )
+        self._start_one = start_one
         limit = options.crash_limit
         self._crashes = Crashes(CRASHES_PER_WORKER * options.processes if limit is None else limit)
         self._first: asyncio.Future[Contents | AppLoadError] = (
@@ -133,9 +114,10 @@ class Generation:
         """Run one worker from start to end; return None where it never became ready."""
         try:
             async with (
-                start_worker(self._start, self._app, self._unusable) as worker,
+                self._start_one() as worker,
                 asyncio.TaskGroup() as group,
             ):
+                worker.join(self._options, self._unusable)
                 watching = group.create_task(worker.watch())
                 if not self._take_in(worker, await worker.load(self._app)):
                     watching.cancel()
@@ -143,7 +125,7 @@ class Generation:
                 await worker.gone.wait()
                 return worker
         except OSError as error:
-            python = self._start.command[0]
+            python = self._options.interpreter.path
             failure = AppLoadError(f"{python}: the worker cannot be started: {error}")
             self._report(failure)
             return None
@@ -184,29 +166,17 @@ class Generation:
 
 @asynccontextmanager
 async def start_generation(
-    app: AppToLoad, options: PoolOptions, log: Log
+    app: AppToLoad, options: PoolOptions, log: Log, *, spare: Spare | None = None
 ) -> AsyncIterator[Generation]:
     """Start workers and have them load ``app``; on the way out, kill those still there.
 
-    Raises ``AppLoadError`` where the app does not load at all.
+    With a ``spare``, kept for the same options, the first is there already. Raises
+    ``AppLoadError`` where the app does not load at all.
     """
-    generation = Generation(app, options, log)
-    failure: BaseException | None = None
-    async with asyncio.TaskGroup() as group:
-        keeping = [group.create_task(generation.keep_one()) for _ in range(options.processes)]
-        try:
-            await generation.loaded()
-            yield generation
-        except BaseException as error:  # a TaskGroup would wrap it, and hide AppLoadError
-            failure = error
-        for task in keeping:
-            task.cancel()
-    if failure is not None:
-        raise failure
-
-
-def _command(options: PoolOptions) -> Sequence[str]:
-    python = options.interpreter
-    # Without -P the folder of the app, or of what -m names, hides the standard library.
-    safe = ["-P"] if python.version >= (3, 11) else []
-    return [str(python.path), *safe, *options.arguments, str(WORKER_FOLDER)]
+    start = start_of(options, app.folder, log)
+    generation = Generation(
+        app, options, log, spare.worker if spare else lambda: start_worker(start)
+    )
+    async with beside(*(generation.keep_one() for _ in range(options.processes))):
+        await generation.loaded()
+        yield generation

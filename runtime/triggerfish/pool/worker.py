@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 from triggerfish.model import (
@@ -32,13 +33,12 @@ from triggerfish.pool.app import (
 )
 from triggerfish.pool.connection import Connection
 from triggerfish.pool.messages import failed
+from triggerfish.pool.options import Log, PoolOptions
 from triggerfish.pool.process import Process, Stream, start_process
 from triggerfish.timespan import timespan_text
 from triggerfish.worker import frames
 from triggerfish.worker.frames import FrameError, Head
 from triggerfish.worker.levels import CONSOLE, INFORMATION, level_of_stderr
-
-Log = Callable[[LogLine], None]
 
 SYSTEM: Final = "Host.Worker"
 RESTART_WANTED: Final = 200  # the exit code of a worker that asks for another in its place
@@ -49,13 +49,12 @@ _LOADING: Final = 0  # stands for the import of the app, where invocations are a
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """How a worker is started and watched. ``command`` is all but the number of its socket."""
+    """How a worker is started. ``command`` is all but the number of its socket."""
 
     command: Sequence[str]
     environment: Mapping[str, str]
+    folder: Path
     log: Log
-    load_timeout: timedelta
-    function_timeout: timedelta | None
 
 
 class _InHand:
@@ -78,20 +77,22 @@ class _InHand:
 class Worker:
     """A started worker. ``idle`` is set while nothing is in hand, ``gone`` once it has ended."""
 
-    def __init__(self, start: Start, process: Process, on_unusable: Callable[[Worker], None]):
+    def __init__(self, start: Start, process: Process) -> None:
         self._start = start
         self._process = process
-        self._on_unusable = on_unusable
+        self._on_unusable: Callable[[Worker], None] = lambda _: None
+        self._load_seconds = 0.0
+        self._limit: timedelta | None = None
         self._loop = asyncio.get_running_loop()
         self._connection: Connection | None = None
         self._reports: asyncio.Queue[Head | None] = asyncio.Queue()
         self._places: asyncio.Queue[tuple[int, str]] = asyncio.Queue()
         self._in_hand: dict[int, _InHand] = {}
         self._last_number = 0
-        limit = start.function_timeout
-        self._limit_seconds = limit.total_seconds() if limit else None
+        self._is_ready = False
         self._ending = False
         self.timed_out = False
+        self.started = asyncio.Event()  # whether well or badly: see is_usable
         self.idle = asyncio.Event()
         self.idle.set()
         self.gone = asyncio.Event()
@@ -105,9 +106,20 @@ class Worker:
     def how_it_ended(self) -> str:
         return f"The worker process {self._process.how_it_ended}."
 
+    @property
+    def is_usable(self) -> bool:
+        """Whether it has started well and still runs."""
+        return self._is_ready and self._connection is not None and self._connection.is_open
+
+    def join(self, options: PoolOptions, on_unusable: Callable[[Worker], None]) -> None:
+        """Belong to a generation from now on, which is told when this worker is lost."""
+        self._load_seconds = options.load_timeout.total_seconds()
+        self._limit = options.function_timeout
+        self._on_unusable = on_unusable
+
     async def load(self, app: AppToLoad) -> Contents | AppLoadError:
         """Have the worker import the app, and return what it found or why it could not."""
-        seconds = self._start.load_timeout.total_seconds()
+        seconds = self._load_seconds
         try:
             async with asyncio.timeout(seconds):
                 head = await self._reports.get()
@@ -133,7 +145,7 @@ class Worker:
         except (FrameError, TypeError, ValueError, AttributeError) as error:
             return failed(FailureKind.BINDING, type(error).__name__, str(error))
         future: asyncio.Future[InvocationResult] = self._loop.create_future()
-        deadline = self._loop.time() + (self._limit_seconds or 0)
+        deadline = self._loop.time() + (self._limit.total_seconds() if self._limit else 0)
         self._in_hand[number] = _InHand(request, deadline, future)
         self.idle.clear()
         self._send(frame)
@@ -191,10 +203,13 @@ class Worker:
         elif kind == frames.PLACE:
             self._places.put_nowait((head[1], head[2]))
         else:
+            self._is_ready = self._is_ready or kind == frames.READY
+            self.started.set()
             self._reports.put_nowait(head)
 
     def _disconnected(self, error: Exception | None) -> None:
         self._on_unusable(self)
+        self.started.set()
         if self._ending:
             return  # atexit handlers may still run
         if error is not None and self._process.code is None:
@@ -224,9 +239,9 @@ class Worker:
     # --- time ---------------------------------------------------------------------------------
 
     async def _keep_time(self) -> None:
-        limit = self._limit_seconds
-        if limit is None:
+        if self._limit is None:
             return
+        limit = self._limit.total_seconds()
         while not self.timed_out:
             # They are in the order of their start and have one limit: the first is due first.
             oldest = next(iter(self._in_hand.values()), None)
@@ -259,9 +274,8 @@ class Worker:
         return places
 
     def _too_late(self, request: InvocationRequest, place: str) -> InvocationResult:
-        limit = self._start.function_timeout or timedelta()
         message = (
-            f"Timeout value of {timespan_text(limit)} exceeded by function "
+            f"Timeout value of {timespan_text(self._limit or timedelta())} exceeded by function "
             f"'Functions.{request.function}' (Id: '{request.id}'). Initiating cancellation."
         )
         self._log(LogLevel.ERROR, message, request)
@@ -282,17 +296,15 @@ class Worker:
 
 
 @asynccontextmanager
-async def start_worker(
-    start: Start, app: AppToLoad, on_unusable: Callable[[Worker], None]
-) -> AsyncIterator[Worker]:
+async def start_worker(start: Start) -> AsyncIterator[Worker]:
     """Start a worker process; on the way out it is killed, with everything it started."""
 
     def log_line(stream: Stream, text: str) -> None:
         level = INFORMATION if stream == "stdout" else level_of_stderr(text)
         start.log(LogLine(LogLevel(level), CONSOLE, text))
 
-    async with start_process(start.command, start.environment, app.folder, log_line) as process:
-        worker = Worker(start, process, on_unusable)
+    async with start_process(start.command, start.environment, start.folder, log_line) as process:
+        worker = Worker(start, process)
         await worker.connect()
         try:
             yield worker

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -34,18 +33,6 @@ def _module(name: str) -> Any:
     return importlib.import_module(f"{PACKAGE}.{name}")
 
 
-def _add_packages_of_the_app() -> None:
-    """Put ``.python_packages`` on the path, where azure.functions itself may lie."""
-    library = Path.cwd() / ".python_packages" / "lib"
-    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    found = [library / "site-packages", library / version / "site-packages"]
-    folders = [str(folder) for folder in found if folder.is_dir()]
-    if os.environ.get("PYTHON_ISOLATE_WORKER_DEPENDENCIES") == "1":
-        sys.path[:0] = folders
-    else:
-        sys.path += folders
-
-
 def _serve(descriptor: int) -> None:
     link = _module("link").Link(descriptor)
     try:
@@ -61,5 +48,5 @@ def _serve(descriptor: int) -> None:
 
 if __name__ == "__main__":
     _load_package()
-    _add_packages_of_the_app()
+    _module("paths").add_packages(str(Path.cwd()))  # azure.functions itself may lie there
     _serve(int(sys.argv.pop()))

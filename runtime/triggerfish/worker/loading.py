@@ -22,6 +22,7 @@ from azure.functions import FunctionRegister
 
 from . import tracebacks
 from .converters import Binding
+from .paths import add_app
 from .plans import Plan
 from .signature import SignatureError
 
@@ -44,9 +45,7 @@ def load(app: Mapping[str, Any]) -> Loaded:
     """Import the app and return its functions. Raises whatever user code raises."""
     folder = str(app["folder"])
     os.chdir(folder)
-    # Last, as in Azure: an app's folder called `email` must not hide the standard library's.
-    sys.path.append(folder)
-    importlib.invalidate_caches()
+    add_app(folder)
     if app["script"]:
         return _index(folder, str(app["script"]))
     return _load_each(folder, app["functions"])

@@ -19,7 +19,9 @@ from triggerfish.declarations import read_function
 from triggerfish.interpreter import Interpreter
 from triggerfish.model import Datum, InvocationRequest, InvocationResult, LogLine
 from triggerfish.pool.app import AppToLoad
-from triggerfish.pool.generation import Generation, PoolOptions, start_generation
+from triggerfish.pool.generation import Generation, start_generation
+from triggerfish.pool.options import PoolOptions
+from triggerfish.pool.spare import Spare
 
 TIME = "2024-01-02T03:04:05+00:00"
 MESSAGE = {
@@ -140,6 +142,7 @@ def launch() -> Launch:
         environment: Mapping[str, str] | None = None,
         interpreter: Interpreter = THIS_PYTHON,
         function_timeout: timedelta | None = timedelta(seconds=30),
+        spare: Spare | None = None,
         **options: Any,
     ) -> AsyncIterator[Running]:
         log = log or Log()
@@ -149,7 +152,7 @@ def launch() -> Launch:
             function_timeout=function_timeout,
             **options,
         )
-        async with start_generation(app, pool, log) as generation:
+        async with start_generation(app, pool, log, spare=spare) as generation:
             yield Running(generation, log, app)
 
     return start
