@@ -22,6 +22,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from triggerfish_storage import errors
 from triggerfish_storage.clock import Clock
+from triggerfish_storage.database import DatabaseError
 from triggerfish_storage.errors import ErrorCode, StorageError
 from triggerfish_storage.protocol.accounts import Accounts
 from triggerfish_storage.protocol.authorise import Peer, authorise
@@ -38,6 +39,7 @@ HEADER_LIMIT_BYTES: Final = 32768
 HEADERS_LIMIT: Final = 256
 HEALTH_PATH: Final = "/healthz"
 DRAIN_SECONDS: Final = 10.0
+LINGER_SECONDS: Final = 1.0  # for what a refused client still sends, so that it reads why
 NAMES_LIMIT: Final = 1000  # of what clients send and we remember
 
 REQUEST_TIMEOUT: Final = ErrorCode(
@@ -84,6 +86,12 @@ class Endpoint(Generic[S]):
         except StorageError as error:
             _log.debug("%s %s: %s", name, request_id, error)
             reply = self._error(request, error, now, request_id)
+        except ConnectionError:
+            raise  # the client has left: nobody to answer
+        except (DatabaseError, OSError) as error:
+            # The disk is full or gone; what was acknowledged is safe, and a retry may succeed.
+            _log.error("%s %s could not be stored: %s", name, request_id, error)
+            reply = self._error(request, StorageError(errors.SERVER_BUSY), now, request_id)
         except Exception:
             _log.exception("%s %s failed: %s", name, request_id, request.raw_path)
             internal = StorageError(errors.INTERNAL_ERROR)
@@ -337,7 +345,7 @@ async def serve_endpoint(
         "max_line_size": HEADER_LIMIT_BYTES,
         "max_field_size": HEADER_LIMIT_BYTES,
         "max_headers": HEADERS_LIMIT,
-        "lingering_time": 2.0,
+        "lingering_time": LINGER_SECONDS,
     }
     manager = web.Server(endpoint.answer, loop=loop)  # type: ignore[arg-type]
     server = await loop.create_server(
