@@ -328,7 +328,7 @@ def guard_headers(blob: Blob) -> dict[str, str]:
     headers: dict[str, str] = {}
     if blob.immutable_until is not None:
         headers["x-ms-immutability-policy-until-date"] = http_date(blob.immutable_until)
-        headers["x-ms-immutability-policy-mode"] = blob.immutability_mode
+        headers["x-ms-immutability-policy-mode"] = blob.immutability_mode.lower()
     if blob.legal_hold:
         headers["x-ms-legal-hold"] = "true"
     return headers

@@ -146,6 +146,8 @@ CONTAINERS: Final = (
 )
 
 BLOBS: Final = (
+    _blob("PutBlob", "PUT", blobs.put_untyped_blob, "cw"),
+    _blob("CopyBlob", "PUT", copies.copy_blob, "cw", headers=_FROM_URL),
     _blob("PutBlob", "PUT", blobs.put_block_blob, "cw", headers={"x-ms-blob-type": "BlockBlob"}),
     _blob(
         "PutBlob",
@@ -174,7 +176,6 @@ BLOBS: Final = (
     _blob("SetBlobProperties", "PUT", blobs.set_blob_properties, "w", "properties"),
     _blob("LeaseBlob", "PUT", leases.lease_blob, "wd", "lease"),
     _blob("SnapshotBlob", "PUT", attributes.snapshot_blob, "cw", "snapshot"),
-    _blob("CopyBlob", "PUT", copies.copy_blob, "cw", headers=_FROM_URL),
     _blob(
         "CopyBlobFromURL",
         "PUT",

@@ -144,7 +144,11 @@ class Raw:
 
     def _authorization(self, method: str, url: Any, headers: Mapping[str, str]) -> str:
         request = Signed(
-            method, ACCOUNT, url.raw_path, {k.lower(): v for k, v in url.query.items()}, headers
+            method,
+            ACCOUNT,
+            url.raw_path,
+            {name.lower(): value for name, value in url.query.items()},
+            {name.lower(): value for name, value in headers.items()},
         )
         return authorization(request, base64.b64decode(DEFAULT_KEY), service="blob")
 

@@ -64,6 +64,12 @@ async def put_block_blob(call: Call, store: BlobStore) -> Reply:
     return Reply(201, headers={**written(blob), "Content-MD5": base64_text(content.md5)})
 
 
+async def put_untyped_blob(call: Call, store: BlobStore) -> Reply:
+    """Put Blob of no type that there is."""
+    call.header("x-ms-blob-type")
+    raise call.bad_header("x-ms-blob-type")
+
+
 async def get_blob_content(call: Call, store: BlobStore) -> Reply:
     """Get Blob: its bytes or a range of them, with its properties as headers."""
     wanted = range_of(call)
