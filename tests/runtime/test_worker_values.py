@@ -133,6 +133,15 @@ def test_times_are_read_in_all_forms_the_library_reads(time):
     )
 
 
+def test_metadata_may_repeat_an_input_without_being_sent():
+    plan = Plan("F", lambda p: None, [Binding("p", "blobTrigger", "in")], "/app")
+    head = ["i", 1, "id", "F", {"p": "c/name"}, {}, {"BlobTrigger": "p"}, "", "", None]
+
+    seen = plan.arguments(Invocation("id", "F"), head, b"")["p"]
+
+    assert seen.name == "c/name"
+
+
 def test_metadata_that_is_missing_is_none():
     message = given(QUEUE, ("string", "x"), {"Id": "m1"})
 

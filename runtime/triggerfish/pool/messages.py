@@ -21,20 +21,20 @@ from triggerfish.model import (
     RetryContext,
 )
 from triggerfish.worker import frames
-from triggerfish.worker.frames import Head, Payload
+from triggerfish.worker.frames import INLINE_CHARACTERS, Head, Payload
 
 
 def invoke_frame(number: int, request: InvocationRequest) -> bytes:
     """Return the frame that has a worker run ``request`` as its invocation ``number``."""
     parts: list[bytes] = []
     inputs = {name: _pack(datum, parts) for name, datum in request.inputs.items()}
-    # The metadata of a queue message repeats its text, which may be long: the same object.
-    texts = {id(d.value): name for name, d in request.inputs.items() if d.kind == "string"}
     metadata: dict[str, Any] = {}
     copies: dict[str, str] = {}
     for name, datum in request.metadata.items():
-        source = texts.get(id(datum.value))
-        if source is not None and datum.kind == "string":
+        value = datum.value
+        if datum.kind == "string" and len(value) <= INLINE_CHARACTERS:
+            metadata[name] = value  # what pack would say: most of it is short text
+        elif source := _input_like(request, datum):
             copies[name] = source
         else:
             metadata[name] = _pack(datum, parts)
@@ -70,6 +70,14 @@ def log_line(head: Head) -> LogLine:
     """Return what user code printed or logged."""
     _, level, category, text, invocation_id, function = head
     return LogLine(LogLevel(level), category, text, invocation_id, function)
+
+
+def _input_like(request: InvocationRequest, field: Datum) -> str:
+    """Return the input that holds the very same text: a message's metadata repeats it."""
+    if field.kind != "string":
+        return ""
+    same = (n for n, d in request.inputs.items() if d.kind == "string" and d.value is field.value)
+    return next(same, "")
 
 
 def _outputs(forms: Mapping[str, Any], payload: bytes) -> Mapping[str, Datum]:

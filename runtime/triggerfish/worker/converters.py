@@ -106,6 +106,12 @@ def decoder(binding: Binding, annotation: Any) -> Decode:
     return _decode_with(converter)
 
 
+def wants_metadata(binding: Binding, annotation: Any) -> bool:
+    """Whether the parameter shows anything but the value itself."""
+    is_raw = annotation in (str, bytes)
+    return not is_raw and bool(converter_of(binding.type).has_trigger_support())
+
+
 def encoder(binding: Binding, annotation: Any) -> Encode:
     """Return what makes a value for the host from one that user code gave."""
     if binding.type.lower() == "http":

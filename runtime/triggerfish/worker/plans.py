@@ -21,6 +21,7 @@ from .converters import (
     decoder,
     encoder,
     generic_encoder,
+    wants_metadata,
 )
 from .frames import Head, Payload
 from .signature import RETURN, Parameter, check
@@ -55,6 +56,9 @@ class Plan:
             (p.binding.name, p.binding.type, decoder(p.binding, p.annotation))
             for p in signature.inputs
         ]
+        self._wants_metadata = any(
+            wants_metadata(p.binding, p.annotation) for p in signature.inputs
+        )
         self._outputs = [_output(p) for p in signature.outputs]
         self._returns = _output(signature.returns) if signature.returns else None
         self._implicit_return = _implicit_return(bindings)
@@ -65,9 +69,12 @@ class Plan:
         values = Payload(payload)
         unpack = values.unpack
         given = {name: unpack(form) for name, form in inputs.items()}
-        fields = {name: unpack(form) for name, form in metadata.items()}
-        for name, source in copies.items():
-            fields[name] = given[source]
+        fields: dict[str, tuple[str, Any]] = {}
+        if self._wants_metadata:
+            for name, form in metadata.items():
+                fields[name] = ("string", form) if form.__class__ is str else unpack(form)
+            for name, source in copies.items():
+                fields[name] = given[source]
         arguments: dict[str, Any] = {}
         for name, binding_type, decode in self._inputs:
             kind, value = given.get(name, ("none", None))
