@@ -1,0 +1,185 @@
+"""Opening and serving an account: what is kept, what is refused, what ends how."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import aiohttp
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from triggerfish_storage.database import DatabaseError
+from triggerfish_storage.ownership import FolderOwned, read_owner
+from triggerfish_storage.server import PortTaken, open_account, serve
+from triggerfish_storage.testing import ManualClock, storage_account
+
+
+async def test_what_was_written_is_there_after_a_restart(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    async with open_account(tmp_path / "new" / "folder", clock=clock) as account:
+        await account.queues.create("orders")
+        await account.queues.put("orders", "kept", now=clock.now())
+
+    async with open_account(tmp_path / "new" / "folder", clock=clock) as account:
+        [message] = account.queues.peek("orders", count=1, now=clock.now())
+
+    assert message.text == "kept"
+    assert (tmp_path / "new" / "folder" / ".gitignore").read_text() == "*\n"
+
+
+async def test_a_gitignore_of_the_users_own_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_text("# mine\n")
+
+    async with open_account(tmp_path):
+        pass
+
+    assert (tmp_path / ".gitignore").read_text() == "# mine\n"
+
+
+async def test_an_account_in_memory_leaves_nothing() -> None:
+    async with open_account(None) as account:
+        folder = account.database.path.parent
+        assert folder.exists()
+
+    assert not folder.exists()
+
+
+async def test_the_second_to_open_a_folder_is_told_who_has_it(tmp_path: Path) -> None:
+    async with open_account(tmp_path) as account, serve(account, ports={"queue": 0}) as ports:
+        owner = read_owner(tmp_path)
+        assert owner is not None
+        assert owner.ports == ports
+
+        with pytest.raises(FolderOwned, match=f"queue {ports['queue']} on 127.0.0.1"):
+            async with open_account(tmp_path):
+                pass
+
+
+async def test_a_corrupt_database_is_told_once_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "storage.db").write_bytes(b"no database" * 1000)
+
+    with pytest.raises(DatabaseError, match=r"storage\.db: not a usable database"):
+        async with open_account(tmp_path):
+            pass
+
+    assert (tmp_path / "storage.db").read_bytes() == b"no database" * 1000
+    assert read_owner(tmp_path) is None
+
+
+async def test_a_file_of_contents_that_no_row_names_is_swept(tmp_path: Path) -> None:
+    async with open_account(tmp_path):
+        pass
+    orphan = tmp_path / "contents" / ("0" * 32)
+    orphan.write_bytes(b"left behind by a crash")
+
+    async with open_account(tmp_path):
+        assert not orphan.exists()
+
+
+async def test_a_port_that_is_taken_is_named_with_its_option() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        async with open_account(None) as account:
+            with pytest.raises(PortTaken) as caught:
+                async with serve(account, ports={"blob": 0, "queue": port}):
+                    pass
+
+    assert str(caught.value) == (
+        f"Port {port} on 127.0.0.1 cannot be used for the queue service: it is in use. "
+        "Stop what listens there, or choose another with --queue-port."
+    )
+
+
+async def test_an_address_of_another_machine_is_named() -> None:
+    async with open_account(None) as account:
+        with pytest.raises(PortTaken, match=r"192\.0\.2\.1"):
+            async with serve(account, address="192.0.2.1", ports={"blob": 0}):
+                pass
+
+
+async def test_nobody_is_served_after_the_end() -> None:
+    async with storage_account() as served:
+        port = served.ports["queue"]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+    assert await reader.read() == b""
+    writer.close()
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", port)
+
+
+async def test_discarded_rows_go_while_serving(clock: ManualClock) -> None:
+    async with open_account(None, clock=clock) as account:
+        await account.queues.create("orders")
+        for number in range(20):
+            await account.queues.put("orders", str(number), now=clock.now())
+        await account.queues.clear("orders")
+        await clock.settle()
+
+        found = account.database.look(
+            lambda tx: tx.execute("SELECT count(*) FROM message").fetchone()
+        )
+        assert found == (0,)
+
+
+async def test_expired_rows_go_when_their_time_has_come(clock: ManualClock) -> None:
+    async with open_account(None, clock=clock) as account:
+        await account.queues.create("orders")
+        life = timedelta(seconds=90)
+        await account.queues.put("orders", "short", now=clock.now(), life=life)
+        await clock.advance(hours=2)
+
+        found = account.database.look(
+            lambda tx: tx.execute("SELECT count(*) FROM message").fetchone()
+        )
+        assert found == (0,)
+
+
+async def test_https_is_served_with_a_certificate(tmp_path: Path) -> None:
+    cert, key = _certificate(tmp_path)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(cert, key)
+    trusted = ssl.create_default_context(cafile=str(cert))
+    async with (
+        open_account(None) as account,
+        serve(account, ports={"queue": 0}, tls=tls) as ports,
+        aiohttp.ClientSession() as session,
+        session.get(f"https://localhost:{ports['queue']}/healthz", ssl=trusted) as response,
+    ):
+        assert response.status == 200
+
+
+def _certificate(folder: Path) -> tuple[Path, Path]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(datetime.now(UTC) - timedelta(days=1))
+        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return folder / "cert.pem", folder / "key.pem"
