@@ -36,6 +36,9 @@ from triggerfish_storage.protocol.service import Service
 from triggerfish_storage.queues import operations as queue_operations
 from triggerfish_storage.queues.store import QueueStore
 from triggerfish_storage.queues.upkeep import next_queue_upkeep, queue_upkeep
+from triggerfish_storage.tables import operations as table_operations
+from triggerfish_storage.tables.store import TableStore
+from triggerfish_storage.tables.upkeep import table_upkeep
 
 DATABASE_FILE: Final = "storage.db"
 CONTENTS_FOLDER: Final = "contents"
@@ -69,6 +72,7 @@ class StorageAccount:
     _changes: dict[str, Changes] = field(default_factory=dict)
     _queues: dict[str, QueueStore] = field(default_factory=dict)
     _blobs: dict[str, BlobStore] = field(default_factory=dict)
+    _tables: dict[str, TableStore] = field(default_factory=dict)
 
     @property
     def changes(self) -> Changes:
@@ -81,6 +85,10 @@ class StorageAccount:
     @property
     def blobs(self) -> BlobStore:
         return self.blobs_of(DEFAULT_ACCOUNT)
+
+    @property
+    def tables(self) -> TableStore:
+        return self.tables_of(DEFAULT_ACCOUNT)
 
     def changes_of(self, account: str) -> Changes:
         found = self._changes.get(account)
@@ -101,6 +109,14 @@ class StorageAccount:
         if found is None:
             found = self._blobs[account] = BlobStore(
                 self.database, self.contents, self.changes_of(account), account=account
+            )
+        return found
+
+    def tables_of(self, account: str) -> TableStore:
+        found = self._tables.get(account)
+        if found is None:
+            found = self._tables[account] = TableStore(
+                self.database, self.changes_of(account), account=account, due=self.due
             )
         return found
 
@@ -194,7 +210,14 @@ def services(account: StorageAccount) -> dict[ServiceName, Service[Any]]:
         policies=access.stored_policies,
         public=access.is_public,
     )
-    return {"blob": blobs, "queue": queues}
+    tables: Service[TableStore] = Service(
+        "table",
+        table_operations.OPERATIONS,
+        account.tables_of,
+        resource="table",
+        policies=table_operations.stored_policies,
+    )
+    return {"blob": blobs, "queue": queues, "table": tables}
 
 
 async def _keep_up(account: StorageAccount) -> None:
@@ -214,6 +237,7 @@ async def _keep_up(account: StorageAccount) -> None:
 async def _keep_up_a_little(account: StorageAccount) -> bool:
     now = account.clock.now()
     more = await queue_upkeep(account.database, now)
+    more = await table_upkeep(account.database) or more
     return await account.blobs.upkeep(now) or more
 
 

@@ -1,0 +1,53 @@
+"""What a change is answered with: status, etag, and the entity itself where it is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from triggerfish_storage.protocol.operations import Call, Reply
+from triggerfish_storage.tables import wire
+from triggerfish_storage.tables.action import Action
+from triggerfish_storage.tables.entity import Entity
+from triggerfish_storage.tables.requests import prefer
+
+
+def shape_of(call: Call, query: Mapping[str, str], headers: Mapping[str, str]) -> wire.Shape:
+    """Return how the answer to a request (or to one of a batch's) is to look."""
+    level = wire.level_of(headers.get("accept", ""), query.get("$format", ""))
+    select = wire.parse_select(query.get("$select", ""))
+    return wire.Shape(level, call.endpoint, call.account, select)
+
+
+def table_reply(call: Call, name: str) -> Reply:
+    """Return the answer to a table's creation."""
+    headers = _applied(call.headers)
+    address = f"{call.endpoint}/Tables('{name}')"
+    headers["Location"] = address
+    if prefer(call.headers) == "return-no-content":
+        return Reply(204, headers={**headers, "DataServiceId": address})
+    shape = shape_of(call, call.query, call.headers)
+    return Reply(201, wire.one_table(name, shape), headers, shape.content_type)
+
+
+def entity_reply(
+    call: Call, action: Action, entity: Entity | None, request_headers: Mapping[str, str]
+) -> Reply:
+    """Return the answer to a change of an entity."""
+    if entity is None:
+        return Reply(204)
+    headers = {"ETag": entity.etag}
+    if action.kind != "insert":
+        return Reply(204, headers=headers)
+    headers |= _applied(request_headers)
+    address = f"{call.endpoint}/{wire.entity_address(action.table, action.keys)}"
+    headers["Location"] = address
+    if prefer(request_headers) == "return-no-content":
+        return Reply(204, headers={**headers, "DataServiceId": address})
+    shape = shape_of(call, {}, request_headers)
+    body = wire.one_entity(entity, action.table, shape)
+    return Reply(201, body, headers, shape.content_type)
+
+
+def _applied(headers: Mapping[str, str]) -> dict[str, str]:
+    wanted = prefer(headers)
+    return {"Preference-Applied": wanted} if wanted else {}

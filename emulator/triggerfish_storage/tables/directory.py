@@ -1,0 +1,130 @@
+"""The tables of an account, in SQLite: names and access policies.
+
+Owns the ``entity_table`` table. Names differ from others in more than case. A deleted table
+is hidden at once, and its entities are purged in steps afterwards. Every function works inside
+the transaction it is given.
+
+Protocol: https://learn.microsoft.com/rest/api/storageservices/operations-on-tables
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from typing import Final
+
+from triggerfish_storage import errors as common
+from triggerfish_storage.errors import StorageError
+from triggerfish_storage.tables import errors
+
+PURGE_CHUNK: Final = 500
+
+_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*", re.ASCII)
+
+FIND: Final = """
+    SELECT id, policies FROM entity_table WHERE account = :account AND folded = :folded
+"""
+ADD: Final = """
+    INSERT INTO entity_table (account, folded, name) VALUES (:account, :folded, :name)
+    ON CONFLICT DO NOTHING
+"""
+SET_POLICIES: Final = """
+    UPDATE entity_table SET policies = :policies WHERE account = :account AND folded = :folded
+"""
+# No account has an empty name, so nobody reaches what is stored under it.
+HIDE: Final = """
+    UPDATE entity_table SET account = '', folded = id
+    WHERE account = :account AND folded = :folded
+"""
+LIST: Final = """
+    SELECT name FROM entity_table WHERE account = :account AND folded >= :folded ORDER BY folded
+"""
+HIDDEN: Final = "SELECT id FROM entity_table WHERE account = '' LIMIT 1"
+PURGE: Final = """
+    DELETE FROM entity WHERE id IN (SELECT id FROM entity WHERE table_id = :table LIMIT :count)
+"""
+FORGET: Final = "DELETE FROM entity_table WHERE id = :table"
+
+
+def check_name(name: str) -> None:
+    """Raise the documented error where ``name`` cannot be a table's."""
+    if not 3 <= len(name) <= 63:
+        raise StorageError(common.OUT_OF_RANGE_INPUT)
+    if not _NAME.fullmatch(name) or name.lower() == "tables":
+        raise StorageError(common.INVALID_RESOURCE_NAME)
+
+
+def missing(name: str) -> StorageError:
+    """Return the error for a table that is not there: a name that cannot be one says so."""
+    try:
+        check_name(name)
+    except StorageError as error:
+        return error
+    return StorageError(errors.TABLE_NOT_FOUND)
+
+
+def create(tx: sqlite3.Connection, account: str, name: str) -> None:
+    """Create a table; raises TableAlreadyExists."""
+    check_name(name)
+    if tx.execute(ADD, {**_key(account, name), "name": name}).rowcount == 0:
+        raise StorageError(errors.TABLE_ALREADY_EXISTS)
+
+
+def delete(tx: sqlite3.Connection, account: str, name: str) -> None:
+    """Hide a table for ever; ``purge_some`` takes what it held."""
+    if tx.execute(HIDE, _key(account, name)).rowcount == 0:
+        raise StorageError(common.RESOURCE_NOT_FOUND)
+
+
+def exists(tx: sqlite3.Connection, account: str, name: str) -> bool:
+    return tx.execute(FIND, _key(account, name)).fetchone() is not None
+
+
+def table_id(tx: sqlite3.Connection, account: str, name: str) -> int:
+    """Return a table's id; raises TableNotFound."""
+    return _row(tx, account, name)[0]
+
+
+def policies(tx: sqlite3.Connection, account: str, name: str) -> str:
+    """Return the stored access policies, in the form ``set_policies`` was given."""
+    return _row(tx, account, name)[1]
+
+
+def set_policies(tx: sqlite3.Connection, account: str, name: str, policies: str) -> None:
+    """Replace the stored access policies."""
+    if tx.execute(SET_POLICIES, {**_key(account, name), "policies": policies}).rowcount == 0:
+        raise missing(name)
+
+
+def names(tx: sqlite3.Connection, account: str, *, start: str) -> Iterator[str]:
+    """Give the tables' names from ``start`` on, in order."""
+    for (name,) in tx.execute(LIST, _key(account, start)):
+        yield name
+
+
+def purge_some(tx: sqlite3.Connection) -> bool:
+    """Remove a few entities of deleted tables; False once there are none left."""
+    found = tx.execute(HIDDEN).fetchone()
+    if found is None:
+        return False
+    values = {"table": found[0], "count": PURGE_CHUNK}
+    if tx.execute(PURGE, values).rowcount < PURGE_CHUNK:
+        tx.execute(FORGET, values)
+    return True
+
+
+def has_hidden(tx: sqlite3.Connection) -> bool:
+    """Whether there is anything to purge."""
+    return tx.execute(HIDDEN).fetchone() is not None
+
+
+def _key(account: str, name: str) -> dict[str, str]:
+    return {"account": account, "folded": name.lower()}
+
+
+def _row(tx: sqlite3.Connection, account: str, name: str) -> tuple[int, str]:
+    found: tuple[int, str] | None = tx.execute(FIND, _key(account, name)).fetchone()
+    if found is None:
+        raise missing(name)
+    return found

@@ -1,0 +1,224 @@
+"""Entities: keys, properties, version, and how they are written into a row and into JSON.
+
+Pure. The inside of a row's JSON object is what a client with minimal metadata gets, so the
+usual answer is put together without parsing anything.
+
+Format: https://learn.microsoft.com/rest/api/storageservices/payload-format-for-table-service-operations
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, cast
+from urllib.parse import unquote
+
+from triggerfish_storage import errors as common
+from triggerfish_storage.clock import instant
+from triggerfish_storage.errors import StorageError
+from triggerfish_storage.protocol.dates import iso_date
+from triggerfish_storage.tables import edm, errors
+from triggerfish_storage.tables.edm import EdmType, Property
+
+PROPERTY_LIMIT: Final = 252
+NAME_LIMIT: Final = 255
+KEY_LIMIT: Final = 512  # UTF-16 code units, which are a kibibyte
+SIZE_LIMIT_BYTES: Final = 1024 * 1024
+ANY: Final = "*"
+SYSTEM: Final = frozenset({"PartitionKey", "RowKey", "Timestamp"})
+_ANNOTATION: Final = "@odata.type"
+_KEY_FORBIDDEN: Final = re.compile("[/\\\\#?\x00-\x1f\x7f-\x9f]")
+_ETAG: Final = re.compile(r"W/\"datetime'([^'\"]+)'\"")
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What identifies an entity within its table."""
+
+    partition: str
+    row: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """An entity as it is stored; ``inside`` is the inside of its JSON object, without keys."""
+
+    keys: Keys
+    modified: int  # microseconds since 1970
+    inside: str
+
+    @property
+    def timestamp(self) -> str:
+        return iso_date(instant(self.modified))
+
+    @property
+    def etag(self) -> str:
+        return etag_text(self.modified)
+
+    def properties(self) -> dict[str, Property]:
+        """Return the properties by name, system properties not among them."""
+        return decode(self.inside)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An entity as a client sends it; a key is None where the body does not name it."""
+
+    partition: str | None
+    row: str | None
+    properties: Mapping[str, Property]
+
+
+def etag_text(modified: int) -> str:
+    """Return an entity's etag: its timestamp, percent-encoded as the service has it."""
+    return f"W/\"datetime'{iso_date(instant(modified)).replace(':', '%3A')}'\""
+
+
+def check_etag(given: str) -> str:
+    """Return an If-Match header in the form of ``etag_text``, or ``*``; raises for others."""
+    if given == ANY:
+        return ANY
+    found = _ETAG.fullmatch(given.strip())
+    if found is None:
+        raise StorageError(
+            common.INVALID_INPUT,
+            Reason=f"The etag value '{given}' of a request header is not valid.",
+        )
+    return f"W/\"datetime'{unquote(found[1]).replace(':', '%3A')}'\""
+
+
+# --- keys -------------------------------------------------------------------------------------
+
+
+def check_keys(draft: Draft) -> Keys:
+    """Return the keys of a new entity; raises where one is missing or cannot be one."""
+    if draft.partition is None or draft.row is None:
+        raise StorageError(errors.PROPERTIES_NEED_VALUE)
+    for name, key in (("PartitionKey", draft.partition), ("RowKey", draft.row)):
+        if edm.utf16_units(key) > KEY_LIMIT:
+            raise StorageError(errors.KEY_VALUE_TOO_LARGE)
+        if _KEY_FORBIDDEN.search(key):
+            raise StorageError(
+                common.OUT_OF_RANGE_INPUT,
+                Reason=f"The '{name}' parameter of value '{key}' is out of range.",
+            )
+    return Keys(draft.partition, draft.row)
+
+
+def check_size(keys: Keys, properties: Mapping[str, Property]) -> None:
+    """Raise where an entity has too many properties or is too large."""
+    if len(properties) > PROPERTY_LIMIT:
+        raise StorageError(errors.TOO_MANY_PROPERTIES)
+    size = 4 + 2 * (edm.utf16_units(keys.partition) + edm.utf16_units(keys.row))
+    for name, prop in properties.items():
+        size += 8 + 2 * len(name) + edm.size_bytes(prop)
+    if size > SIZE_LIMIT_BYTES:
+        raise StorageError(errors.ENTITY_TOO_LARGE)
+
+
+# --- JSON -------------------------------------------------------------------------------------
+
+
+def read_draft(body: bytes) -> Draft:
+    """Return the entity that a request's body describes."""
+    document = read_object(body)
+    keys: dict[str, str] = {}
+    properties: dict[str, Property] = {}
+    for name, value in document.items():
+        if "@" in name or name.startswith("odata.") or name == "Timestamp" or value is None:
+            continue
+        if name in SYSTEM:
+            if not isinstance(value, str):
+                raise StorageError(errors.INVALID_VALUE_TYPE)
+            keys[name] = value
+            continue
+        _check_name(name)
+        annotation = document.get(name + _ANNOTATION)
+        properties[name] = (
+            edm.infer(value) if annotation is None else edm.convert(str(annotation), value)
+        )
+    return Draft(keys.get("PartitionKey"), keys.get("RowKey"), properties)
+
+
+def read_object(body: bytes) -> dict[str, Any]:
+    """Return the JSON object of a body, whose texts are all legal; raises for others."""
+    try:
+        text = body.decode("utf-8-sig")
+        found = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        # A lone surrogate can be written in JSON (``"\\ud800"``) but not in UTF-8.
+        if "\\" in text:
+            json.dumps(found, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise StorageError(common.INVALID_INPUT, Reason="The body is no JSON object.") from error
+    if not isinstance(found, dict):
+        raise StorageError(common.INVALID_INPUT, Reason="The body is no JSON object.")
+    return cast("dict[str, Any]", found)
+
+
+def encode(properties: Mapping[str, Property]) -> str:
+    """Return properties as the inside of a JSON object, annotated where a type needs it."""
+    document: dict[str, object] = {}
+    for name, prop in properties.items():
+        if needs_annotation(prop):
+            document[name + _ANNOTATION] = prop.type
+        document[name] = prop.value
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))[1:-1]
+
+
+def decode(inside: str) -> dict[str, Property]:
+    """Undo ``encode``."""
+    document: dict[str, Any] = json.loads(f"{{{inside}}}")
+    found: dict[str, Property] = {}
+    annotation = ""
+    for name, value in document.items():
+        if name.endswith(_ANNOTATION):
+            annotation = value
+        else:
+            found[name] = Property(cast("EdmType", annotation or _plain_type(value)), value)
+            annotation = ""
+    return found
+
+
+def needs_annotation(prop: Property) -> bool:
+    """Whether JSON alone does not tell a property's type."""
+    if prop.type == "Edm.Double":
+        return isinstance(prop.value, str)
+    return prop.type in ("Edm.Binary", "Edm.DateTime", "Edm.Guid", "Edm.Int64")
+
+
+def system_properties(keys: Keys, timestamp: str) -> dict[str, Property]:
+    """Return the properties that every entity has, for filters and selections."""
+    return {
+        "PartitionKey": Property("Edm.String", keys.partition),
+        "RowKey": Property("Edm.String", keys.row),
+        "Timestamp": Property("Edm.DateTime", timestamp),
+    }
+
+
+def _plain_type(value: object) -> EdmType:
+    if isinstance(value, bool):
+        return "Edm.Boolean"
+    if isinstance(value, int):
+        return "Edm.Int32"
+    return "Edm.Double" if isinstance(value, float) else "Edm.String"
+
+
+def _check_name(name: str) -> None:
+    if len(name) > NAME_LIMIT:
+        raise StorageError(errors.PROPERTY_NAME_TOO_LONG)
+    # The names of C#, which allows letters of any alphabet.
+    if not name.isidentifier():
+        raise StorageError(errors.PROPERTY_NAME_INVALID)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise StorageError(errors.DUPLICATE_PROPERTIES_SPECIFIED)
+    return found
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON")

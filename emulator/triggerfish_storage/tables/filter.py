@@ -1,0 +1,234 @@
+"""``$filter`` of the Table service: OData's comparisons and logic, as text and as a tree.
+
+Pure. Comparisons of a property with a literal (on either side), ``and``, ``or``, ``not``,
+parentheses, and a boolean property alone. Whatever else OData knows (functions, arithmetic)
+the service does not.
+
+Syntax: https://learn.microsoft.com/rest/api/storageservices/querying-tables-and-entities
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple, NoReturn, cast
+
+from triggerfish_storage import errors
+from triggerfish_storage.errors import StorageError
+from triggerfish_storage.tables.edm import Comparable, parse_date_time, parse_guid
+
+Operator = Literal["eq", "ne", "gt", "ge", "lt", "le"]
+
+COMPARISONS_LIMIT: Final = 500
+DEPTH_LIMIT: Final = 50
+_OPERATORS: Final = frozenset({"eq", "ne", "gt", "ge", "lt", "le"})
+_MIRRORED: Final[dict[str, Operator]] = {
+    "eq": "eq",
+    "ne": "ne",
+    "gt": "lt",
+    "ge": "le",
+    "lt": "gt",
+    "le": "ge",
+}
+_TOKEN: Final = re.compile(
+    r"""\s*(?:
+      (?P<parenthesis>[()])
+    | (?P<typed>datetime|guid|binary|X)'(?P<content>(?:[^']|'')*)'
+    | '(?P<text>(?:[^']|'')*)'
+    | (?P<number>[+-]?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][+-]?\d+)?)(?P<suffix>[lLdDfFmM]?)(?!\w)
+    | (?P<word>[^\W\d]\w*)
+    )""",
+    re.VERBOSE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """``name operator value``."""
+
+    name: str
+    operator: Operator
+    value: Comparable
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    operand: Filter
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """``… and … and …``"""
+
+    operands: tuple[Filter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """``… or … or …``"""
+
+    operands: tuple[Filter, ...]
+
+
+Filter = Compare | Not | All | AnyOf
+
+EVERYTHING: Final = All(())
+
+
+class _Token(NamedTuple):
+    kind: Literal["(", ")", "word", "literal", "end"]
+    text: str = ""
+    value: Comparable = ("string", "")
+
+
+def parse_filter(text: str) -> Filter:
+    """Return the tree of a filter; an empty one lets everything through."""
+    if not text.strip():
+        return EVERYTHING
+    return _Parser(text).parse()
+
+
+class _Parser:
+    """Recursive descent; ``not`` binds tighter than ``and``, that tighter than ``or``."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._tokens = _tokens(text)
+        self._token = next(self._tokens)
+        self._depth = 0
+        self._comparisons = 0
+
+    def parse(self) -> Filter:
+        found = self._any_of()
+        if self._token.kind != "end":
+            self._refuse()
+        return found
+
+    def _any_of(self) -> Filter:
+        self._depth += 1
+        if self._depth > DEPTH_LIMIT:
+            self._refuse("it is nested too deep")
+        operands = [self._all_of()]
+        while self._takes("or"):
+            operands.append(self._all_of())
+        self._depth -= 1
+        return operands[0] if len(operands) == 1 else AnyOf(tuple(operands))
+
+    def _all_of(self) -> Filter:
+        operands = [self._one()]
+        while self._takes("and"):
+            operands.append(self._one())
+        return operands[0] if len(operands) == 1 else All(tuple(operands))
+
+    def _one(self) -> Filter:
+        negations = 0
+        while self._takes("not"):
+            negations += 1
+        found = self._primary()
+        return Not(found) if negations % 2 else found
+
+    def _primary(self) -> Filter:
+        if self._token.kind == "(":
+            self._next()
+            found = self._any_of()
+            if self._next().kind != ")":
+                self._refuse()
+            return found
+        return self._comparison()
+
+    def _comparison(self) -> Filter:
+        self._comparisons += 1
+        if self._comparisons > COMPARISONS_LIMIT:
+            self._refuse("it has too many comparisons")
+        left = self._operand()
+        if self._token.kind != "word" or self._token.text not in _OPERATORS:
+            if left.kind == "word":
+                return Compare(left.text, "eq", ("bool", 1))
+            if left.value[0] == "bool":
+                return EVERYTHING if left.value[1] else AnyOf(())
+            self._refuse()
+        operator = cast("Operator", self._next().text)
+        right = self._operand()
+        if left.kind == "word" and right.kind == "literal":
+            return Compare(left.text, operator, right.value)
+        if left.kind == "literal" and right.kind == "word":
+            return Compare(right.text, _MIRRORED[operator], left.value)
+        return self._refuse("a comparison has a property on one side and a value on the other")
+
+    def _operand(self) -> _Token:
+        if self._token.kind not in ("word", "literal"):
+            self._refuse()
+        return self._next()
+
+    def _takes(self, word: str) -> bool:
+        if self._token.kind == "word" and self._token.text == word:
+            self._next()
+            return True
+        return False
+
+    def _next(self) -> _Token:
+        token = self._token
+        if token.kind != "end":
+            self._token = next(self._tokens)
+        return token
+
+    def _refuse(self, reason: str = "it is malformed") -> NoReturn:
+        refuse(self._text, reason)
+
+
+def refuse(text: str, reason: str) -> NoReturn:
+    """Raise the documented error for a filter."""
+    raise StorageError(errors.INVALID_INPUT, Reason=f"The filter '{text[:200]}': {reason}.")
+
+
+def _tokens(text: str) -> Iterator[_Token]:
+    at, end = 0, len(text.rstrip())
+    while at < end:
+        found = _TOKEN.match(text, at)
+        if found is None:
+            refuse(text, f"it makes no sense from character {at + 1} on")
+        at = found.end()
+        yield _token(found, text)
+    while True:
+        yield _Token("end")
+
+
+def _token(found: re.Match[str], text: str) -> _Token:
+    if found["parenthesis"]:
+        return _Token("(" if found["parenthesis"] == "(" else ")")
+    if found["word"]:
+        word = found["word"]
+        if word in ("true", "false"):
+            return _Token("literal", value=("bool", int(word == "true")))
+        return _Token("word", word)
+    if found["text"] is not None:
+        return _Token("literal", value=("string", found["text"].replace("''", "'")))
+    if found["typed"]:
+        return _Token("literal", value=_typed(found["typed"], found["content"], text))
+    return _Token("literal", value=("number", _number(found["number"], found["suffix"], text)))
+
+
+def _typed(kind: str, content: str, text: str) -> Comparable:
+    if kind in ("X", "binary"):
+        try:
+            return "binary", bytes.fromhex(content)
+        except ValueError:
+            refuse(text, "a binary literal has two hexadecimal digits for each byte")
+    try:
+        if kind == "datetime":
+            return "datetime", parse_date_time(content)
+        return "guid", parse_guid(content)
+    except StorageError:
+        refuse(text, f"'{content[:60]}' is no {kind}")
+
+
+def _number(digits: str, suffix: str, text: str) -> int | float:
+    if len(digits) > 400:
+        refuse(text, "a number is too long")
+    if suffix.lower() in ("d", "f", "m") or not digits.lstrip("+-").isdigit():
+        return float(digits)
+    value = int(digits)
+    if not -(2**63) <= value < 2**63:
+        refuse(text, f"{digits[:40]} has no 64 bits")
+    return value

@@ -1,0 +1,101 @@
+"""What a filter says of an entity, and between which keys it can be true at all.
+
+Pure. A property that an entity does not have, or that is of another kind than the literal,
+makes a comparison false, whichever it is. Bounds of keys are what lets a query read by index
+instead of going through the table.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from triggerfish_storage.tables.edm import Property, comparable
+from triggerfish_storage.tables.filter import All, AnyOf, Compare, Filter, Not
+
+_TESTS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
+    "eq": operator.eq,
+    "ne": operator.ne,
+    "gt": operator.gt,
+    "ge": operator.ge,
+    "lt": operator.lt,
+    "le": operator.le,
+}
+
+
+def matches(tree: Filter, properties: Mapping[str, Property]) -> bool:
+    """Whether a filter is true for these properties."""
+    match tree:
+        case Compare(name, symbol, (family, value)):
+            prop = properties.get(name)
+            if prop is None:
+                return False
+            own_family, own = comparable(prop)
+            return own_family == family and _TESTS[symbol](own, value)
+        case Not(operand):
+            return not matches(operand, properties)
+        case All(operands):
+            return all(matches(operand, properties) for operand in operands)
+        case AnyOf(operands):
+            return any(matches(operand, properties) for operand in operands)
+
+
+def names_of(tree: Filter) -> frozenset[str]:
+    """Return the names of the properties that a filter looks at."""
+    match tree:
+        case Compare(name):
+            return frozenset((name,))
+        case Not(operand):
+            return names_of(operand)
+        case All(operands) | AnyOf(operands):
+            return frozenset().union(*(names_of(operand) for operand in operands))
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Between which texts a key must lie; ``last`` is None where there is no upper end."""
+
+    first: str = ""
+    last: str | None = None
+
+    @property
+    def single(self) -> str | None:
+        """The one key that is possible, None where there are several."""
+        return self.first if self.first == self.last else None
+
+    def within(self, other: Bounds) -> Bounds:
+        """Return what both allow."""
+        lasts = [last for last in (self.last, other.last) if last is not None]
+        return Bounds(max(self.first, other.first), min(lasts, default=None))
+
+
+def bounds_of(tree: Filter, name: str) -> Bounds:
+    """Return the bounds that a filter's conjunctions put on a key."""
+    bounds = Bounds()
+    for part in _conjunction(tree):
+        if isinstance(part, Compare) and part.name == name and part.value[0] == "string":
+            bounds = bounds.within(_bounds(part.operator, str(part.value[1])))
+    return bounds
+
+
+def _conjunction(tree: Filter) -> Iterator[Filter]:
+    if isinstance(tree, All):
+        for operand in tree.operands:
+            yield from _conjunction(operand)
+    else:
+        yield tree
+
+
+def _bounds(symbol: str, value: str) -> Bounds:
+    match symbol:
+        case "eq":
+            return Bounds(value, value)
+        case "gt":
+            return Bounds(value + "\0")  # the next possible text
+        case "ge":
+            return Bounds(value)
+        case "lt" | "le":
+            return Bounds(last=value)
+    return Bounds()

@@ -1,0 +1,201 @@
+"""Entities in SQLite: how they come, change, go and are queried.
+
+Owns the ``entity`` table. Every function works inside the transaction it is given, so that a
+batch is one unit of work. Never touches HTTP, JSON bodies or the wall clock: callers pass
+``now`` in, and a failure leaves as a ``StorageError``.
+
+Protocol: https://learn.microsoft.com/rest/api/storageservices/operations-on-entities
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from triggerfish_storage import errors as common
+from triggerfish_storage.clock import micros
+from triggerfish_storage.errors import StorageError
+from triggerfish_storage.tables import errors
+from triggerfish_storage.tables.edm import Property
+from triggerfish_storage.tables.entity import (
+    ANY,
+    SYSTEM,
+    Entity,
+    Keys,
+    check_size,
+    decode,
+    encode,
+    etag_text,
+    system_properties,
+)
+from triggerfish_storage.tables.filter import EVERYTHING, Filter
+from triggerfish_storage.tables.matching import Bounds, bounds_of, matches, names_of
+
+PAGE_LIMIT: Final = 1000
+LOOKED_AT_LIMIT: Final = 20_000  # entities, for one answer; the rest is for the next page
+
+ADD: Final = """
+    INSERT INTO entity (table_id, partition_key, row_key, modified, properties)
+    VALUES (:table, :partition, :row, :modified, :properties)
+    ON CONFLICT DO NOTHING
+"""
+FIND: Final = """
+    SELECT id, modified, properties FROM entity
+    WHERE table_id = :table AND partition_key = :partition AND row_key = :row
+"""
+SAVE: Final = "UPDATE entity SET modified = :modified, properties = :properties WHERE id = :id"
+REMOVE: Final = "DELETE FROM entity WHERE id = :id"
+PAGE: Final = """
+    SELECT partition_key, row_key, modified, properties FROM entity
+    WHERE table_id = :table AND (partition_key, row_key) >= (:partition, :row)
+    ORDER BY partition_key, row_key
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which entities are wanted; ``start`` is where a page before this one ended."""
+
+    filter: Filter = EVERYTHING
+    limit: int = PAGE_LIMIT
+    start: Keys | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EntityPage:
+    """Some of a query's answer; ``following`` is where to go on, None at the end."""
+
+    entities: list[Entity]
+    following: Keys | None
+
+
+def insert(
+    tx: sqlite3.Connection,
+    table: int,
+    keys: Keys,
+    properties: Mapping[str, Property],
+    *,
+    now: datetime,
+) -> Entity:
+    """Add an entity; raises EntityAlreadyExists."""
+    check_size(keys, properties)
+    entity = Entity(keys, micros(now), encode(properties))
+    if tx.execute(ADD, _values(table, entity)).rowcount == 0:
+        raise StorageError(errors.ENTITY_ALREADY_EXISTS)
+    return entity
+
+
+def write(
+    tx: sqlite3.Connection,
+    table: int,
+    keys: Keys,
+    properties: Mapping[str, Property],
+    *,
+    merge: bool,
+    if_match: str | None,
+    now: datetime,
+) -> Entity:
+    """Replace an entity, or merge into it; without ``if_match`` it is added where missing."""
+    found = tx.execute(FIND, _key(table, keys)).fetchone()
+    if found is None:
+        if if_match is not None:
+            raise StorageError(common.RESOURCE_NOT_FOUND)
+        return insert(tx, table, keys, properties, now=now)
+    row_id, modified, inside = found
+    _check_match(if_match, modified)
+    if merge:
+        properties = {**decode(inside), **properties}
+    check_size(keys, properties)
+    entity = Entity(keys, max(micros(now), modified + 1), encode(properties))
+    tx.execute(SAVE, {**_values(table, entity), "id": row_id})
+    return entity
+
+
+def delete(tx: sqlite3.Connection, table: int, keys: Keys, *, if_match: str) -> None:
+    """Remove an entity; raises ResourceNotFound or UpdateConditionNotSatisfied."""
+    found = tx.execute(FIND, _key(table, keys)).fetchone()
+    if found is None:
+        raise StorageError(common.RESOURCE_NOT_FOUND)
+    _check_match(if_match, found[1])
+    tx.execute(REMOVE, {"id": found[0]})
+
+
+def get(tx: sqlite3.Connection, table: int, keys: Keys) -> Entity:
+    """Return an entity; raises ResourceNotFound."""
+    found = tx.execute(FIND, _key(table, keys)).fetchone()
+    if found is None:
+        raise StorageError(common.RESOURCE_NOT_FOUND)
+    return Entity(keys, found[1], found[2])
+
+
+def find(tx: sqlite3.Connection, table: int, query: Query) -> EntityPage:
+    """Return a page of the entities that a filter lets through, in the order of their keys."""
+    partitions = bounds_of(query.filter, "PartitionKey")
+    in_rows = bounds_of(query.filter, "RowKey")
+    first = _first(partitions, in_rows, query.start)
+    looks_inside = not names_of(query.filter) <= SYSTEM
+    page: list[Entity] = []
+    cursor = tx.execute(PAGE, _key(table, first))
+    try:
+        for looked_at, (partition, row, modified, inside) in enumerate(cursor):
+            if _is_beyond(partition, row, partitions, in_rows):
+                break
+            if len(page) == query.limit or looked_at == LOOKED_AT_LIMIT:
+                return EntityPage(page, Keys(partition, row))
+            entity = Entity(Keys(partition, row), modified, inside)
+            if _lets_through(query.filter, entity, looks_inside=looks_inside):
+                page.append(entity)
+    finally:
+        cursor.close()
+    return EntityPage(page, None)
+
+
+def point_of(tree: Filter) -> Keys | None:
+    """Return the keys of the only entity that a filter can be true for."""
+    partition = bounds_of(tree, "PartitionKey").single
+    row = bounds_of(tree, "RowKey").single
+    return Keys(partition, row) if partition is not None and row is not None else None
+
+
+def _first(partitions: Bounds, in_rows: Bounds, start: Keys | None) -> Keys:
+    first = Keys(partitions.first, in_rows.first if partitions.single is not None else "")
+    if start is not None and (start.partition, start.row) > (first.partition, first.row):
+        return start
+    return first
+
+
+def _is_beyond(partition: str, row: str, partitions: Bounds, in_rows: Bounds) -> bool:
+    if partitions.last is None or partition < partitions.last:
+        return False
+    if partition > partitions.last:
+        return True
+    return in_rows.last is not None and row > in_rows.last
+
+
+def _lets_through(tree: Filter, entity: Entity, *, looks_inside: bool) -> bool:
+    if tree is EVERYTHING:
+        return True
+    properties = system_properties(entity.keys, entity.timestamp)
+    if looks_inside:
+        properties = entity.properties() | properties
+    return matches(tree, properties)
+
+
+def _check_match(if_match: str | None, modified: int) -> None:
+    if if_match not in (None, ANY, etag_text(modified)):
+        raise StorageError(errors.UPDATE_CONDITION_NOT_SATISFIED)
+
+
+def _key(table: int, keys: Keys) -> dict[str, str | int]:
+    return {"table": table, "partition": keys.partition, "row": keys.row}
+
+
+def _values(table: int, entity: Entity) -> dict[str, str | int]:
+    return {
+        **_key(table, entity.keys),
+        "modified": entity.modified,
+        "properties": entity.inside,
+    }

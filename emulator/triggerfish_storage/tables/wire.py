@@ -1,0 +1,220 @@
+"""The Table service's JSON: entities and tables in three levels of metadata, and addresses.
+
+Pure. ``minimalmetadata`` is what clients ask for, and for it an entity's row is used as it is.
+
+Format: https://learn.microsoft.com/rest/api/storageservices/payload-format-for-table-service-operations
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+from urllib.parse import quote
+
+from triggerfish_storage import errors as common
+from triggerfish_storage.errors import StorageError
+from triggerfish_storage.protocol import xml
+from triggerfish_storage.protocol.dates import http_date
+from triggerfish_storage.tables import errors
+from triggerfish_storage.tables.edm import Property
+from triggerfish_storage.tables.entity import Entity, Keys, needs_annotation, system_properties
+
+Level = Literal["nometadata", "minimalmetadata", "fullmetadata"]
+
+_LEVELS: Final[Mapping[str, Level]] = {
+    "nometadata": "nometadata",
+    "minimalmetadata": "minimalmetadata",
+    "fullmetadata": "fullmetadata",
+}
+_ODATA: Final = re.compile(r"odata\s*=\s*\"?(\w+)\"?", re.IGNORECASE)
+_KEYS: Final = re.compile(
+    r"\s*(?:PartitionKey\s*=\s*'(?P<partition>(?:[^']|'')*)'\s*,\s*RowKey\s*=\s*'(?P<row>(?:[^']|'')*)'"
+    r"|RowKey\s*=\s*'(?P<row_first>(?:[^']|'')*)'\s*,\s*PartitionKey\s*=\s*'(?P<partition_last>(?:[^']|'')*)')\s*"
+)
+_TEXT: Final = re.compile(r"\s*(?:TableName\s*=\s*)?'((?:[^']|'')*)'\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How an answer is to look: its metadata, and which properties (None: all) it has."""
+
+    level: Level
+    endpoint: str
+    account: str
+    select: tuple[str, ...] | None = None
+
+    @property
+    def content_type(self) -> str:
+        return f"application/json;odata={self.level};streaming=true;charset=utf-8"
+
+
+# --- what a request says ----------------------------------------------------------------------
+
+
+def level_of(accept: str, format_: str = "") -> Level:
+    """Return the metadata level that ``Accept`` (or ``$format``) asks for."""
+    wanted = (format_ or accept).lower()
+    found = _ODATA.search(wanted)
+    if found is not None:
+        if found[1] not in _LEVELS:
+            raise StorageError(common.INVALID_HEADER_VALUE, HeaderName="Accept", HeaderValue=accept)
+        return _LEVELS[found[1]]
+    if "atom" in wanted and "json" not in wanted:
+        raise StorageError(errors.ATOM_FORMAT_NOT_SUPPORTED)
+    return "minimalmetadata" if wanted in ("", "*/*") else "nometadata"
+
+
+def parse_keys(text: str) -> Keys:
+    """Return the keys that an address names between parentheses."""
+    found = _KEYS.fullmatch(text)
+    if found is None:
+        raise StorageError(common.INVALID_INPUT, Reason=f"'{text[:200]}' names no entity.")
+    partition = found["partition"] if found["partition"] is not None else found["partition_last"]
+    row = found["row"] if found["row"] is not None else found["row_first"]
+    return Keys(_unquoted(partition), _unquoted(row))
+
+
+def parse_table_key(text: str) -> str:
+    """Return the table that ``Tables('…')`` names."""
+    found = _TEXT.fullmatch(text)
+    if found is None:
+        raise StorageError(common.INVALID_INPUT, Reason=f"'{text[:200]}' names no table.")
+    return _unquoted(found[1])
+
+
+def parse_select(text: str) -> tuple[str, ...] | None:
+    """Return the names of ``$select``, None where all properties are wanted."""
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    return None if not names or "*" in names else tuple(dict.fromkeys(names))
+
+
+def continuation(text: str) -> str:
+    """Return a key as continuation headers carry it."""
+    encoded = urlsafe_b64encode(text.encode()).decode("ascii")
+    return f"1!{len(encoded)}!{encoded.replace('=', '-')}"
+
+
+def parse_continuation(text: str) -> str:
+    """Undo ``continuation``; raises where it is none of ours."""
+    try:
+        version, length, encoded = text.split("!", 2)
+        if (version, int(length)) == ("1", len(encoded)):
+            padding = len(encoded) - len(encoded.rstrip("-"))
+            body = encoded[: len(encoded) - padding] + "=" * padding
+            return urlsafe_b64decode(body.encode("ascii")).decode()
+    except ValueError:
+        pass
+    raise StorageError(common.INVALID_INPUT, Reason="The continuation token is malformed.")
+
+
+# --- what an answer says ----------------------------------------------------------------------
+
+
+def entity_address(table: str, keys: Keys) -> str:
+    """Return an entity's address behind the endpoint."""
+    partition, row = (_quoted(key) for key in (keys.partition, keys.row))
+    return f"{table}(PartitionKey='{partition}',RowKey='{row}')"
+
+
+def one_entity(entity: Entity, table: str, shape: Shape) -> bytes:
+    """Return the body for a single entity."""
+    return f"{{{_metadata(f'{table}/@Element', shape)}{_inside(entity, table, shape)}}}".encode()
+
+
+def entity_list(entities: Iterable[Entity], table: str, shape: Shape) -> bytes:
+    """Return the body for a page of entities."""
+    listed = ",".join(f"{{{_inside(entity, table, shape)}}}" for entity in entities)
+    return f'{{{_metadata(table, shape)}"value":[{listed}]}}'.encode()
+
+
+def one_table(name: str, shape: Shape) -> bytes:
+    """Return the body for a table that was created or asked for."""
+    return f"{{{_metadata('Tables/@Element', shape)}{_table_inside(name, shape)}}}".encode()
+
+
+def table_list(names: Sequence[str], shape: Shape) -> bytes:
+    """Return the body for a page of tables."""
+    listed = ",".join(f"{{{_table_inside(name, shape)}}}" for name in names)
+    return f'{{{_metadata("Tables", shape)}"value":[{listed}]}}'.encode()
+
+
+def service_stats(now: datetime) -> bytes:
+    """Return the answer of Get Table Service Stats, which is XML as in the other services."""
+    inside = xml.tag("Status", "live") + xml.tag("LastSyncTime", http_date(now))
+    return xml.document(
+        f"<StorageServiceStats><GeoReplication>{inside}</GeoReplication></StorageServiceStats>"
+    )
+
+
+def _metadata(context: str, shape: Shape) -> str:
+    if shape.level == "nometadata":
+        return ""
+    return f'"odata.metadata":{_json(f"{shape.endpoint}/$metadata#{context}")},'
+
+
+def _inside(entity: Entity, table: str, shape: Shape) -> str:
+    if shape.level == "minimalmetadata" and shape.select is None:
+        keys = entity.keys
+        start = (
+            f'"odata.etag":{_json(entity.etag)},"PartitionKey":{_json(keys.partition)},'
+            f'"RowKey":{_json(keys.row)},"Timestamp":"{entity.timestamp}"'
+        )
+        return f"{start},{entity.inside}" if entity.inside else start
+    document = _links(entity, table, shape)
+    for name, prop in _selected(entity, shape).items():
+        if prop is None:
+            document[name] = None
+            continue
+        system_annotated = name == "Timestamp" and shape.level != "fullmetadata"
+        if shape.level != "nometadata" and needs_annotation(prop) and not system_annotated:
+            document[f"{name}@odata.type"] = prop.type
+        document[name] = prop.value
+    return _json(document)[1:-1]
+
+
+def _links(entity: Entity, table: str, shape: Shape) -> dict[str, object]:
+    if shape.level == "nometadata":
+        return {}
+    document: dict[str, object] = {}
+    if shape.level == "fullmetadata":
+        address = entity_address(table, entity.keys)
+        document["odata.type"] = f"{shape.account}.{table}"
+        document["odata.id"] = f"{shape.endpoint}/{address}"
+    document["odata.etag"] = entity.etag
+    if shape.level == "fullmetadata":
+        document["odata.editLink"] = address
+    return document
+
+
+def _selected(entity: Entity, shape: Shape) -> dict[str, Property | None]:
+    whole = system_properties(entity.keys, entity.timestamp) | entity.properties()
+    if shape.select is None:
+        return dict(whole)
+    return {name: whole.get(name) for name in shape.select}
+
+
+def _table_inside(name: str, shape: Shape) -> str:
+    document: dict[str, object] = {}
+    if shape.level == "fullmetadata":
+        document["odata.type"] = f"{shape.account}.Tables"
+        document["odata.id"] = f"{shape.endpoint}/Tables('{name}')"
+        document["odata.editLink"] = f"Tables('{name}')"
+    document["TableName"] = name
+    return _json(document)[1:-1]
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _quoted(key: str) -> str:
+    return quote(key.replace("'", "''"), safe="")
+
+
+def _unquoted(text: str) -> str:
+    return text.replace("''", "'")
