@@ -17,9 +17,9 @@ import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
+from triggerfish.history.batch import Limits
 from triggerfish.history.entries import End, Written
 from triggerfish.history.ledger import Ledger, open_ledger
-from triggerfish.history.writing import Limits
 from triggerfish.model import Delivery, LogLevel, LogLine
 
 AT_ONCE = 16
@@ -68,7 +68,7 @@ async def run(ledger: Ledger, prepared: list[tuple[Delivery, LogLine, End]]) -> 
         for delivery, line, _ in group:
             ledger.began(delivery)
             ledger.logged(line)
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # the flush has its chance
         for delivery, _, end in group:
             ledger.ended(delivery.id, end)
     on_loop = time.thread_time() - loop_before

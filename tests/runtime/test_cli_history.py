@@ -16,10 +16,10 @@ from triggerfish.cli import history as command
 from triggerfish.cli.main import triggerfish
 from triggerfish.cli.selection import Instant
 from triggerfish.history import queries
+from triggerfish.history.batch import Limits
 from triggerfish.history.entries import FILE_NAME, End, Written
 from triggerfish.history.ledger import Ledger, open_ledger
 from triggerfish.history.queries import Filter, HistoryError
-from triggerfish.history.writing import Limits
 from triggerfish.model import Delivery, Failure, FailureKind, LogLevel, LogLine
 
 NOW = datetime.now(UTC)

@@ -16,10 +16,10 @@ import pytest
 
 from triggerfish.history import ledger as ledger_module
 from triggerfish.history import queries
+from triggerfish.history.batch import INLINE_PAYLOAD, Limits
 from triggerfish.history.entries import FILE_NAME, End, Entry, Status, Written
 from triggerfish.history.ledger import LINES_KEPT, Ledger, open_ledger
 from triggerfish.history.queries import Filter
-from triggerfish.history.writing import INLINE_PAYLOAD, Limits
 from triggerfish.model import Delivery, Failure, FailureKind, LogLevel, LogLine
 
 NOW = datetime(2024, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)

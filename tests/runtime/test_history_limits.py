@@ -13,10 +13,10 @@ import pytest
 
 from triggerfish.history import ledger as ledger_module
 from triggerfish.history import queries
+from triggerfish.history.batch import Limits
 from triggerfish.history.entries import FILE_NAME, End, Entry
 from triggerfish.history.ledger import Ledger, open_ledger
 from triggerfish.history.queries import Filter
-from triggerfish.history.writing import Limits
 from triggerfish.model import Delivery, Failure, FailureKind, LogLevel, LogLine
 
 NOW = datetime(2024, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)

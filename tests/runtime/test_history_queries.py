@@ -278,11 +278,10 @@ def test_a_list_reads_no_more_than_it_shows(
         (queries._ONE, {"number": 1}, "INTEGER PRIMARY KEY (rowid=?)"),
         (queries._FUNCTIONS, {}, "delivery_by_function (function>?)"),
         (writing._INTERRUPT, {}, "delivery_not_succeeded (status=?)"),
-        (
-            writing._END,
-            dict.fromkeys(("status", "duration_us", "tries", "failure", "number")),
-            "INTEGER PRIMARY KEY (rowid=?)",
-        ),
+        (writing._END, {"later": "[]"}, "SEARCH delivery USING INTEGER PRIMARY KEY (rowid=?)"),
+        (writing._ADD, {"later": "[]"}, "SEARCH delivery USING INTEGER PRIMARY KEY (rowid=?)"),
+        (writing._ADD_LINES, {"lines": "[]"}, "SEARCH delivery USING INTEGER PRIMARY KEY"),
+        (writing._MARK, {"marks": "[]"}, "SEARCH delivery USING INTEGER PRIMARY KEY (rowid=?)"),
         *((statement, {"bound": 1}, "(rowid<?)") for statement in writing._EVICT[:2]),
         (writing._EVICT[2], {"bound": 1}, "addition_by_number (number<?)"),
     ],
@@ -294,6 +293,14 @@ def test_look_ups_use_their_index(
     steps = plan(file, statement, values)
 
     assert any(index in step for step in steps), steps
+
+
+def test_the_extent_of_the_ledger_is_known_without_reading_it(file: sqlite3.Connection) -> None:
+    steps = plan(file, writing._EXTENT, {})
+
+    # "SEARCH delivery" is one end of the table; a scan would read all of it at every flush.
+    assert steps.count("SEARCH delivery") == 2
+    assert not any("SCAN delivery" in step for step in steps), steps
 
 
 # --- opening ------------------------------------------------------------------------------------

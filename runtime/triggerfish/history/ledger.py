@@ -3,37 +3,36 @@
 Owns what is not yet written, and the task that writes it: everything that piled up since the
 last time, in one transaction, at most every ``FLUSH_SECONDS``. What happens to a delivery
 never depends on it: where the disk is too slow, log lines are let go first and whole
-deliveries next; where it fails, that is reported once. ``writing`` has the SQL, ``queries``
-reads it back. Design, decision 8; guide: docs/guides/replay.md.
+deliveries next; where it fails, that is reported once. ``batch`` and ``writing`` say how it
+gets into the file, ``queries`` reads it back. Design, decision 8; docs/guides/replay.md.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from importlib.resources import files
 from pathlib import Path
 from time import monotonic
 from typing import Final, TypeVar
 
-from triggerfish.history.entries import FILE_NAME, End, Line, Output, Written
-from triggerfish.history.writing import Batch, Late, Limits, News, begin, keep
+from triggerfish.history.batch import Batch, Limits, Stray
+from triggerfish.history.entries import FILE_NAME, End, Line
+from triggerfish.history.writer import Writer, open_writer
+from triggerfish.history.writing import begin, keep
 from triggerfish.model import Delivery, Failure, FailureKind, LogLevel, LogLine
-from triggerfish_storage.database import Database, open_database
 
 T = TypeVar("T")
 
 FLUSH_SECONDS: Final = 0.05
 LINES_KEPT: Final = 1000
-OUTPUT_BYTES_KEPT: Final = 1024
 LINES_WAITING: Final = 100_000
 DELIVERIES_WAITING: Final = 100_000
 BYTES_WAITING: Final = 128 * 1024 * 1024
 
-_OUTPUTS_KEPT: Final = 100
 _LINE_LENGTH_KEPT: Final = 32 * 1024
+_AFTER_THE_END: Final = -1
 
 # Lines of the host that say again what the entry's own columns say.
 _KNOWN: Final = (
@@ -45,15 +44,17 @@ _KNOWN: Final = (
 
 
 class _Open:
-    """A delivery that has not ended, or whose end is not written yet."""
+    """A delivery that has not ended; without ``delivery`` once it has a row."""
 
-    __slots__ = ("began", "has_row", "is_queued", "line_count", "news")
+    __slots__ = ("began", "delivery", "is_queued", "line_count", "lines", "lost", "number")
 
-    def __init__(self, news: News) -> None:
-        self.news = news
+    def __init__(self, number: int, delivery: Delivery) -> None:
+        self.number = number
+        self.delivery: Delivery | None = delivery
         self.began = monotonic()
+        self.lines: list[Line] = []
         self.line_count = 0
-        self.has_row = False
+        self.lost = 0
         self.is_queued = True
 
 
@@ -62,19 +63,23 @@ class Ledger:
 
     def __init__(
         self,
-        database: Database,
+        writer: Writer,
         *,
         next_number: int,
         report: Callable[[LogLine], None],
         limits: Limits,
     ) -> None:
-        self._database = database
+        self._writer = writer
         self._report = report
         self._limits = limits
         self._next_number = next_number
         self._open: dict[str, _Open] = {}
-        self._queue: list[_Open] = []
-        self._late: list[Late] = []
+        self._queue: list[_Open] = []  # open ones with something unwritten
+        self._batch = Batch()
+        # Numbers of those that ended lately: their last lines may come after their end.
+        self._ended: dict[str, int] = {}
+        self._ended_before: dict[str, int] = {}
+        self._deliveries = 0
         self._bytes = 0
         self._lines = 0
         self._unkept = 0
@@ -87,24 +92,25 @@ class Ledger:
 
     def began(self, delivery: Delivery) -> None:
         """Keep a delivery that is about to be given to its function."""
-        if len(self._queue) >= DELIVERIES_WAITING or self._bytes >= BYTES_WAITING:
+        if self._deliveries >= DELIVERIES_WAITING or self._bytes >= BYTES_WAITING:
             self._unkept += 1
             return
+        self._deliveries += 1
         self._bytes += len(delivery.payload)
-        self._open[delivery.id] = opened = _Open(News(self._next_number, delivery))
+        self._open[delivery.id] = opened = _Open(self._next_number, delivery)
         self._next_number += 1
         self._queue.append(opened)
         self._something.set()
 
     def ended(self, delivery_id: str, end: End) -> None:
         """Keep how a delivery ended."""
-        opened = self._open.get(delivery_id)
+        opened = self._open.pop(delivery_id, None)
         if opened is None:
             return
-        opened.news.end = end
-        if end.outputs:
-            opened.news.outputs = _kept(end.outputs)
-        self._enqueue(opened)
+        self._ended[delivery_id] = opened.number
+        self._encode(opened, end)
+        opened.is_queued = False
+        self._something.set()
 
     def logged(self, line: LogLine) -> None:
         """Keep a line of log that belongs to an invocation; ignore any other."""
@@ -112,18 +118,19 @@ class Ledger:
             return
         opened = self._open.get(line.invocation_id)
         if opened is None:
-            if len(self._late) < LINES_WAITING:
-                self._late.append(Late(line.invocation_id, (_line(line, -1),)))
-                self._something.set()
+            self._add_late(line)
             return
         opened.line_count += 1
         if opened.line_count > LINES_KEPT or self._lines >= LINES_WAITING:
-            opened.news.lost += 1
+            opened.lost += 1
         else:
             self._lines += 1
             offset = round((monotonic() - opened.began) * 1000)
-            opened.news.lines.append(_line(line, offset))
-        self._enqueue(opened)
+            opened.lines.append(_line(line, offset))
+        if not opened.is_queued:
+            opened.is_queued = True
+            self._queue.append(opened)
+            self._something.set()
 
     def refused(self, delivery: Delivery, reason: str) -> None:
         """Keep a message that no function was run for, and why."""
@@ -135,33 +142,53 @@ class Ledger:
     def poisoned(self, delivery_id: str, reason: str) -> None:
         """Note that the message of a failed delivery went to its poison queue."""
         opened = self._open.get(delivery_id)
-        if opened is None:
-            self._late.append(Late(delivery_id, poisoned=reason))
-            self._something.set()
-            return
-        opened.news.poisoned = reason
-        self._enqueue(opened)
+        number = opened.number if opened is not None else self._number_of(delivery_id)
+        if number is None:
+            self._batch.strays.append(Stray(delivery_id, poisoned=reason))
+        else:
+            self._batch.marks.append((number, reason))
+        self._something.set()
 
-    def _enqueue(self, opened: _Open) -> None:
-        if not opened.is_queued:
-            opened.is_queued = True
-            self._queue.append(opened)
-            self._something.set()
+    def _add_late(self, line: LogLine) -> None:
+        if self._lines >= LINES_WAITING:
+            return
+        self._lines += 1
+        number = self._number_of(line.invocation_id)
+        late = _line(line, _AFTER_THE_END)
+        if number is None:
+            self._batch.strays.append(Stray(line.invocation_id, late))
+        else:
+            self._batch.lines.append((number, late))
+        self._something.set()
+
+    def _number_of(self, delivery_id: str) -> int | None:
+        """Return the number of a delivery that ended lately."""
+        number = self._ended.get(delivery_id)
+        return self._ended_before.get(delivery_id) if number is None else number
+
+    def _encode(self, opened: _Open, end: End | None) -> None:
+        """Put what is new about a delivery into the batch."""
+        number, lines, lost = opened.number, opened.lines, opened.lost
+        if opened.delivery is None:
+            self._batch.go_on(number, end, lines, lost)
+        else:
+            self._batch.begin(number, opened.delivery, end, lines, lost, self._limits)
 
     # --- reading ------------------------------------------------------------------------------
 
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Run one of ``queries`` on a reading thread; it sees everything told so far."""
         await self.flush()
-        return await self._database.read(query)
+        return await self._writer.read(query)
 
     # --- writing ------------------------------------------------------------------------------
 
     async def flush(self) -> None:
         """Write everything told so far; return once it is in the file or was given up."""
         async with self._lock:
-            if self._queue or self._late:
-                await asyncio.shield(self._write(self._take()))
+            batch = self._take()
+            if batch:
+                await self._write(batch)
 
     async def _flush_often(self) -> None:
         while not self._stopping.is_set():
@@ -177,24 +204,22 @@ class Ledger:
         self._something.set()
 
     def _take(self) -> Batch:
-        """Return what waits, and forget it."""
-        batch = Batch(late=self._late)
+        """Return what waits, and begin a new batch."""
         for opened in self._queue:
-            news = opened.news
-            (batch.later if opened.has_row else batch.begun).append(news)
-            if news.end is not None:
-                del self._open[news.delivery.id]
-            else:
-                opened.has_row, opened.is_queued = True, False
-                opened.news = News(news.number, news.delivery)
-        self._queue, self._late = [], []
-        self._bytes = self._lines = 0
+            if opened.is_queued:  # else it has ended
+                self._encode(opened, None)
+                opened.delivery, opened.is_queued = None, False
+                opened.lines, opened.lost = [], 0
+        batch, self._batch = self._batch, Batch()
+        self._ended_before, self._ended = self._ended, {}
+        self._queue = []
+        self._deliveries = self._bytes = self._lines = 0
         self._something.clear()
         return batch
 
     async def _write(self, batch: Batch) -> None:
         try:
-            await self._database.write(lambda tx: keep(tx, batch, self._limits))
+            await self._writer.write(lambda tx: keep(tx, batch, self._limits))
         except Exception as error:
             self._give_up(batch, error)
             return
@@ -203,18 +228,18 @@ class Ledger:
             self._say(
                 LogLevel.WARNING,
                 f"{self._unkept} deliveries are missing in the history, because "
-                f"{self._database.path} could not be written (fast enough).",
+                f"{self._writer.path} could not be written (fast enough).",
             )
             self._unkept = 0
 
     def _give_up(self, batch: Batch, error: Exception) -> None:
-        self._unkept += len(batch.begun)
+        self._unkept += len(batch.rows)
         if not self._is_broken:
             self._is_broken = True
             self._say(
                 LogLevel.ERROR,
-                f"{self._database.path}: the history cannot be written ({error}). Functions "
-                "keep running; what they do is not recorded until it can.",
+                f"{self._writer.path}: the history cannot be written ({error}). Functions keep "
+                "running; what they do is not recorded until it can.",
             )
 
     def _say(self, level: LogLevel, message: str) -> None:
@@ -230,10 +255,9 @@ async def open_ledger(
     Deliveries that the last owner of the file did not see the end of become interrupted.
     Raises ``DatabaseError`` where the file cannot be used.
     """
-    migrations = files("triggerfish.history") / "migrations"
-    async with open_database(folder / FILE_NAME, migrations) as database:
-        number = await database.write(begin)
-        ledger = Ledger(database, next_number=number, report=report, limits=limits or Limits())
+    async with open_writer(folder / FILE_NAME) as writer:
+        number = await writer.write(begin)
+        ledger = Ledger(writer, next_number=number, report=report, limits=limits or Limits())
         async with asyncio.TaskGroup() as group:
             group.create_task(ledger._flush_often(), name="history")
             try:
@@ -241,13 +265,6 @@ async def open_ledger(
             finally:
                 ledger._stop()
         await ledger.flush()
-
-
-def _kept(outputs: Sequence[Written]) -> list[Output]:
-    return [
-        Output(one.binding, one.target, len(one.content), one.content[:OUTPUT_BYTES_KEPT])
-        for one in outputs[:_OUTPUTS_KEPT]
-    ]
 
 
 def _line(line: LogLine, offset_ms: int) -> Line:

@@ -257,7 +257,7 @@ def entry(reader: sqlite3.Connection, number: int) -> Entry:
     others = tuple(one for one in of_event(reader, summary.event) if one.number != number)
     return Entry(
         summary=summary,
-        delivery=_delivery(summary, details[0], bytes(rest[1])),
+        delivery=_delivery(summary, details[0], bytes(rest[1] or b"")),
         outputs=tuple(_output(row) for part in details for row in part.get("outputs", ())),
         lines=tuple(_line(row) for part in details for row in part.get("lines", ())),
         lines_lost=sum(part.get("lost", 0) for part in details),

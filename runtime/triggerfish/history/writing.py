@@ -1,110 +1,86 @@
 """The SQL that keeps deliveries: whole batches into the file, the oldest out of it.
 
 Runs on the writing thread, inside a transaction of its caller; knows no event loop and no
-clock. The ledger decides what is in a batch, ``queries`` reads it back.
+clock. ``batch`` says what comes in, ``queries`` reads it back.
 """
 
 from __future__ import annotations
 
-import base64
-import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
-from triggerfish.history.entries import End, Line, Output, Status
-from triggerfish.model import Delivery, Failure
-from triggerfish_storage.clock import micros
+from triggerfish.history.batch import (
+    INLINE_PAYLOAD,
+    Batch,
+    Limits,
+    Stray,
+    line_details,
+    lines_json,
+    marks_json,
+)
 
-INLINE_PAYLOAD: Final = 2048
-_TEXT_KEPT: Final = 64 * 1024
 _EVICT_AT_LEAST: Final = 64
 
-
-def _plain(value: object) -> object:
-    return dict(value) if isinstance(value, Mapping) else str(value)
-
-
-# Escaped, so that lone surrogates in somebody's text can be written; made once, because
-# json.dumps with options builds an encoder for each call.
-_json = json.JSONEncoder(separators=(",", ":"), default=_plain).encode
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much is kept; whichever is reached first makes the oldest go."""
-
-    max_bytes: int = 256 * 1024 * 1024
-    max_deliveries: int = 500_000
-    max_payload_bytes: int = 8 * 1024 * 1024
-    cut_payload_bytes: int = 64 * 1024  # what is kept of a payload beyond that
-
-
-class News:
-    """What is new about one delivery since the last batch; the ledger's own until handed over."""
-
-    __slots__ = ("delivery", "end", "lines", "lost", "number", "outputs", "poisoned")
-
-    def __init__(self, number: int, delivery: Delivery) -> None:
-        self.number = number
-        self.delivery = delivery
-        self.end: End | None = None
-        self.outputs: Sequence[Output] = ()
-        self.lines: list[Line] = []
-        self.lost = 0
-        self.poisoned = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Late:
-    """What came when the ledger had let go of a delivery: known by its id only."""
-
-    id: str
-    lines: tuple[Line, ...] = ()
-    poisoned: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What one transaction writes; ``later`` are deliveries that have a row already."""
-
-    begun: list[News] = field(default_factory=list)
-    later: list[News] = field(default_factory=list)
-    late: list[Late] = field(default_factory=list)
-
-
-# Positional parameters here: naming them for each row is a fifth of its cost.
+# Materialized, because otherwise each use of ``row`` would write its JSON anew.
 _INSERT: Final = """
 INSERT INTO delivery (
     number, id, event, function, trigger, source, at, attempt, status, duration_us, tries,
-    failure, poisoned, replay_of, payload_size, payload, details
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    failure, poisoned, replay_of, payload_size, details, payload
+)
+WITH given AS MATERIALIZED (SELECT value AS row FROM json_each(:rows))
+SELECT
+    row ->> 0, row ->> 1, row ->> 2, row ->> 3, row ->> 4, row ->> 5, row ->> 6, row ->> 7,
+    row ->> 8, row ->> 9, row ->> 10, row ->> 11, '', row ->> 12, row ->> 13, row ->> 14,
+    iif(row ->> 13 <= :inline, substr(:payloads, row ->> 15, row ->> 13), NULL)
+FROM given
+"""
+
+_INSERT_SEPARATE: Final = """
+INSERT INTO large_payload (number, payload)
+WITH given AS MATERIALIZED (SELECT value AS row FROM json_each(:rows))
+SELECT row ->> 0, substr(:payloads, row ->> 15, row ->> 13)
+FROM given WHERE row ->> 13 > :inline AND row ->> 15 > 0
 """
 
 _INSERT_LARGE: Final = "INSERT INTO large_payload (number, payload) VALUES (:number, :payload)"
 
-_SET_EVENT: Final = "UPDATE delivery SET event = :event WHERE number = :number"
-
 _END: Final = """
 UPDATE delivery
-SET status = :status, duration_us = :duration_us, tries = :tries, failure = :failure
-WHERE number = :number
+SET status = row ->> 1, duration_us = row ->> 2, tries = row ->> 3, failure = row ->> 4
+FROM (SELECT value AS row FROM json_each(:later))
+WHERE number = row ->> 0 AND row ->> 1 IS NOT NULL
+"""
+
+_ADD: Final = """
+INSERT INTO addition (number, details)
+SELECT number, row ->> 5
+FROM (SELECT value AS row FROM json_each(:later)) CROSS JOIN delivery ON number = row ->> 0
+WHERE row ->> 5 IS NOT NULL
+"""
+
+_ADD_LINES: Final = """
+INSERT INTO addition (number, details)
+SELECT number, json_object('lines', json_array(row -> 1))
+FROM (SELECT value AS row FROM json_each(:lines)) CROSS JOIN delivery ON number = row ->> 0
+"""
+
+_MARK: Final = """
+UPDATE delivery SET poisoned = row ->> 1
+FROM (SELECT value AS row FROM json_each(:marks)) WHERE number = row ->> 0
 """
 
 _POISON: Final = "UPDATE delivery SET poisoned = :reason WHERE number = :number"
 
-_ADD: Final = """
-INSERT INTO addition (number, details)
-SELECT number, :details FROM delivery WHERE number = :number
-"""
+_ADD_ONE: Final = "INSERT INTO addition (number, details) VALUES (:number, :details)"
+
+_SET_EVENT: Final = "UPDATE delivery SET event = :event WHERE number = :number"
 
 # The first condition is the second one's in the words of the partial index.
 _INTERRUPT: Final = """
 UPDATE delivery SET status = 'interrupted' WHERE status <> 'succeeded' AND status = 'running'
 """
 
-_SPAN: Final = "SELECT min(number), max(number) FROM delivery"
+_NEWEST: Final = "SELECT max(number) FROM delivery"
 
 _FIND: Final = """
 SELECT number, event FROM part CROSS JOIN delivery
@@ -116,147 +92,74 @@ LIMIT 1
 def begin(tx: sqlite3.Connection) -> int:
     """Mark what was running when the last writer ended; return the next free number."""
     tx.execute(_INTERRUPT)
-    _, newest = tx.execute(_SPAN).fetchone()
+    (newest,) = tx.execute(_NEWEST).fetchone()
     return 1 if newest is None else newest + 1
 
 
 def keep(tx: sqlite3.Connection, batch: Batch, limits: Limits) -> None:
     """Write a batch, then let the oldest go as far as the limits ask."""
-    if batch.begun:
-        # One row at a time from a generator: the event loop gets the interpreter in between.
-        tx.executemany(_INSERT, _rows(batch.begun))
-        for news in batch.begun:
-            if len(news.delivery.payload) > INLINE_PAYLOAD:
-                payload = _kept_payload(news.delivery.payload, limits)
-                tx.execute(_INSERT_LARGE, {"number": news.number, "payload": payload})
-            if news.delivery.replay_of:
-                _join_event(tx, news)
-    for news in batch.later:
-        _add(tx, news)
-    for late in batch.late:
-        _add_late(tx, late)
-    _evict(tx, limits, twice=2 * len(batch.begun))
+    if batch.rows:
+        _insert(tx, batch)
+    for number, payload in batch.large:
+        tx.execute(_INSERT_LARGE, {"number": number, "payload": payload})
+    for number, replay_of in batch.replays:
+        _join_event(tx, number, replay_of)
+    if batch.later:
+        later = f"[{','.join(batch.later)}]"
+        tx.execute(_END, {"later": later})
+        tx.execute(_ADD, {"later": later})
+    if batch.lines:
+        tx.execute(_ADD_LINES, {"lines": lines_json(batch.lines)})
+    if batch.marks:
+        tx.execute(_MARK, {"marks": marks_json(batch.marks)})
+    for stray in batch.strays:
+        _add_stray(tx, stray)
+    _evict(tx, limits, twice=2 * len(batch.rows))
 
 
-def _rows(begun: Sequence[News]) -> Iterator[tuple[object, ...]]:
-    for news in begun:
-        delivery = news.delivery
-        payload, size = delivery.payload, len(delivery.payload)
-        yield (
-            news.number,
-            delivery.id,
-            _event(delivery),
-            delivery.function,
-            delivery.trigger,
-            _writable(delivery.source),
-            micros(delivery.at),
-            delivery.attempt,
-            *_ended(news.end),
-            news.poisoned,
-            delivery.replay_of,
-            size,
-            payload if size <= INLINE_PAYLOAD else None,
-            _json({"reason": delivery.reason, "metadata": delivery.metadata, **_details(news)}),
-        )
+def _insert(tx: sqlite3.Connection, batch: Batch) -> None:
+    values = {
+        "rows": f"[{','.join(batch.rows)}]",
+        "payloads": b"".join(batch.payloads),
+        "inline": INLINE_PAYLOAD,
+    }
+    tx.execute(_INSERT, values)
+    if batch.has_separate:
+        tx.execute(_INSERT_SEPARATE, values)
 
 
-def _writable(text: str) -> str:
-    """Return ``text`` without lone surrogates, which URLs may hold and a row may not."""
-    return text if text.isascii() else text.encode(errors="replace").decode()
-
-
-def _event(delivery: Delivery) -> str:
-    """Return what this delivery has in common with other attempts at the same thing."""
-    message = delivery.metadata.get("id")
-    if message:
-        return str(message)
-    properties: Any = delivery.metadata.get("Properties")
-    etag = properties.get("ETag") if isinstance(properties, dict) else None
-    return _writable(f"{delivery.source} {etag}") if etag else ""
-
-
-_RUNNING: Final = (Status.RUNNING.value, None, 0, None)
-
-
-def _ended(end: End | None) -> tuple[str, int | None, int, str | None]:
-    """Return the columns ``status``, ``duration_us``, ``tries`` and ``failure``."""
-    if end is None:
-        return _RUNNING
-    status = "interrupted" if end.interrupted else "failed" if end.failure else "succeeded"
-    failure = _failure(end.failure) if end.failure else None
-    return status, round(end.duration_seconds * 1_000_000), end.tries, failure
-
-
-def _failure(failure: Failure) -> str:
-    message, traceback = failure.message[:_TEXT_KEPT], failure.traceback[-_TEXT_KEPT:]
-    return _json([failure.kind, failure.type, message, traceback])
-
-
-def _details(news: News) -> Mapping[str, object]:
-    """Return what is known of outputs and lines; nothing for what there is none of."""
-    details: dict[str, object] = {}
-    if news.outputs:
-        details["outputs"] = [_output(output) for output in news.outputs]
-    if news.lines:
-        details["lines"] = news.lines
-    if news.lost:
-        details["lost"] = news.lost
-    return details
-
-
-def _output(output: Output) -> tuple[str, str, int, str | None, str | None]:
-    binding, target, size, head = output
-    try:
-        return binding, target, size, head.decode(), None
-    except UnicodeDecodeError:
-        return binding, target, size, None, base64.b64encode(head).decode("ascii")
-
-
-def _kept_payload(payload: bytes, limits: Limits) -> bytes:
-    if len(payload) <= limits.max_payload_bytes:
-        return payload
-    return payload[: limits.cut_payload_bytes]
-
-
-def _join_event(tx: sqlite3.Connection, news: News) -> None:
+def _join_event(tx: sqlite3.Connection, number: int, replay_of: str) -> None:
     """Make a replay part of the event it replays, also where that had no name of its own."""
-    found = tx.execute(_FIND, {"id": news.delivery.replay_of}).fetchone()
+    found = tx.execute(_FIND, {"id": replay_of}).fetchone()
     if found is None:
         return
-    number, event = found
+    first, event = found
     if not event:
-        event = news.delivery.replay_of
-        tx.execute(_SET_EVENT, {"number": number, "event": event})
-    tx.execute(_SET_EVENT, {"number": news.number, "event": event})
+        event = replay_of
+        tx.execute(_SET_EVENT, {"number": first, "event": event})
+    tx.execute(_SET_EVENT, {"number": number, "event": event})
 
 
-def _add(tx: sqlite3.Connection, news: News) -> None:
-    """Write what is new about a delivery that has a row; nothing where it was evicted."""
-    if news.end is not None:
-        status, duration_us, tries, failure = _ended(news.end)
-        values = {
-            "number": news.number,
-            "status": status,
-            "duration_us": duration_us,
-            "tries": tries,
-            "failure": failure,
-        }
-        tx.execute(_END, values)
-    if news.poisoned:
-        tx.execute(_POISON, {"number": news.number, "reason": news.poisoned})
-    if details := _details(news):
-        tx.execute(_ADD, {"number": news.number, "details": _json(details)})
-
-
-def _add_late(tx: sqlite3.Connection, late: Late) -> None:
-    found = tx.execute(_FIND, {"id": late.id}).fetchone()
+def _add_stray(tx: sqlite3.Connection, stray: Stray) -> None:
+    found = tx.execute(_FIND, {"id": stray.id}).fetchone()
     if found is None:
         return
-    if late.poisoned:
-        tx.execute(_POISON, {"number": found[0], "reason": late.poisoned})
-    if late.lines:
-        tx.execute(_ADD, {"number": found[0], "details": _json({"lines": late.lines})})
+    if stray.poisoned:
+        tx.execute(_POISON, {"number": found[0], "reason": stray.poisoned})
+    if stray.line is not None:
+        tx.execute(_ADD_ONE, {"number": found[0], "details": line_details(stray.line)})
 
+
+# Each aggregate in a query of its own: together they would read the whole index.
+_EXTENT: Final = """
+SELECT
+    (SELECT min(number) FROM delivery),
+    (SELECT max(number) FROM delivery),
+    (SELECT page_size FROM pragma_page_size) * (
+        (SELECT page_count FROM pragma_page_count)
+        - (SELECT freelist_count FROM pragma_freelist_count)
+    )
+"""
 
 _EVICT: Final = (
     "DELETE FROM delivery WHERE number < :bound",
@@ -269,24 +172,13 @@ def _evict(tx: sqlite3.Connection, limits: Limits, *, twice: int) -> None:
     """Delete from the old end; twice what came in at most, so that no batch takes long."""
     left = max(twice, _EVICT_AT_LEAST)
     while left > 0:
-        oldest, newest = tx.execute(_SPAN).fetchone()
+        oldest, newest, used = tx.execute(_EXTENT).fetchone()
         count = newest - oldest + 1 if oldest is not None else 0
-        step = min(_beyond(tx, count, limits), count - 1, left)
+        # How many are too many; by their average size, where it is about bytes.
+        too_large = -((limits.max_bytes - used) * count // used)
+        step = min(max(count - limits.max_deliveries, too_large), count - 1, left)
         if step <= 0:
             return
         for statement in _EVICT:
             tx.execute(statement, {"bound": oldest + step})
         left -= step
-
-
-def _beyond(tx: sqlite3.Connection, count: int, limits: Limits) -> int:
-    """Return how many deliveries are too many, by the average size where it is about bytes."""
-    page: int
-    pages: int
-    free: int
-    (page,) = tx.execute("PRAGMA page_size").fetchone()
-    (pages,) = tx.execute("PRAGMA page_count").fetchone()
-    (free,) = tx.execute("PRAGMA freelist_count").fetchone()
-    used = page * (pages - free)
-    excess = used - limits.max_bytes
-    return max(count - limits.max_deliveries, -(-excess * count // used))
