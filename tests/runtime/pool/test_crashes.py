@@ -208,7 +208,7 @@ def test_crashes_far_apart_are_not_in_a_row():
 async def test_a_function_that_takes_too_long_fails_and_its_worker_is_replaced(
     make_app, launch, function, place
 ):
-    limit = timedelta(seconds=0.4)
+    limit = timedelta(seconds=0.25)
     async with launch(make_app(FILES), function_timeout=limit, crash_limit=0) as running:
         before = (await running.run("pid")).outputs["$return"].value
         started = time.monotonic()
@@ -218,8 +218,8 @@ async def test_a_function_that_takes_too_long_fails_and_its_worker_is_replaced(
 
     kind, message = failed(late)
     assert kind is FailureKind.TIMEOUT
-    assert f"00:00:00.4 exceeded by function 'Functions.{function}'" in message
-    assert 0.4 <= took < 3
+    assert f"00:00:00.25 exceeded by function 'Functions.{function}'" in message
+    assert 0.25 <= took < 3
     assert f", in {function}\n    {place}\n" in late.failure.traceback
     assert "triggerfish" not in late.failure.traceback
     assert before != after
