@@ -16,7 +16,6 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from operator import itemgetter
 from typing import Final
 
 from triggerfish_storage import errors
@@ -45,19 +44,13 @@ ADDED: Final = """
     RETURNING id
 """
 REMOVED: Final = "UPDATE backlog SET messages = messages - :count WHERE id = :backlog_id"
-TAKE: Final = """
+HIDE: Final = """
     UPDATE message
     SET visible_at = :until, receipt = :receipt, dequeue_count = dequeue_count + 1, held = :held
-    WHERE seq IN (
-        SELECT seq FROM message
-        WHERE backlog_id = (SELECT backlog_id FROM queue WHERE account = :account AND name = :queue)
-            AND visible_at <= :now AND expires_at > :now
-        ORDER BY visible_at, seq LIMIT :count
-    )
-    RETURNING seq, secret, text, dequeue_count, inserted_at, expires_at, visible_at, receipt
+    WHERE seq = :seq
 """
-PEEK: Final = """
-    SELECT seq, secret, text, dequeue_count, inserted_at, expires_at, visible_at, 0
+VISIBLE: Final = """
+    SELECT seq, secret, text, dequeue_count, inserted_at, expires_at, visible_at
     FROM message
     WHERE backlog_id = (SELECT backlog_id FROM queue WHERE account = :account AND name = :queue)
         AND visible_at <= :now AND expires_at > :now
@@ -97,7 +90,7 @@ PURGE: Final = "DELETE FROM message WHERE seq = :seq"
 NEXT_EXPIRY: Final = "SELECT min(expires_at) FROM message"
 
 _NOT_IN_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_Row = tuple[int, int, str, int, int, int, int, int]
+_Row = tuple[int, int, str, int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,35 +154,23 @@ def take(
     ``held`` says that the taker lives in this process: should the process die, the delivery
     never counted, and ``release_orphans`` makes the message visible again.
     """
-    values = {
-        "account": account,
-        "queue": queue,
-        "now": micros(now),
-        "until": micros(now + hide_for),
-        "receipt": random.getrandbits(63),
-        "held": int(held),
-        "count": count,
-    }
-    rows = tx.execute(TAKE, values).fetchall()
+    rows = _visible(tx, account, queue, count=count, now=now)
     if len(rows) < count:
-        if not rows and not exists(tx, account, queue):
-            raise missing(queue)
         purge(tx, now=now)  # so that expired messages at the front are passed over only once
-    # RETURNING keeps no order; what was visible longest went first into the sub-select, and
-    # messages visible since the same instant are told apart by seq.
-    rows.sort(key=itemgetter(0))
-    return [_message(row) for row in rows]
+    until = now + hide_for
+    receipt = random.getrandbits(63)
+    hidden = {"until": micros(until), "receipt": receipt, "held": int(held)}
+    # Cheaper than one UPDATE … RETURNING, which keeps no order either.
+    tx.executemany(HIDE, [{**hidden, "seq": row[0]} for row in rows])
+    return [_message(row, 1, until, _pop_receipt(receipt)) for row in rows]
 
 
 def peek(
     tx: sqlite3.Connection, account: str, queue: str, *, count: int, now: datetime
 ) -> list[Message]:
     """Return up to ``count`` visible messages and change nothing."""
-    values = {"account": account, "queue": queue, "now": micros(now), "count": count}
-    rows = tx.execute(PEEK, values).fetchall()
-    if not rows and not exists(tx, account, queue):
-        raise missing(queue)
-    return [_message(row) for row in rows]
+    rows = _visible(tx, account, queue, count=count, now=now)
+    return [_message(row, 0, instant(row[6]), "") for row in rows]
 
 
 def update(
@@ -313,16 +294,26 @@ def check_text(text: str) -> None:
         raise StorageError(errors.INVALID_XML_DOCUMENT)
 
 
-def _message(row: _Row) -> Message:
-    seq, secret, text, dequeue_count, inserted_at, expires_at, visible_at, receipt = row
+def _visible(
+    tx: sqlite3.Connection, account: str, queue: str, *, count: int, now: datetime
+) -> list[_Row]:
+    values = {"account": account, "queue": queue, "now": micros(now), "count": count}
+    rows = tx.execute(VISIBLE, values).fetchall()
+    if not rows and not exists(tx, account, queue):
+        raise missing(queue)
+    return rows
+
+
+def _message(row: _Row, taken: int, visible_at: datetime, pop_receipt: str) -> Message:
+    seq, secret, text, dequeue_count, inserted_at, expires_at, _ = row
     return Message(
         _message_id(seq, secret),
         text,
-        dequeue_count,
+        dequeue_count + taken,
         instant(inserted_at),
         instant(expires_at),
-        instant(visible_at),
-        _pop_receipt(receipt) if receipt else "",
+        visible_at,
+        pop_receipt,
     )
 
 

@@ -105,10 +105,7 @@ class QueueMachine(RuleBasedStateMachine):
             self.tx, ACCOUNT, queue, count=count, now=self.now, hide_for=hide_for, held=held
         )
 
-        assert {message.id for message in taken} == set(expected)
-        assert [message.id for message in taken] == sorted(
-            expected, key=lambda id_: self.model[id_].order
-        )
+        assert [message.id for message in taken] == expected
         for message in taken:
             model = self.model[message.id]
             model.dequeue_count += 1

@@ -259,8 +259,11 @@ _VALUES: Mapping[str, Any] = dict.fromkeys(
     ("statement", "index"),
     [
         (rows.ADDED, "SEARCH backlog USING INTEGER PRIMARY KEY"),
-        (rows.TAKE, "SEARCH message USING INDEX message_visible (backlog_id=? AND visible_at<?)"),
-        (rows.PEEK, "SEARCH message USING INDEX message_visible (backlog_id=? AND visible_at<?)"),
+        (
+            rows.VISIBLE,
+            "SEARCH message USING INDEX message_visible (backlog_id=? AND visible_at<?)",
+        ),
+        (rows.HIDE, "SEARCH message USING INTEGER PRIMARY KEY"),
         (rows.UPDATE, "SEARCH message USING INTEGER PRIMARY KEY"),
         (rows.DELETE, "SEARCH message USING INTEGER PRIMARY KEY"),
         (rows.FIND, "SEARCH message USING INTEGER PRIMARY KEY"),
