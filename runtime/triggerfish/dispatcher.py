@@ -8,10 +8,12 @@ did to the trigger's account is applied as one, with the completion of its trigg
 
 from __future__ import annotations
 
-import time
-import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+import asyncio
+import random
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from time import monotonic
 from typing import Protocol
 
 from triggerfish.bindings.http import response_value
@@ -28,6 +30,7 @@ from triggerfish.model import (
     InvocationResult,
     LogLevel,
     LogLine,
+    OnSuccess,
     Outcome,
     PutBlob,
     PutMessage,
@@ -40,7 +43,6 @@ from triggerfish.storage.account import Account
 from triggerfish_storage.clock import Clock
 
 Run = Callable[[InvocationRequest], Awaitable[InvocationResult]]
-OnSuccess = Callable[[], Sequence[Effect]]
 
 
 class Ledger(Protocol):
@@ -53,14 +55,17 @@ class Ledger(Protocol):
 
 @dataclass(slots=True)
 class Dispatcher:
-    """Gives invocations of one generation of the app to its workers."""
+    """Gives invocations of one generation of the app to its workers.
+
+    ``stopping`` ends the waits of retry policies: what failed is not tried again.
+    """
 
     plans: Mapping[str, Plan]
     run: Run
     ledger: Ledger
     log: Callable[[LogLine], None]
     clock: Clock
-    in_flight: int = 0
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def invoke(
         self,
@@ -70,57 +75,54 @@ class Dispatcher:
         invocation_id: str = "",
     ) -> Outcome:
         """Run the function for ``event``, retries included (``model.Invoke``)."""
-        self.in_flight += 1
+        invocation = _Invocation(
+            self, self.plans[event.function], event, invocation_id or new_id(), on_success
+        )
+        self.ledger.began(invocation.delivery())
+        started = monotonic()
+        interrupted = True  # unless the run comes to an end, whatever end that is
+        outcome = Outcome(invocation.id, _INTERRUPTED)
         try:
-            return await self._deliver(event, on_success, invocation_id or str(uuid.uuid4()))
+            outcome = await invocation.tried()
+            interrupted = False
         finally:
-            self.in_flight -= 1
-
-    async def _deliver(
-        self, event: TriggerEvent, on_success: OnSuccess | None, invocation_id: str
-    ) -> Outcome:
-        plan = self.plans[event.function]
-        delivery = _delivery(plan, event, invocation_id, self.clock)
-        self.ledger.began(delivery)
-        started = time.monotonic()
-        attempt = _Attempt(self, plan, event, delivery.id, on_success)
-        tries = 0
-        try:
-            outcome = await attempt.once()
-            while outcome.failure is not None and (again := attempt.retry(tries, outcome.failure)):
-                tries += 1
-                await self.clock.sleep(again)
-                outcome = await attempt.once(retry=tries, failure=outcome.failure)
-        except BaseException:
-            # Cancelled (the host stops): without an end it shows as interrupted.
             self.ledger.ended(
-                delivery.id,
+                invocation.id,
                 End(
-                    failure=Failure(FailureKind.CRASH, "Interrupted", "The host was stopped."),
-                    interrupted=True,
-                    duration_seconds=time.monotonic() - started,
+                    failure=outcome.failure,
+                    duration_seconds=monotonic() - started,
                     finished_at=self.clock.now(),
-                    tries=tries + 1,
+                    tries=invocation.tries,
+                    outputs=invocation.written,
+                    interrupted=interrupted,
                 ),
             )
-            raise
-        self.ledger.ended(
-            delivery.id,
-            End(
-                failure=outcome.failure,
-                duration_seconds=time.monotonic() - started,
-                finished_at=self.clock.now(),
-                tries=tries + 1,
-                outputs=attempt.written,
-            ),
-        )
         return outcome
 
 
-class _Attempt:
+_INTERRUPTED = Failure(FailureKind.CRASH, "Interrupted", "The host was stopped.")
+
+
+def new_id() -> str:
+    """Return a new invocation id: a GUID, made faster than the standard library makes one."""
+    digits = f"{random.getrandbits(128):032x}"
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
+
+
+class _Invocation:
     """One delivery on its way: the same invocation id for every try (section 17)."""
 
-    __slots__ = ("_event", "_host", "_id", "_on_success", "_plan", "written")
+    __slots__ = (
+        "_category",
+        "_event",
+        "_host",
+        "_name",
+        "_on_success",
+        "_plan",
+        "id",
+        "tries",
+        "written",
+    )
 
     def __init__(
         self,
@@ -133,151 +135,158 @@ class _Attempt:
         self._host = host
         self._plan = plan
         self._event = event
-        self._id = invocation_id
         self._on_success = on_success
+        self._name = plan.function.name
+        self._category = f"Function.{self._name}"
+        self.id = invocation_id
+        self.tries = 0
         self.written: tuple[Written, ...] = ()
 
-    def retry(self, tries: int, failure: Failure) -> float | None:
-        """Return the seconds to wait before the next try, None where there is none."""
-        policy = self._plan.retry
+    def delivery(self) -> Delivery:
+        """Return what the ledger keeps of the event."""
+        event = self._event
+        return Delivery(
+            id=self.id,
+            function=event.function,
+            trigger=self._plan.kind,
+            source=event.source,
+            payload=event.payload,
+            metadata=event.record,
+            attempt=event.attempt,
+            reason=event.reason,
+            at=self._host.clock.now(),
+            replay_of=event.replay_of,
+        )
+
+    async def tried(self) -> Outcome:
+        """Run as often as the retry policy wants; return how the last run ended."""
+        outcome = await self._once()
+        while outcome.failure is not None and await self._may_retry():
+            outcome = await self._once(outcome.failure)
+        return outcome
+
+    async def _may_retry(self) -> bool:
+        """Wait as the retry policy says; return False where there is no further try."""
+        policy, retries = self._plan.retry, self.tries - 1
         if policy is None:
-            return None
-        if policy.max_retry_count != -1 and tries >= policy.max_retry_count:
-            self._log(
-                LogLevel.ERROR,
-                f"Function '{self._plan.function.name}' failed after {tries} retries.",
-            )
-            return None
-        delay = delay_before(tries + 1, policy).total_seconds()
+            return False
+        if policy.max_retry_count != -1 and retries >= policy.max_retry_count:
+            self._log(LogLevel.ERROR, f"Function '{self._name}' failed after {retries} retries.")
+            return False
+        delay = delay_before(retries + 1, policy).total_seconds()
         self._log(
             LogLevel.DEBUG,
             f"Waiting for '{delay:.3f}' s before retrying function execution. Next attempt: "
-            f"'{tries + 1}'. Max retry count: '{policy.max_retry_count}'",
+            f"'{retries + 1}'. Max retry count: '{policy.max_retry_count}'",
         )
-        return max(delay, 0.001)
+        return not await self._host.clock.wait(self._host.stopping, within=max(delay, 0.001))
 
-    async def once(self, *, retry: int = 0, failure: Failure | None = None) -> Outcome:
+    async def _once(self, previous: Failure | None = None) -> Outcome:
         """Fetch, run and write once; never raises for what user code or storage does."""
-        function, event = self._plan.function, self._event
+        event = self._event
+        self.tries += 1
         self._log(
             LogLevel.INFORMATION,
-            f"Executing 'Functions.{function.name}' (Reason='{event.reason}', Id={self._id})",
+            f"Executing 'Functions.{self._name}' (Reason='{event.reason}', Id={self.id})",
         )
         if event.details:
             self._log(LogLevel.INFORMATION, f"Trigger Details: {event.details}")
-        started = time.monotonic()
+        started = monotonic()
+        response = NOTHING
         try:
-            result = await self._run(retry, failure)
-            response = await self._write(result) if result.failure is None else NOTHING
-            failed = result.failure
+            result = await self._run(previous)
+            failure = result.failure
+            if failure is None:
+                response = await self._write(result)
         except TriggerfishError as error:
-            response, failed = NOTHING, Failure(FailureKind.BINDING, "BindingError", str(error))
-        self._log_end(failed, started)
-        return Outcome(self._id, failed, response)
+            failure = Failure(FailureKind.BINDING, "BindingError", str(error))
+        except Exception as error:  # a fault of ours must not be mistaken for a success
+            text = "".join(traceback.format_exception(error))
+            failure = Failure(FailureKind.BINDING, type(error).__name__, str(error), text)
+        self._log_end(failure, started)
+        return Outcome(self.id, failure, response)
 
-    async def _run(self, retry: int, failure: Failure | None) -> InvocationResult:
+    async def _run(self, previous: Failure | None) -> InvocationResult:
         plan, event = self._plan, self._event
         if event.problem:
             raise TriggerfishError(event.problem)
-        inputs = {plan.function.trigger.name: event.datum}
+        inputs = {plan.parameter: event.datum}
         if plan.inputs:
             scope = self._scope()
             for binding in plan.inputs:
                 inputs[binding.name] = await binding.fetch(scope)
-        maximum = plan.retry.max_retry_count if plan.retry else 0
         return await self._host.run(
             InvocationRequest(
-                id=self._id,
-                function=plan.function.name,
+                id=self.id,
+                function=self._name,
                 inputs=inputs,
                 metadata=event.metadata,
                 trace_parent=event.trace_parent,
                 trace_state=event.trace_state,
-                retry=RetryContext(retry, maximum, failure) if plan.retry else None,
+                retry=self._retry_context(previous),
             )
         )
 
+    def _retry_context(self, previous: Failure | None) -> RetryContext | None:
+        policy = self._plan.retry
+        if policy is None:
+            return None
+        return RetryContext(self.tries - 1, policy.max_retry_count, previous)
+
     async def _write(self, result: InvocationResult) -> Datum:
         """Apply the outputs and the trigger's completion; return the http output's value."""
-        by_account: list[tuple[Account, list[Effect]]] = []
+        plan = self._plan
+        by_account: dict[Account, list[Effect]] = {}
         written: list[Written] = []
-        if self._plan.outputs and result.outputs:
+        if plan.outputs and result.outputs:
             scope = self._scope()
-            for output in self._plan.outputs:
+            for output in plan.outputs:
                 value = result.outputs.get(output.name, NOTHING)
-                if value.kind == "none":
-                    continue
-                effects = output.effects(value, scope)
-                _effects_of(output.account, by_account).extend(effects)
-                written.extend(_written(output.name, effect) for effect in effects)
-        await self._apply(by_account)
-        self.written = tuple(written)
-        return response_value(self._plan.http_output, result.outputs)
-
-    async def _apply(self, by_account: list[tuple[Account, list[Effect]]]) -> None:
-        account = self._plan.trigger.completes_in
-        if self._on_success is not None and account is not None:
-            _effects_of(account, by_account).extend(self._on_success())
+                if value.kind != "none":
+                    effects = output.effects(value, scope)
+                    by_account.setdefault(output.account, []).extend(effects)
+                    written.extend([_written(output.name, effect) for effect in effects])
+        completes_in = plan.trigger.completes_in
+        if self._on_success is not None and completes_in is not None:
             # The completion comes last of all, whatever accounts the outputs went to.
-            by_account.sort(key=lambda pair: pair[0] is account)
-        for target, effects in by_account:
-            await target.apply(effects)
+            own = by_account.pop(completes_in, [])
+            by_account[completes_in] = [*own, *await self._on_success()]
+        for account, effects in by_account.items():
+            await account.apply(effects)
+        self.written = tuple(written)
+        return response_value(plan.http_output, result.outputs) if plan.answers else NOTHING
 
     def _scope(self) -> Scope:
         return Scope(
-            invocation_id=self._id,
-            function=self._plan.function.name,
+            invocation_id=self.id,
+            function=self._name,
             now=self._host.clock.now(),
             data=self._event.binding_data,
         )
 
     def _log_end(self, failure: Failure | None, started: float) -> None:
-        name, duration = self._plan.function.name, round((time.monotonic() - started) * 1000)
         outcome = "Succeeded" if failure is None else "Failed"
-        line = f"Executed 'Functions.{name}' ({outcome}, Id={self._id}, Duration={duration}ms)"
+        duration = round((monotonic() - started) * 1000)
+        line = f"Executed 'Functions.{self._name}' ({outcome}, Id={self.id}, Duration={duration}ms)"
         if failure is None:
             self._log(LogLevel.INFORMATION, line)
             return
         self._log(LogLevel.ERROR, line)
         self._log(
             LogLevel.ERROR,
-            f"Exception while executing function: Functions.{name}. Result: Failure\n"
+            f"Exception while executing function: Functions.{self._name}. Result: Failure\n"
             f"Exception: {failure.type}: {failure.message}\nStack: {failure.traceback}".rstrip(),
         )
 
     def _log(self, level: LogLevel, message: str) -> None:
-        name = self._plan.function.name
-        self._host.log(LogLine(level, f"Function.{name}", message, self._id, name))
-
-
-def _delivery(plan: Plan, event: TriggerEvent, invocation_id: str, clock: Clock) -> Delivery:
-    return Delivery(
-        id=invocation_id,
-        function=event.function,
-        trigger=plan.function.trigger.type,
-        source=event.source,
-        payload=event.payload,
-        metadata=event.record,
-        attempt=event.attempt,
-        reason=event.reason,
-        at=clock.now(),
-        replay_of=event.replay_of,
-    )
-
-
-def _effects_of(account: Account, by_account: list[tuple[Account, list[Effect]]]) -> list[Effect]:
-    for known, effects in by_account:
-        if known is account:
-            return effects
-    by_account.append((account, []))
-    return by_account[-1][1]
+        self._host.log(LogLine(level, self._category, message, self.id, self._name))
 
 
 def _written(binding: str, effect: Effect) -> Written:
     match effect:
-        case PutBlob():
-            return Written(binding, f"{effect.container}/{effect.blob}", effect.content)
         case PutMessage():
             return Written(binding, effect.queue, effect.text.encode())
+        case PutBlob():
+            return Written(binding, f"{effect.container}/{effect.blob}", effect.content)
         case _:
             raise TypeError(f"no output has the effect {type(effect).__name__}")

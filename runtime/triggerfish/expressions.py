@@ -61,17 +61,16 @@ class BindingData(Mapping[str, object]):
 
     Values keep their types, because rendering depends on them (section 4.2): ``datetime``
     without zone, ``UUID``, ``str`` and ``int`` have a text, mappings have members. Iterating
-    gives names in lower case.
+    gives names in lower case. ``missing_because`` says why there may be less than expected.
     """
 
-    __slots__ = ("_values",)
+    __slots__ = ("_values", "missing_because")
 
-    def __init__(self, *layers: Mapping[str, object]) -> None:
-        values: dict[str, object] = {}
-        for layer in reversed(layers):
-            for name, value in layer.items():
-                values[name.lower()] = value
-        self._values = values
+    def __init__(self, *layers: Mapping[str, object], missing_because: str = "") -> None:
+        self._values = {
+            name.lower(): value for layer in reversed(layers) for name, value in layer.items()
+        }
+        self.missing_because = missing_because
 
     def __getitem__(self, name: str) -> object:
         return self._values[name.lower()]
@@ -212,7 +211,10 @@ class _Expression:
             return scope.guid_text(self.path[0].partition(":")[2])
         if first == _SYSTEM:
             return self._system_value(scope)
-        raise ExpressionError(f"No value for named parameter '{self.path[0]}'.")
+        reason = scope.data.missing_because
+        raise ExpressionError(
+            f"No value for named parameter '{self.path[0]}'" + (f": {reason}." if reason else ".")
+        )
 
     def _system_value(self, scope: _Scope) -> str:
         match tuple(part.lower() for part in self.path[1:]):

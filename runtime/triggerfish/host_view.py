@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from triggerfish.app import Surroundings
@@ -19,11 +19,11 @@ from triggerfish.http.routes import Routes
 from triggerfish.http.view import DrainState, DrainStatus, HostState, Replayed
 from triggerfish.lifecycle import Lifecycle, Request
 from triggerfish.model import (
-    Effect,
     Function,
     FunctionError,
     LogLevel,
     LogLine,
+    OnSuccess,
     Outcome,
     TriggerEvent,
     TriggerfishError,
@@ -112,9 +112,7 @@ class Host:
 
     # --- what it runs -------------------------------------------------------------------------
 
-    async def invoke(
-        self, event: TriggerEvent, on_success: Callable[[], Sequence[Effect]] | None = None
-    ) -> Outcome:
+    async def invoke(self, event: TriggerEvent, on_success: OnSuccess | None = None) -> Outcome:
         current = self._lifecycle.current
         if current is None:
             raise TriggerfishError("The function host is not running.")

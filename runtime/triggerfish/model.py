@@ -5,7 +5,7 @@ Pure values; no I/O, no clock, no globals. Every layer of the host speaks in the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
@@ -319,12 +319,13 @@ class Outcome:
         return self.failure is None
 
 
+OnSuccess = Callable[[], Awaitable[Sequence[Effect]]]
+
+
 class Invoke(Protocol):
     """The dispatcher, as listeners see it."""
 
-    async def __call__(
-        self, event: TriggerEvent, on_success: Callable[[], Sequence[Effect]] | None = None
-    ) -> Outcome:
+    async def __call__(self, event: TriggerEvent, on_success: OnSuccess | None = None) -> Outcome:
         """Run the function for ``event``, retries included, and write what it put out.
 
         ``on_success`` is asked once the function has succeeded; its effects belong to the

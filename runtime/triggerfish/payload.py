@@ -39,6 +39,18 @@ def payload_properties(text: str) -> dict[str, object]:
     }
 
 
+def is_json_object(text: str) -> bool:
+    """Return whether ``text`` is a JSON object, which may have nothing to add."""
+    text = text.strip()
+    if not (text.startswith("{") and text.endswith("}")):
+        return False
+    try:
+        lenient_json.loads(text)
+    except lenient_json.LenientJsonError:
+        return False
+    return True
+
+
 def _dates_rewritten(value: Any) -> Any:
     # The parser used upstream takes such texts for dates, and writes them in its own way.
     if isinstance(value, dict):

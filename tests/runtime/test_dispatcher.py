@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -10,10 +12,11 @@ from typing import Any, cast
 import pytest
 
 from triggerfish.bindings.plan import BindingFailure, Plan, Scope
-from triggerfish.dispatcher import Dispatcher
+from triggerfish.dispatcher import Dispatcher, new_id
 from triggerfish.expressions import BindingData
 from triggerfish.history.entries import End
 from triggerfish.model import (
+    NOTHING,
     Binding,
     Datum,
     DeleteMessage,
@@ -29,14 +32,14 @@ from triggerfish.model import (
     RetryPolicy,
     TriggerEvent,
 )
-from triggerfish.storage.account import Account, AccountError
+from triggerfish.storage.account import AccountError
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
 BROKEN = Failure(FailureKind.USER, "ValueError", "no", "  File …")
 
 
 class FakeClock:
-    """Stands still, and remembers who wanted to wait."""
+    """Stands still, and remembers who wanted to wait: as long as that, or until an event."""
 
     def __init__(self) -> None:
         self.waits: list[float] = []
@@ -45,13 +48,14 @@ class FakeClock:
         return NOW
 
     async def sleep(self, seconds: float) -> None:
-        self.waits.append(seconds)
+        raise AssertionError("the dispatcher only waits for what may be cut short")
 
-    async def wait(self, event: Any, *, within: float) -> bool:
-        raise AssertionError("the dispatcher waits for no event")
+    async def wait(self, event: asyncio.Event, *, within: float) -> bool:
+        self.waits.append(within)
+        return event.is_set()
 
 
-@dataclass
+@dataclass(eq=False)
 class FakeAccount:
     """Remembers what was applied together; fails where told to."""
 
@@ -119,13 +123,17 @@ class Bench:
     outputs: tuple[Any, ...] = ()
     retry: RetryPolicy | None = None
     http_output: str = ""
+    trigger: str = "queueTrigger"
+    error: Exception | None = None
 
     async def run(self, request: InvocationRequest) -> InvocationResult:
         self.requests.append(request)
+        if self.error is not None:
+            raise self.error
         return self.results.pop(0) if len(self.results) > 1 else self.results[0]
 
     def dispatcher(self) -> Dispatcher:
-        function = Function("F", (Binding("msg", "queueTrigger", "in"),), "app", "function_app.py")
+        function = Function("F", (Binding("msg", self.trigger, "in"),), "app", "function_app.py")
         plan = Plan(
             function=function,
             trigger=cast("Any", FakeTrigger(self.account)),
@@ -151,7 +159,7 @@ def event(**changes: Any) -> TriggerEvent:
     return TriggerEvent(**{**given, **changes})
 
 
-def done() -> Sequence[Effect]:
+async def done() -> Sequence[Effect]:
     return (DeleteMessage("orders", "7", "newest"),)
 
 
@@ -247,9 +255,7 @@ async def test_an_output_that_cannot_be_written_fails_the_invocation(bench: Benc
 
 
 @pytest.mark.parametrize("case", ["input", "trigger"])
-async def test_what_cannot_be_bound_fails_before_the_function_runs(
-    bench: Bench, case: str
-) -> None:
+async def test_what_cannot_be_bound_fails_before_the_function_runs(bench: Bench, case: str) -> None:
     bench.inputs = (FakeInput("extra", fails=case == "input"),)
 
     outcome = await bench.dispatcher().invoke(
@@ -321,9 +327,74 @@ async def test_the_ledger_learns_of_begin_and_end(bench: Bench) -> None:
 
 
 async def test_the_http_output_is_the_response(bench: Bench) -> None:
-    bench.http_output = "response"
+    bench.trigger, bench.http_output = "httpTrigger", "response"
     bench.results = [result(response="hello")]
 
     outcome = await bench.dispatcher().invoke(event())
 
     assert outcome.response == Datum("string", "hello")
+
+
+async def test_what_a_queue_function_returns_is_nobodys_response(bench: Bench) -> None:
+    bench.results = [InvocationResult({"$return": Datum("string", "hello")})]
+
+    outcome = await bench.dispatcher().invoke(event())
+
+    assert outcome.response == NOTHING
+
+
+async def test_a_host_that_stops_does_not_try_again(bench: Bench) -> None:
+    bench.retry = RetryPolicy("fixedDelay", -1, delay=timedelta(hours=1))
+    bench.results = [InvocationResult(failure=BROKEN)]
+    dispatcher = bench.dispatcher()
+    dispatcher.stopping.set()
+
+    outcome = await dispatcher.invoke(event(), done)
+
+    assert outcome.failure == BROKEN
+    assert len(bench.requests) == 1
+
+
+async def test_a_fault_of_the_host_fails_the_invocation_and_shows_where(bench: Bench) -> None:
+    bench.error = KeyError("oops")
+
+    outcome = await bench.dispatcher().invoke(event(), done)
+
+    assert outcome.failure is not None
+    assert (outcome.failure.kind, outcome.failure.type) == (FailureKind.BINDING, "KeyError")
+    assert "in run" in outcome.failure.traceback
+    assert bench.account.applied == []
+
+
+async def test_a_cancelled_run_is_kept_as_interrupted(bench: Bench) -> None:
+    started = asyncio.Event()
+
+    async def never_ends(_request: InvocationRequest) -> InvocationResult:
+        started.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    dispatcher = bench.dispatcher()
+    dispatcher.run = never_ends
+    running = asyncio.create_task(dispatcher.invoke(event(), done))
+    await started.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    [(_, end)] = bench.ledger.ended_
+    assert end.interrupted
+    assert bench.account.applied == []
+
+
+async def test_an_invocation_has_the_id_it_was_promised(bench: Bench) -> None:
+    outcome = await bench.dispatcher().invoke(event(), invocation_id="promised")
+
+    assert outcome.invocation_id == bench.requests[0].id == "promised"
+
+
+def test_new_ids_are_guids_and_differ() -> None:
+    ids = {new_id() for _ in range(100)}
+
+    assert len(ids) == 100
+    assert all(str(uuid.UUID(one)) == one and uuid.UUID(one).version == 4 for one in ids)

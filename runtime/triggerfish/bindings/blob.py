@@ -170,7 +170,7 @@ class BlobOutput:
 
 
 def _resolve(binding: str, path: Template, scope: Scope) -> tuple[str, str]:
-    text = path.render(scope.data, function=scope.function, now=scope.now)
+    text = scope.render(path)
     container, _, blob = text.partition("/")
     problem = container_name_problem(container) or blob_name_problem(blob)
     if problem:

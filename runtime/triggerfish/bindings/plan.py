@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Protocol
 
-from triggerfish.expressions import BindingData
+from triggerfish.expressions import Template
 from triggerfish.model import (
     Datum,
     Delivery,
@@ -35,7 +36,11 @@ class Scope:
     invocation_id: str
     function: str
     now: datetime
-    data: Mapping[str, object] | BindingData
+    data: Mapping[str, object]
+
+    def render(self, template: Template) -> str:
+        """Return the text of ``template`` for this invocation. Raises ``ExpressionError``."""
+        return template.render(self.data, function=self.function, now=self.now)
 
 
 class BoundTrigger(Protocol):
@@ -80,7 +85,7 @@ class BoundOutput(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """A function with its bindings bound: all that the dispatcher needs to run it."""
 
@@ -90,3 +95,18 @@ class Plan:
     outputs: tuple[BoundOutput, ...]
     retry: RetryPolicy | None
     http_output: str = ""  # the name of the http output binding, empty where there is none
+
+    @cached_property
+    def parameter(self) -> str:
+        """The name of the trigger's parameter."""
+        return self.function.trigger.name
+
+    @cached_property
+    def kind(self) -> str:
+        """The type of the trigger."""
+        return self.function.trigger.type
+
+    @property
+    def answers(self) -> bool:
+        """Whether somebody waits for a response."""
+        return self.kind == "httpTrigger"

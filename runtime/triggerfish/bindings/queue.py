@@ -11,13 +11,15 @@ import base64
 import binascii
 import json
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any, Final
 
 from triggerfish import lenient_json
 from triggerfish.bindings.plan import BindingFailure, Scope
+from triggerfish.dotnet_text import scalar_text
 from triggerfish.expressions import BindingData, Template
 from triggerfish.model import (
     Datum,
@@ -27,7 +29,7 @@ from triggerfish.model import (
     TriggerEvent,
 )
 from triggerfish.names import queue_name_problem
-from triggerfish.payload import payload_properties
+from triggerfish.payload import is_json_object, payload_properties
 from triggerfish.storage.account import Account, Message
 
 POISON_SUFFIX: Final = "-poison"
@@ -66,7 +68,7 @@ def encode_body(body: bytes, encoding: str) -> str:
         ) from error
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class QueueTrigger:
     """A queueTrigger bound to its queue."""
 
@@ -81,7 +83,7 @@ class QueueTrigger:
     def completes_in(self) -> Account:
         return self.account
 
-    @property
+    @cached_property
     def poison_queue(self) -> str:
         """Where messages go that fail for good; empty where there is no such queue."""
         name = self.queue + POISON_SUFFIX
@@ -89,9 +91,14 @@ class QueueTrigger:
             return ""
         return name
 
+    @cached_property
+    def reason(self) -> str:
+        """Why a received message runs the function, as the log says it."""
+        return f"New queue message detected on '{self.queue}'."
+
     def event(self, message: Message, body: bytes) -> TriggerEvent:
         """Return what a received message gives its function."""
-        return self._event(message, body, reason=f"New queue message detected on '{self.queue}'.")
+        return self._event(message, body, reason=self.reason)
 
     async def by_hand(self, text: str, *, now: datetime) -> TriggerEvent:
         message = Message(
@@ -122,13 +129,13 @@ class QueueTrigger:
     def _event(
         self, message: Message, body: bytes, *, reason: str, replay_of: str = ""
     ) -> TriggerEvent:
-        try:
-            text = body.decode()
-        except UnicodeDecodeError:
-            text = None
+        text = _text(body)
         properties = payload_properties(text) if text is not None and not self.binary else {}
-        inserted, expires = _seconds(message.inserted_at), _seconds(message.expires_at)
-        visible, attempt = _seconds(message.visible_at), message.dequeue_count
+        # Whole seconds, as the service's own times; azure.functions parses these at first try.
+        inserted = message.inserted_at.isoformat("T", "seconds")
+        expires = message.expires_at.isoformat("T", "seconds")
+        visible = message.visible_at.isoformat("T", "seconds")
+        attempt = message.dequeue_count
         metadata = {
             "Id": Datum("string", message.id),
             "DequeueCount": Datum("string", str(attempt)),
@@ -139,8 +146,8 @@ class QueueTrigger:
         }
         if text is not None:
             metadata["QueueTrigger"] = Datum("string", text)
-        if properties:
-            _override(metadata, properties)
+        for name, value in properties.items():
+            metadata[_SPELLING.get(name.lower(), name)] = _property(value)
         return TriggerEvent(
             function=self.function,
             datum=Datum("bytes", body) if self.binary else Datum("string", text),
@@ -151,7 +158,7 @@ class QueueTrigger:
             reason=reason,
             attempt=attempt,
             details=f"MessageId: {message.id}, DequeueCount: {attempt}, InsertedOn: "
-            f"{message.inserted_at.isoformat(timespec='milliseconds')}",
+            f"{message.inserted_at.isoformat('T', 'milliseconds')}",
             record={
                 "id": message.id,
                 "dequeueCount": attempt,
@@ -161,12 +168,10 @@ class QueueTrigger:
                 "popReceipt": message.pop_receipt,
             },
             replay_of=replay_of,
-            problem=self._problem(text),
+            problem="" if self.binary or text is not None else self._not_text(),
         )
 
-    def _problem(self, text: str | None) -> str:
-        if self.binary or text is not None:
-            return ""
+    def _not_text(self) -> str:
         return (
             f"Error binding parameter '{self.parameter}': the message is not UTF-8 text. "
             'Declare the trigger with dataType "binary" to receive bytes.'
@@ -185,25 +190,43 @@ class QueueTrigger:
         }
         if text is not None:
             own["QueueTrigger"] = text
-        return BindingData(properties, own, {self.parameter: text})
+        reason = "" if properties else self._why_no_properties(text)
+        return BindingData(properties, own, {self.parameter: text}, missing_because=reason)
+
+    def _why_no_properties(self, text: str | None) -> str:
+        if self.binary:
+            return "a message of dataType binary is not read as JSON"
+        return "" if is_json_object(text or "") else "the message is not a JSON object"
 
 
 BY_HAND: Final = "This function was programmatically called via the host APIs."
 
+# The payload wins over metadata of the same name, without regard to case (9, 10).
+_SPELLING: Final = {
+    name.lower(): name
+    for name in (
+        "Id",
+        "DequeueCount",
+        "InsertionTime",
+        "ExpirationTime",
+        "NextVisibleTime",
+        "PopReceipt",
+        "QueueTrigger",
+    )
+}
 
-def _override(metadata: dict[str, Datum], properties: Mapping[str, object]) -> None:
-    """Let the payload win over metadata of the same name, without regard to case (9, 10)."""
-    spelled = {name.lower(): name for name in metadata}
-    for name, value in properties.items():
-        datum = (
-            Datum("string", value) if isinstance(value, str) else Datum("json", json.dumps(value))
-        )
-        metadata[spelled.get(name.lower(), name)] = datum
+
+def _property(value: object) -> Datum:
+    if isinstance(value, str):
+        return Datum("string", value)
+    return Datum("json", json.dumps(value))
 
 
-def _seconds(instant: datetime) -> str:
-    # Whole seconds, as the service's own times; azure.functions parses these at first try.
-    return instant.isoformat(timespec="seconds")
+def _text(body: bytes) -> str | None:
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _instant(text: object, default: datetime) -> datetime:
@@ -213,7 +236,7 @@ def _instant(text: object, default: datetime) -> datetime:
 # --- output -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class QueueOutput:
     """A queue output bound to its account."""
 
@@ -224,21 +247,25 @@ class QueueOutput:
 
     def effects(self, value: Datum, scope: Scope) -> Sequence[Effect]:
         """One message for each body that ``value`` stands for, in order."""
-        bodies = list(message_bodies(value))
+        bodies = message_bodies(value)
         if not bodies:
             return ()
-        queue = self._queue(scope)
+        queue = self._constant_queue or self._checked(scope.render(self.queue))
         return [PutMessage(queue, encode_body(body, self.encoding)) for body in bodies]
 
-    def _queue(self, scope: Scope) -> str:
-        queue = self.queue.render(scope.data, function=scope.function, now=scope.now).lower()
+    @cached_property
+    def _constant_queue(self) -> str:
+        return self._checked(self.queue.text) if self.queue.is_constant else ""
+
+    def _checked(self, text: str) -> str:
+        queue = text.lower()
         problem = queue_name_problem(queue)
         if problem:
-            raise BindingFailure(f"Output '{self.name}': '{queue}' is no queue name: {problem}")
+            raise BindingFailure(f"Output '{self.name}': '{text}' is no queue name: {problem}.")
         return queue
 
 
-def message_bodies(value: Datum) -> Iterable[bytes]:
+def message_bodies(value: Datum) -> Sequence[bytes]:
     """Return the bodies of the messages that an output value stands for (section 11.2)."""
     if value.kind == "bytes":
         return [value.value]
@@ -247,27 +274,30 @@ def message_bodies(value: Datum) -> Iterable[bytes]:
     text: str = value.value
     trimmed = text.strip()
     if trimmed[:1] + trimmed[-1:] not in ("{}", "[]"):
-        return [text.encode()]
+        return [encoded(text)]
     try:
-        return _json_bodies(lenient_json.loads(trimmed))
+        document = lenient_json.loads(trimmed)
     except lenient_json.LenientJsonError as error:
         raise BindingFailure(
             f"The output looks like JSON but is not: {error}. Return bytes to send it as it is."
         ) from error
+    return _json_bodies(document)
 
 
-def _json_bodies(document: Any) -> Iterable[bytes]:
+def _json_bodies(document: Any) -> Sequence[bytes]:
     elements = document if isinstance(document, list) else [document]
-    return [_element_text(element).encode() for element in elements]
+    return [encoded(_element_text(element)) for element in elements]
 
 
 def _element_text(element: Any) -> str:
-    if isinstance(element, str):
-        return element
-    if element is None:
-        return ""
-    if isinstance(element, float):
-        return repr(int(element)) if element.is_integer() else repr(element)
-    if isinstance(element, bool | int):
-        return str(element)
-    return json.dumps(element, indent=2, ensure_ascii=False)
+    if isinstance(element, dict | list):
+        return lenient_json.indented(element)
+    return scalar_text(element)
+
+
+def encoded(text: str) -> bytes:
+    """Return ``text`` as UTF-8. Raises ``BindingFailure`` where it holds half a character."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise BindingFailure(f"The output cannot be written as UTF-8: {error}.") from error

@@ -8,25 +8,34 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 from triggerfish.bindings.blob import BlobTrigger
-from triggerfish.bindings.queue import NotBase64, decode_text, encode_body
+from triggerfish.bindings.queue import NotBase64, decode_text
 from triggerfish.listeners.blob_receipts import Receipts, function_id, internal_queue
 from triggerfish.listeners.blob_scan import ContainerScan
 from triggerfish.listeners.consume import Consumer, Held, Log, Pace
-from triggerfish.listeners.queue import Ledger
+from triggerfish.listeners.queue import QUEUE_PROCESSOR, Ledger
 from triggerfish.model import (
     DeleteMessage,
+    Delivery,
+    Effect,
     Invoke,
     LogLevel,
     LogLine,
     PutMessage,
     ReleaseMessage,
 )
-from triggerfish.storage.account import Blob
+from triggerfish.storage.account import (
+    AccountError,
+    Blob,
+    Conflict,
+    Message,
+    NotFound,
+    Unavailable,
+)
 from triggerfish_storage.clock import Clock
 
 POISON_QUEUE: Final = "webjobs-blobtrigger-poison"
@@ -50,13 +59,12 @@ class BlobListener:
         account, queue = self.receipts.account, internal_queue(self.receipts.host_id)
         await account.queues.create(queue)
         scans = self._scans()
-        settle = _Settle(self, queue, scans)
         consumer = Consumer(
             account=account,
             queue=queue,
             name=", ".join(trigger.function for trigger in self.triggers),
             pace=self.pace,
-            handle=settle.settle,
+            handle=_Settle(self, scans).settle,
             clock=self.clock,
             log=self.log,
         )
@@ -65,97 +73,123 @@ class BlobListener:
             for scan in scans.values():
                 group.create_task(scan.run(stopping))
 
-    def _scans(self) -> dict[tuple[int, str], ContainerScan]:
-        by_container: dict[tuple[int, str], list[BlobTrigger]] = defaultdict(list)
+    def _scans(self) -> dict[_Place, ContainerScan]:
+        by_place: dict[_Place, list[BlobTrigger]] = defaultdict(list)
         for trigger in self.triggers:
-            by_container[_place(trigger)].append(trigger)
+            by_place[_place(trigger)].append(trigger)
         return {
-            place: ContainerScan(
+            (account, container): ContainerScan(
                 account=triggers[0].account,
-                container=triggers[0].pattern.container,
+                container=container,
                 triggers=triggers,
                 receipts=self.receipts,
                 clock=self.clock,
                 log=self.log,
             )
-            for place, triggers in by_container.items()
+            for (account, container), triggers in by_place.items()
         }
 
 
-def _place(trigger: BlobTrigger) -> tuple[int, str]:
-    return id(trigger.account), trigger.pattern.container
+_Place = tuple[int, str]  # which account, which container
+
+
+def _place(trigger: BlobTrigger) -> _Place:
+    return id(trigger.account), trigger.pattern.container_name
 
 
 class _Settle:
     """What becomes of one message of the internal queue (section 5.1)."""
 
-    def __init__(
-        self, listener: BlobListener, queue: str, scans: dict[tuple[int, str], ContainerScan]
-    ) -> None:
+    def __init__(self, listener: BlobListener, scans: Mapping[_Place, ContainerScan]) -> None:
         self._listener = listener
-        self._queue = queue
+        self._host = listener.receipts.account
+        self._queue = internal_queue(listener.receipts.host_id)
         self._scans = scans
         self._by_id = {function_id(trigger.function): trigger for trigger in listener.triggers}
 
     async def settle(self, held: Held) -> None:
-        document = _parse(held.message.text)
-        if document is None:
-            self._say(LogLevel.WARNING, f"Message '{held.message.id}' is no blob notice: deleted.")
+        notice = _parse(held.message.text)
+        if notice is None:
+            self._warn(f"Message '{held.message.id}' is no notice of a blob. It was deleted.")
             await self._drop(held)
             return
-        trigger = self._by_id.get(str(document.get("FunctionId")))
+        trigger = self._by_id.get(notice.function_id)
         if trigger is None:
             self._say(
                 LogLevel.INFORMATION,
-                f"Blob '{document.get('BlobName')}' was queued for "
-                f"'{document.get('FunctionId')}', which this host does not run: dropped.",
+                f"Blob '{notice.container}/{notice.name}' was queued for "
+                f"'{notice.function_id}', which this host does not run. It was dropped.",
             )
             await self._drop(held)
             return
-        name = str(document["BlobName"])
-        blob = await trigger.account.blobs.get(str(document["ContainerName"]), name)
+        blob = await trigger.account.blobs.get(notice.container, notice.name)
         if blob is None:
+            self._say(LogLevel.DEBUG, f"Blob '{notice.container}/{notice.name}' is gone.")
             await self._drop(held)
-        elif blob.properties.etag != document.get("ETag"):
-            self._scans[_place(trigger)].look_again(name)
+        elif blob.properties.etag != notice.etag:
+            self._scans[_place(trigger)].look_again(notice.name)
             await self._drop(held)
+        elif held.message.dequeue_count > self._listener.poison_threshold:
+            await self._refuse(held, trigger, blob)
         else:
             await self._run(held, trigger, blob)
 
     async def _run(self, held: Held, trigger: BlobTrigger, blob: Blob) -> None:
-        message, properties = held.message, blob.properties
-        details = (
-            f"MessageId: {message.id}, DequeueCount: {message.dequeue_count}, "
-            f"InsertedOn: {message.inserted_at.isoformat(timespec='milliseconds')}, "
-            f"BlobCreated: {properties.created_at.isoformat(timespec='milliseconds')}, "
-            f"BlobLastModified: {properties.modified_at.isoformat(timespec='milliseconds')}"
-        )
-        event = trigger.event(blob, attempt=message.dequeue_count, details=details)
-        outcome = await self._listener.invoke(event, lambda: (self._completion(held),))
+        message = held.message
+        event = trigger.event(blob, attempt=message.dequeue_count, details=_details(message, blob))
+
+        async def completion() -> Sequence[Effect]:
+            return (await self._completion(held),)
+
+        outcome = await self._listener.invoke(event, completion)
         if outcome.succeeded:
             return
         if message.dequeue_count >= self._listener.poison_threshold:
             await self._to_poison(held, trigger)
             self._listener.ledger.poisoned(outcome.invocation_id, self._limit_reached())
         else:
-            release = ReleaseMessage(self._queue, message.id, held.pop_receipt)
-            await self._listener.receipts.account.apply([release])
+            release = ReleaseMessage(self._queue, message.id, await held.last_receipt())
+            await self._host.apply([release])
+
+    async def _refuse(self, held: Held, trigger: BlobTrigger, blob: Blob) -> None:
+        """Keep a blob away from the function."""
+        message = held.message
+        event = trigger.event(blob, attempt=message.dequeue_count, details="")
+        delivery = Delivery(
+            id=f"refused-{message.id}-{message.dequeue_count}",
+            function=trigger.function,
+            trigger="blobTrigger",
+            source=event.source,
+            payload=event.payload,
+            metadata=event.record,
+            attempt=event.attempt,
+            reason=event.reason,
+            at=self._listener.clock.now(),
+        )
+        self._listener.ledger.refused(delivery, self._limit_reached())
+        await self._to_poison(held, trigger)
 
     async def _to_poison(self, held: Held, trigger: BlobTrigger) -> None:
-        text = encode_body(decode_text(held.message.text, "base64"), "base64")
-        self._say(
-            LogLevel.WARNING,
-            f"{self._limit_reached()} Moving message '{held.message.id}' to queue "
-            f"'{POISON_QUEUE}'.",
+        self._warn(
+            f"{self._limit_reached()} Moving message '{held.message.id}' to queue '{POISON_QUEUE}'."
         )
-        await trigger.account.apply([PutMessage(POISON_QUEUE, text)])
+        copy = PutMessage(POISON_QUEUE, held.message.text)
+        if trigger.account is self._host:
+            await self._host.apply([copy, await self._completion(held)])
+            return
+        try:
+            await trigger.account.apply([copy])
+        except (NotFound, Conflict, Unavailable):
+            raise
+        except AccountError:  # it has no queue service that we may write to
+            await self._host.apply([copy])
         await self._drop(held)
 
     async def _drop(self, held: Held) -> None:
-        await self._listener.receipts.account.apply([self._completion(held)])
+        await self._host.apply([await self._completion(held)])
 
-    def _completion(self, held: Held) -> DeleteMessage:
-        return DeleteMessage(self._queue, held.message.id, held.pop_receipt)
+    async def _completion(self, held: Held) -> DeleteMessage:
+        return DeleteMessage(self._queue, held.message.id, await held.last_receipt())
 
     def _limit_reached(self) -> str:
         return f"Message has reached MaxDequeueCount of {self._listener.poison_threshold}."
@@ -163,11 +197,33 @@ class _Settle:
     def _say(self, level: LogLevel, message: str) -> None:
         self._listener.log(LogLine(level, "Host.Triggers.Blob", message))
 
+    def _warn(self, message: str) -> None:
+        self._listener.log(LogLine(LogLevel.WARNING, QUEUE_PROCESSOR, message))
 
-def _parse(text: str) -> dict[str, Any] | None:
+
+class _Notice(NamedTuple):
+    """What a message of the internal queue says."""
+
+    function_id: str
+    container: str
+    name: str
+    etag: str
+
+
+def _parse(text: str) -> _Notice | None:
     try:
         document = json.loads(decode_text(text, "base64"))
-    except (NotBase64, ValueError):
+        keys = ("FunctionId", "ContainerName", "BlobName", "ETag")
+        return _Notice(*(str(document[key]) for key in keys))
+    except (NotBase64, ValueError, LookupError, TypeError):
         return None
-    known = isinstance(document, dict) and {"BlobName", "ContainerName"} <= document.keys()
-    return document if known else None
+
+
+def _details(message: Message, blob: Blob) -> str:
+    instants = {
+        "InsertedOn": message.inserted_at,
+        "BlobCreated": blob.properties.created_at,
+        "BlobLastModified": blob.properties.modified_at,
+    }
+    texts = [f"{name}: {at.isoformat(timespec='milliseconds')}" for name, at in instants.items()]
+    return ", ".join([f"MessageId: {message.id}", f"DequeueCount: {message.dequeue_count}", *texts])

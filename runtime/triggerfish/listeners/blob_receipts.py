@@ -9,12 +9,15 @@ Behaviour: spec blob-trigger.md, sections 4 and 5.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 from triggerfish.bindings.queue import encode_body
 from triggerfish.model import PutBlob, PutMessage
-from triggerfish.storage.account import Account, BlobProperties, Conflict, NotFound
+from triggerfish.storage.account import Account, BlobProperties, Conflict
 
 HOST_CONTAINER: Final = "azure-webjobs-hosts"
 _INCOMPLETE: Final = {"Incomplete": "Incomplete"}
@@ -44,6 +47,14 @@ def internal_message(function: str, blob: BlobProperties) -> str:
     return encode_body(json.dumps(document, indent=2, ensure_ascii=False).encode(), "base64")
 
 
+class Known(Protocol):
+    """What was queued before, as far as a scan asks."""
+
+    async def has(self, function: str, blob: BlobProperties) -> bool:
+        """Return whether ``blob`` as it is was queued for ``function``."""
+        ...
+
+
 class Receipts:
     """The receipts of one host, in its storage; one object for all who scan in this process."""
 
@@ -51,20 +62,39 @@ class Receipts:
         self.account = account
         self.host_id = host_id
         self._at_work: set[str] = set()
-
-    @property
-    def prefix(self) -> str:
-        """What every receipt's name begins with."""
-        return f"blobreceipts/{self.host_id}/"
+        self._prefix = f"blobreceipts/{host_id}/"
 
     def name(self, function: str, blob: BlobProperties) -> str:
         """Return the receipt's name; the etag keeps its quotes."""
-        return f"{self.prefix}{function_id(function)}/{blob.etag}/{blob.container}/{blob.name}"
+        return f"{self._folder(function)}{blob.etag}/{blob.container}/{blob.name}"
 
     def blob_of(self, receipt: str) -> tuple[str, str] | None:
-        """Return container and name of the blob that a receipt's name is about."""
-        parts = receipt.removeprefix(self.prefix).split("/", 3)
-        return (parts[2], parts[3]) if len(parts) == 4 else None
+        """Return container and name of the blob that a receipt is about; None for other names."""
+        parts = receipt.removeprefix(self._prefix).split("/", 3)
+        if len(parts) < 4 or not receipt.startswith(self._prefix):
+            return None
+        return parts[2], parts[3]
+
+    async def known(self, functions: Iterable[str]) -> Known:
+        """Return what was queued for ``functions``; raises ``AccountError``.
+
+        Where each receipt costs a request, they are listed together.
+        """
+        if self.account.is_embedded:
+            return _LookedUp(self)
+        names: set[str] = set()
+        for function in functions:
+            async for receipt in self.account.blobs.list(
+                HOST_CONTAINER, prefix=self._folder(function)
+            ):
+                if _is_complete(receipt):
+                    names.add(receipt.name)
+        return _Listed(self, names)
+
+    async def is_queued(self, function: str, blob: BlobProperties) -> bool:
+        """Return whether ``blob`` as it is was queued for ``function``."""
+        found = await self.account.blobs.properties(HOST_CONTAINER, self.name(function, blob))
+        return found is not None and _is_complete(found)
 
     async def queue_once(self, function: str, blob: BlobProperties) -> bool:
         """Queue ``blob`` for ``function`` unless it was before; return whether it was now.
@@ -76,36 +106,55 @@ class Receipts:
             raise Conflict(f"The receipt {receipt} is being written.")
         self._at_work.add(receipt)
         try:
-            return await self._queue_once(receipt, function, blob)
+            if await self.is_queued(function, blob):
+                return False
+            message = PutMessage(internal_queue(self.host_id), internal_message(function, blob))
+            if self.account.is_embedded:
+                await self.account.apply([PutBlob(HOST_CONTAINER, receipt, b""), message])
+                return True
+            return await self._queue_under_lease(receipt, message)
         finally:
             self._at_work.remove(receipt)
 
-    async def _queue_once(self, receipt: str, function: str, blob: BlobProperties) -> bool:
-        known = await self.account.blobs.properties(HOST_CONTAINER, receipt)
-        if known is not None and "Incomplete" not in known.metadata:
-            return False
-        message = PutMessage(internal_queue(self.host_id), internal_message(function, blob))
-        if self.account.is_embedded:
-            await self.account.apply([PutBlob(HOST_CONTAINER, receipt, b""), message])
-            return True
-        return await self._queue_under_lease(receipt, message, exists=known is not None)
-
-    async def _queue_under_lease(self, receipt: str, message: PutMessage, *, exists: bool) -> bool:
+    async def _queue_under_lease(self, receipt: str, message: PutMessage) -> bool:
         blobs = self.account.blobs
-        if not exists:
-            with suppress(Conflict):  # another host was first: the lease decides
-                await blobs.put(
-                    HOST_CONTAINER, receipt, b"", metadata=_INCOMPLETE, only_if_absent=True
-                )
+        with suppress(Conflict):  # another host was first: the lease decides
+            await blobs.put(HOST_CONTAINER, receipt, b"", metadata=_INCOMPLETE, only_if_absent=True)
         lease = await blobs.acquire_lease(HOST_CONTAINER, receipt, seconds=_LEASE_SECONDS)
         try:
-            known = await blobs.properties(HOST_CONTAINER, receipt)
-            if known is None:
-                raise NotFound(f"The receipt {receipt} was deleted meanwhile.")
-            if "Incomplete" not in known.metadata:
+            found = await blobs.properties(HOST_CONTAINER, receipt)
+            if found is not None and _is_complete(found):
                 return False
             await self.account.apply([message])
             await blobs.set_metadata(HOST_CONTAINER, receipt, {}, lease_id=lease)
-            return True
         finally:
             await blobs.release_lease(HOST_CONTAINER, receipt, lease)
+        return True
+
+    def _folder(self, function: str) -> str:
+        return f"{self._prefix}{function_id(function)}/"
+
+
+@dataclass(frozen=True, slots=True)
+class _LookedUp:
+    """Asks for each receipt."""
+
+    receipts: Receipts
+
+    async def has(self, function: str, blob: BlobProperties) -> bool:
+        return await self.receipts.is_queued(function, blob)
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """Knows the receipts there were when they were listed."""
+
+    receipts: Receipts
+    names: AbstractSet[str]
+
+    async def has(self, function: str, blob: BlobProperties) -> bool:
+        return self.receipts.name(function, blob) in self.names
+
+
+def _is_complete(receipt: BlobProperties) -> bool:
+    return "incomplete" not in map(str.lower, receipt.metadata)

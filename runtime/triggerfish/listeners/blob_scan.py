@@ -1,35 +1,33 @@
 """Finds new and changed blobs and queues them for the functions whose pattern fits.
 
-An account whose stores live in this process announces what changed, so a blob is found
-in milliseconds; a full listing is made once at the start. Other accounts are listed in
-rounds. A blob of the same second as the newest one seen is looked at again: the receipts
-sort out repetitions. Behaviour: spec blob-trigger.md, sections 3 and 4.
+An account whose stores live in this process announces what changed, so a blob is found in
+milliseconds; everything is looked at once, at the start. Other accounts are listed in rounds.
+Receipts alone tell what is new: times have a resolution of a second, and a blob may be written
+behind a listing's back. Behaviour: spec blob-trigger.md, sections 3 and 4.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from time import monotonic
 from typing import Final
 
 from triggerfish.bindings.blob import BlobTrigger
 from triggerfish.listeners.blob_receipts import HOST_CONTAINER, Receipts
-from triggerfish.listeners.consume import Log
+from triggerfish.listeners.consume import Log, wake
 from triggerfish.model import LogLevel, LogLine
-from triggerfish.storage.account import Account, AccountError, BlobProperties, Conflict, NotFound
+from triggerfish.storage.account import Account, AccountError, BlobProperties, Conflict
 from triggerfish_storage.changes import Watch
 from triggerfish_storage.clock import Clock
 
 _ROUND_SECONDS: Final = 2.0
 _PUSHED_ROUND_SECONDS: Final = 60.0
 _AT_ONCE: Final = 16
-_NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
-@dataclass
+@dataclass(slots=True)
 class ContainerScan:
     """Watches one container for all functions that have a trigger on it."""
 
@@ -39,68 +37,43 @@ class ContainerScan:
     receipts: Receipts
     clock: Clock
     log: Log
-    _watermark: datetime = _NEVER
-    _again: set[str] = field(default_factory=set)
+    _again: set[str] = field(default_factory=set, init=False)  # names to look at once more
+    _everything: bool = field(default=True, init=False)  # look at all blobs
+    _watch: Watch | None = field(default=None, init=False)
+    _is_failing: bool = field(default=False, init=False)
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Find blobs until ``stopping``. Ends only then; errors are logged and tried again."""
+        """Find blobs until ``stopping``; what the account refuses is logged and tried again."""
         with self.account.watch_container(self.container) as watch:
+            self._watch = watch
             async with asyncio.TaskGroup() as group:
-                group.create_task(_stop_waiting(stopping, watch))
-                watching = group.create_task(self._watch_receipts(watch))
-                try:
-                    await self._rounds(watch, stopping)
-                finally:
-                    watching.cancel()
+                beside = (
+                    group.create_task(wake(watch, stopping)),
+                    group.create_task(self._watch_receipts()),
+                )
+                await self._rounds(watch, stopping)
+                for task in beside:
+                    task.cancel()
 
-    def look_again(self, name: str, watch: Watch | None = None) -> None:
-        """Look at one blob in the next round, whatever its time."""
-        self._again.add(name)
-        if watch is not None:
-            watch.event.set()
+    def look_again(self, name: str) -> None:
+        """Look at a blob soon, whether it is new or not; without effect while not running."""
+        if self._watch is not None:
+            self._again.add(name)
+            self._watch.event.set()
 
     async def _rounds(self, watch: Watch, stopping: asyncio.Event) -> None:
-        everything = True
+        pushed = self.account.is_embedded
         while not stopping.is_set():
             seen = watch.take()
-            names = seen.names | self._again
-            self._again.clear()
-            if everything or not seen.complete or not self.account.is_embedded:
-                candidates = self._listed(names)
-            else:
-                candidates = self._named(names)
-            try:
-                await self._offer(candidates, stopping)
-                everything = False
-            except AccountError as error:
-                everything = True
-                self._say(LogLevel.ERROR, f"Container '{self.container}': {error}")
-            pushed = self.account.is_embedded and not everything and not self._again
-            seconds = _PUSHED_ROUND_SECONDS if pushed else _ROUND_SECONDS
+            names, self._again = seen.names | self._again, set()
+            everything = self._everything or not pushed or not seen.complete
+            self._everything = False
+            blobs = self.account.blobs.list(self.container) if everything else self._named(names)
+            if not await self._look_at(blobs, stopping):
+                self._everything = True
+            settled = pushed and not self._everything and not self._again
+            seconds = _PUSHED_ROUND_SECONDS if settled else _ROUND_SECONDS
             await self.clock.wait(watch.event, within=seconds)
-
-    async def _watch_receipts(self, watch: Watch) -> None:
-        """A receipt that somebody deletes makes its blob run again (section 4)."""
-        host = self.receipts.account
-        with host.watch_container(HOST_CONTAINER) as receipts:
-            while True:
-                await receipts.event.wait()
-                for name in receipts.take().names:
-                    about = self.receipts.blob_of(name)
-                    if about is None or about[0] != self.container:
-                        continue
-                    if await host.blobs.properties(HOST_CONTAINER, name) is None:
-                        self.look_again(about[1], watch)
-
-    async def _listed(self, names: frozenset[str]) -> AsyncIterator[BlobProperties]:
-        since, count, new = self._watermark, 0, 0
-        async for blob in self.account.blobs.list(self.container):
-            count += 1
-            self._watermark = max(self._watermark, blob.modified_at)
-            if blob.modified_at >= since or blob.name in names:
-                new += 1
-                yield blob
-        self._say(LogLevel.DEBUG, f"Scan of '{self.container}': {count} blobs, {new} to look at.")
 
     async def _named(self, names: frozenset[str]) -> AsyncIterator[BlobProperties]:
         for name in names:
@@ -108,44 +81,72 @@ class ContainerScan:
             if blob is not None:
                 yield blob
 
-    async def _offer(
-        self, candidates: AsyncIterator[BlobProperties], stopping: asyncio.Event
-    ) -> None:
+    async def _look_at(self, blobs: AsyncIterator[BlobProperties], stopping: asyncio.Event) -> bool:
+        """Queue what is new among ``blobs``; return False where not all could be looked at."""
+        began, looked_at, new = monotonic(), 0, 0
         slots = asyncio.Semaphore(_AT_ONCE)
         async with asyncio.TaskGroup() as group:
-            async for blob in candidates:
-                if stopping.is_set():
-                    break
-                await slots.acquire()
-                group.create_task(self._offer_one(blob, slots))
+            try:
+                known = await self.receipts.known([t.function for t in self.triggers])
+                async for blob in blobs:
+                    looked_at += 1
+                    for trigger in self._wanting(blob):
+                        if not await known.has(trigger.function, blob):
+                            new += 1
+                            await slots.acquire()
+                            group.create_task(self._queue(trigger, blob, slots))
+                    if stopping.is_set():
+                        return True
+            except AccountError as error:
+                level = LogLevel.DEBUG if self._is_failing else LogLevel.ERROR
+                self._is_failing = True
+                self._say(level, f"Container '{self.container}' cannot be scanned: {error}")
+                return False
+        self._is_failing = False
+        self._say(
+            LogLevel.DEBUG,
+            f"Scan of container '{self.container}': {looked_at} blobs, {new} new, "
+            f"{(monotonic() - began) * 1000:.0f} ms.",
+        )
+        return True
 
-    async def _offer_one(self, blob: BlobProperties, slots: asyncio.Semaphore) -> None:
+    def _wanting(self, blob: BlobProperties) -> Sequence[BlobTrigger]:
+        return [t for t in self.triggers if t.pattern.match(blob.container, blob.name) is not None]
+
+    async def _queue(
+        self, trigger: BlobTrigger, blob: BlobProperties, slots: asyncio.Semaphore
+    ) -> None:
         try:
-            for trigger in self.triggers:
-                if trigger.pattern.match(blob.container, blob.name) is not None:
-                    await self._queue(trigger, blob)
+            if await self.receipts.queue_once(trigger.function, blob):
+                self._say(
+                    LogLevel.DEBUG,
+                    f"Blob '{blob.container}/{blob.name}' ({blob.etag}) was queued for "
+                    f"function '{trigger.function}'.",
+                )
+        except AccountError as error:
+            # Without waking anybody: it is tried again in the next round.
+            self._again.add(blob.name)
+            level = LogLevel.DEBUG if isinstance(error, Conflict) else LogLevel.ERROR
+            self._say(level, f"Blob '{blob.container}/{blob.name}' was not queued: {error}")
         finally:
             slots.release()
 
-    async def _queue(self, trigger: BlobTrigger, blob: BlobProperties) -> None:
-        try:
-            with suppress(NotFound):
-                if await self.receipts.queue_once(trigger.function, blob):
-                    self._say(
-                        LogLevel.DEBUG,
-                        f"Blob '{blob.container}/{blob.name}' ({blob.etag}) was queued for "
-                        f"function '{trigger.function}'.",
-                    )
-        except Conflict:
-            self.look_again(blob.name)  # another host is at it
-        except AccountError as error:
-            self.look_again(blob.name)
-            self._say(LogLevel.ERROR, f"Blob '{blob.container}/{blob.name}': {error}")
+    async def _watch_receipts(self) -> None:
+        """A receipt that somebody deletes makes its blob run again (section 4)."""
+        host = self.receipts.account
+        with host.watch_container(HOST_CONTAINER) as receipts:
+            while True:
+                await receipts.event.wait()
+                seen = receipts.take()
+                if not seen.complete and self._watch is not None:
+                    self._everything = True
+                    self._watch.event.set()
+                for name in seen.names:
+                    about = self.receipts.blob_of(name)
+                    if about is None or about[0] != self.container:
+                        continue
+                    if await host.blobs.properties(HOST_CONTAINER, name) is None:
+                        self.look_again(about[1])
 
     def _say(self, level: LogLevel, message: str) -> None:
         self.log(LogLine(level, "Host.Triggers.Blob", message))
-
-
-async def _stop_waiting(stopping: asyncio.Event, watch: Watch) -> None:
-    await stopping.wait()
-    watch.event.set()

@@ -6,15 +6,17 @@ Behaviour: spec queue-trigger.md, sections 5, 7, 8 and 14.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol
+from typing import Final, Protocol
 
 from triggerfish.bindings.queue import NotBase64, QueueTrigger, decode_text
 from triggerfish.listeners.consume import Consumer, Held, Log, Pace
 from triggerfish.model import (
     DeleteMessage,
     Delivery,
+    Effect,
     Invoke,
     LogLevel,
     LogLine,
@@ -67,19 +69,19 @@ class QueueListener:
         try:
             body = decode_text(message.text, trigger.encoding)
         except NotBase64:
-            reason = (
-                "The text is not valid base64, and host.json extensions.queues.messageEncoding "
-                "is base64: send base64, or set messageEncoding to none."
-            )
-            await self._refuse(held, message.text.encode(), reason)
+            await self._refuse(held, message.text.encode(), _NOT_BASE64)
             return
         if trigger.poison_queue and message.dequeue_count > self.max_dequeue_count:
             await self._refuse(held, body, self._limit_reached())
             return
         event = trigger.event(message, body)
-        outcome = await self.invoke(
-            event, lambda: (DeleteMessage(trigger.queue, message.id, held.pop_receipt),)
-        )
+        if event.problem:
+            self._say(f"The body of message '{message.id}' cannot be shown as text.")
+
+        async def completion() -> Sequence[Effect]:
+            return (DeleteMessage(trigger.queue, message.id, await held.last_receipt()),)
+
+        outcome = await self.invoke(event, completion)
         if not outcome.succeeded and await self._give_back(held):
             self.ledger.poisoned(outcome.invocation_id, self._limit_reached())
 
@@ -91,12 +93,14 @@ class QueueListener:
         if message.dequeue_count >= self.max_dequeue_count:
             await self._to_poison(held, self._limit_reached())
             return True
+        receipt = await held.last_receipt()
         await trigger.account.apply(
-            [ReleaseMessage(trigger.queue, message.id, held.pop_receipt, self.visibility_timeout)]
+            [ReleaseMessage(trigger.queue, message.id, receipt, self.visibility_timeout)]
         )
         return False
 
     async def _refuse(self, held: Held, body: bytes, reason: str) -> None:
+        """Keep a message away from the function."""
         trigger, message = self.trigger, held.message
         delivery = Delivery(
             id=f"refused-{message.id}-{message.dequeue_count}",
@@ -106,29 +110,36 @@ class QueueListener:
             payload=body,
             metadata={"id": message.id, "dequeueCount": message.dequeue_count},
             attempt=message.dequeue_count,
-            reason=f"New queue message detected on '{trigger.queue}'.",
+            reason=trigger.reason,
             at=self.clock.now(),
         )
         self.ledger.refused(delivery, reason)
         if trigger.poison_queue:
             await self._to_poison(held, reason)
+        else:
+            self._say(f"{reason} Message '{message.id}' of queue '{trigger.queue}' stays hidden.")
 
     async def _to_poison(self, held: Held, reason: str) -> None:
         trigger, message = self.trigger, held.message
-        self.log(
-            LogLine(
-                LogLevel.WARNING,
-                "Microsoft.Azure.WebJobs.Host.Queues.QueueProcessor",
-                f"{reason} Moving message '{message.id}' to queue '{trigger.poison_queue}'.",
-                function=trigger.function,
-            )
-        )
+        self._say(f"{reason} Moving message '{message.id}' to queue '{trigger.poison_queue}'.")
         await trigger.account.apply(
             [
                 PutMessage(trigger.poison_queue, message.text),
-                DeleteMessage(trigger.queue, message.id, held.pop_receipt),
+                DeleteMessage(trigger.queue, message.id, await held.last_receipt()),
             ]
         )
 
     def _limit_reached(self) -> str:
         return f"Message has reached MaxDequeueCount of {self.max_dequeue_count}."
+
+    def _say(self, message: str) -> None:
+        self.log(
+            LogLine(LogLevel.WARNING, QUEUE_PROCESSOR, message, function=self.trigger.function)
+        )
+
+
+QUEUE_PROCESSOR: Final = "Microsoft.Azure.WebJobs.Host.Queues.QueueProcessor"
+_NOT_BASE64: Final = (
+    "The text is not valid base64, and host.json extensions.queues.messageEncoding is base64: "
+    "send base64, or set messageEncoding to none."
+)
