@@ -20,7 +20,7 @@ def micros(instant: datetime) -> int:
 
 def instant(micros: int) -> datetime:
     """Return the aware UTC datetime of ``micros`` microseconds since 1970."""
-    return EPOCH + timedelta(microseconds=micros)
+    return EPOCH + timedelta(0, 0, micros)
 
 
 class Clock(Protocol):

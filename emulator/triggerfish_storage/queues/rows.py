@@ -319,8 +319,10 @@ def _message(row: _Row, taken: int, visible_at: datetime, pop_receipt: str) -> M
 
 def _message_id(seq: int, secret: int) -> str:
     """Return a GUID that leads back to the row and that nobody can guess."""
-    digits = f"{secret:016x}{seq:016x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    return (
+        f"{secret >> 32:08x}-{secret >> 16 & 0xFFFF:04x}-{secret & 0xFFFF:04x}-"
+        f"{seq >> 48:04x}-{seq & 0xFFFFFFFFFFFF:012x}"
+    )
 
 
 def _pop_receipt(receipt: int) -> str:
