@@ -76,6 +76,8 @@ async def _check_sas(
     call: Call, service: Service[S], store: S, keys: Sequence[bytes], peer: Peer
 ) -> frozenset[str]:
     resource = call.path.get(service.resource, "")
+    if service.name == "table" and not resource:
+        resource = call.query.get("tn", "")  # the address of a batch names no table
     presented = sas.Presented(
         account=call.account,
         query=call.query,

@@ -183,9 +183,14 @@ _CHANGES: Final[tuple[tuple[str, str, str, dict[str, str]], ...]] = (
 _ENTITY: Final = "/{table}({keys})"
 
 OPERATIONS: Final[tuple[Operation[TableStore], ...]] = (
-    Operation("GetTableServiceProperties", "GET", "/", get_service_properties, "r", _SERVICE),
-    Operation("SetTableServiceProperties", "PUT", "/", set_service_properties, "w", _SERVICE),
-    Operation("GetTableServiceStats", "GET", "/", get_service_stats, "r", _STATS),
+    *(
+        Operation(name, method, "/", handler, letter, demanded, sas="account")
+        for name, method, handler, letter, demanded in (
+            ("GetTableServiceProperties", "GET", get_service_properties, "r", _SERVICE),
+            ("SetTableServiceProperties", "PUT", set_service_properties, "w", _SERVICE),
+            ("GetTableServiceStats", "GET", get_service_stats, "r", _STATS),
+        )
+    ),
     Operation("EntityGroupTransaction", "POST", "/$batch", entity_group_transaction, "raud"),
     Operation("QueryTables", "GET", "/Tables", query_tables, "l", sas="account"),
     Operation("QueryTables", "GET", "/Tables()", query_tables, "l", sas="account"),

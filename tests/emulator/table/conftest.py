@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +25,8 @@ from triggerfish_storage.protocol.target import parse_query
 from triggerfish_storage.tables.store import TableStore
 from triggerfish_storage.testing import ManualClock, ServedAccount, storage_account
 
+EXTERNAL = "TRIGGERFISH_TEST_STORAGE"
+
 
 class Refused(Exception):  # noqa: N818 - as the other services' tests say it
     """The service said no."""
@@ -38,6 +42,7 @@ class Tables:
 
     def __init__(self, client: Any) -> None:
         self.client = client
+        self.created: list[str] = []
 
     async def run(self, call: Any, *args: Any, **options: Any) -> Any:
         """Call a client's method, whichever kind it is."""
@@ -55,6 +60,7 @@ class Tables:
 
     async def create(self, table: str) -> Any:
         """Create a table; return its client."""
+        self.created.append(table)
         return await self.run(self.client.create_table, table)
 
     async def names(self, text: str = "", **options: Any) -> list[str]:
@@ -82,16 +88,26 @@ def store(served: ServedAccount) -> TableStore:
     return served.account.tables
 
 
-@pytest.fixture(params=["sync", "asyncio"])
+@pytest.fixture(
+    params=["sync", "asyncio", pytest.param("external", marks=pytest.mark.external)],
+)
 async def tables(request: pytest.FixtureRequest, served: ServedAccount) -> AsyncIterator[Tables]:
-    kind = TableServiceClient if request.param == "sync" else AsyncTableServiceClient
-    client = kind.from_connection_string(served.connection_string, retry_total=0)
+    """The service through a client, or another server that the environment names."""
+    address = served.connection_string
+    if request.param == "external":
+        address = os.environ.get(EXTERNAL, "")
+        if "TableEndpoint" not in address:
+            pytest.skip(f"{EXTERNAL} names no TableEndpoint")
     if request.param == "sync":
-        with client:
+        with TableServiceClient.from_connection_string(address, retry_total=0) as client:
             yield Tables(client)
-    else:
-        async with client:
-            yield Tables(client)
+        return
+    async with AsyncTableServiceClient.from_connection_string(address, retry_total=0) as client:
+        tables = Tables(client)
+        yield tables
+        if request.param == "external":
+            for name in tables.created:
+                await client.delete_table(name)
 
 
 @contextmanager
@@ -151,7 +167,11 @@ class Raw:
             own["authorization"] = authorization(signed, decode_key(DEFAULT_KEY), service="table")
         url = URL(f"{self.root}/{DEFAULT_ACCOUNT}{target}", encoded=True)
         async with self._session.request(
-            method, url, data=body, headers=own, skip_auto_headers=("content-type", "accept")
+            method,
+            url,
+            data=io.BytesIO(body) if body else body,
+            headers=own,
+            skip_auto_headers=("content-type", "accept"),
         ) as response:
             lower = {name.lower(): value for name, value in response.headers.items()}
             return Answer(response.status, lower, await response.read())

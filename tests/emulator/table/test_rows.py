@@ -1,0 +1,223 @@
+"""Entities in SQLite: query plans, pages, what goes by itself, and what a random run leaves."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from triggerfish_storage.errors import StorageError
+from triggerfish_storage.schema import connect_writer
+from triggerfish_storage.tables import directory, rows
+from triggerfish_storage.tables.action import Action, perform_all
+from triggerfish_storage.tables.edm import Property
+from triggerfish_storage.tables.entity import Keys
+from triggerfish_storage.tables.filter import parse_filter
+from triggerfish_storage.tables.rows import Query
+from triggerfish_storage.tables.store import TableStore
+from triggerfish_storage.tables.upkeep import table_upkeep
+from triggerfish_storage.testing import START
+
+ACCOUNT = "devstoreaccount1"
+
+
+@pytest.fixture
+def own(database: Any, changes: Any) -> TableStore:
+    return TableStore(database, changes)
+
+
+async def fill(store: TableStore, count: int, table: str = "people") -> None:
+    await store.create(table)
+    for first in range(0, count, 100):
+        await store.perform_all(
+            [
+                Action(table, "insert", Keys("p", f"{row:05}"), {"n": Property("Edm.Int32", row)})
+                for row in range(first, min(first + 100, count))
+            ],
+            now=START,
+        )
+
+
+@pytest.mark.parametrize(
+    ("sql", "index"),
+    [
+        (rows.FIND, "sqlite_autoindex_entity_1 (table_id=? AND partition_key=? AND row_key=?)"),
+        (rows.PAGE, "sqlite_autoindex_entity_1 (table_id=? AND (partition_key,row_key)>(?,?))"),
+        (rows.SAVE, "INTEGER PRIMARY KEY (rowid=?)"),
+        (rows.REMOVE, "INTEGER PRIMARY KEY (rowid=?)"),
+        (directory.FIND, "sqlite_autoindex_entity_table_1 (account=? AND folded=?)"),
+        (directory.LIST, "sqlite_autoindex_entity_table_1 (account=? AND folded>?)"),
+        (directory.HIDDEN, "sqlite_autoindex_entity_table_1 (account=?)"),
+        (directory.PURGE, "sqlite_autoindex_entity_1 (table_id=?)"),
+    ],
+)
+async def test_no_statement_goes_through_a_table(database: Any, sql: str, index: str) -> None:
+    values = dict.fromkeys(
+        ("table", "partition", "row", "id", "modified", "properties", "account", "folded", "count"),
+        0,
+    )
+
+    plan = database.look(lambda tx: tx.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall())
+
+    assert any(index in step[3] for step in plan)
+    assert not any(step[3].startswith(("SCAN", "USE TEMP B-TREE")) for step in plan)
+
+
+async def test_a_query_looks_at_no_more_than_its_keys_allow(own: TableStore) -> None:
+    await fill(own, 300)
+    bounded = parse_filter("PartitionKey eq 'p' and RowKey ge '00100' and RowKey lt '00102'")
+
+    page = await own.find("people", Query(bounded))
+
+    assert [entity.keys.row for entity in page.entities] == ["00100", "00101"]
+    assert page.following is None
+
+
+async def test_a_long_search_is_cut_and_can_be_gone_on_with(
+    own: TableStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "LOOKED_AT_LIMIT", 100)
+    await fill(own, 250)
+    wanted = parse_filter("n eq 240")
+
+    pages, start = [], None
+    while not pages or start is not None:
+        page = await own.find("people", Query(wanted, start=start))
+        pages.append([entity.keys.row for entity in page.entities])
+        start = page.following
+
+    assert pages == [[], [], ["00240"]]
+
+
+async def test_a_point_is_found_by_a_filter(own: TableStore) -> None:
+    await fill(own, 10)
+    point = parse_filter("PartitionKey eq 'p' and RowKey eq '00003' and n eq 3")
+    other = parse_filter("PartitionKey eq 'p' and RowKey eq '00003' and n eq 4")
+
+    assert len((await own.find("people", Query(point))).entities) == 1
+    assert (await own.find("people", Query(other))).entities == []
+
+
+async def test_time_that_stands_still_makes_no_equal_etags(own: TableStore) -> None:
+    await own.create("people")
+    change = Action("people", "merge", Keys("p", "r"))
+
+    etags = {(await own.perform(change, now=START)).etag for _ in range(3)}  # type: ignore[union-attr]
+
+    assert len(etags) == 3
+
+
+async def test_a_deleted_tables_entities_go_bit_by_bit(own: TableStore, database: Any) -> None:
+    await fill(own, 1200)
+    await own.delete_table("people")
+    await own.create("people")
+
+    steps = 0
+    while await table_upkeep(database):
+        steps += 1
+
+    left = database.look(lambda tx: tx.execute("SELECT count(*) FROM entity").fetchone()[0])
+    hidden = database.look(directory.has_hidden)
+    assert (steps, left, hidden) == (3, 0, False)
+    assert own.exists("people")
+
+
+async def test_a_written_table_is_announced(own: TableStore, changes: Any) -> None:
+    await own.create("People")
+
+    with changes.watch("table", "people") as watch:
+        await own.perform(Action("PEOPLE", "merge", Keys("p", "r")), now=START)
+
+        assert watch.event.is_set()
+
+
+# --- against a plain dictionary ---------------------------------------------------------------
+
+KEYS = st.builds(Keys, st.sampled_from(["p", "q"]), st.sampled_from(["a", "b", "c"]))
+PROPERTIES = st.dictionaries(
+    st.sampled_from(["x", "y"]),
+    st.builds(Property, st.just("Edm.Int32"), st.integers(0, 2)),
+)
+
+
+class Entities(RuleBasedStateMachine):
+    """A table and a dictionary that are told the same."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        path = Path(":memory:")
+        self.tx = connect_writer(path, "process")
+        self.tx.executescript(MIGRATION)
+        directory.create(self.tx, ACCOUNT, "people")
+        self.model: dict[Keys, dict[str, Property]] = {}
+        self.now: datetime = START
+
+    @rule(
+        kind=st.sampled_from(["insert", "replace", "merge", "delete"]),
+        keys=KEYS,
+        properties=PROPERTIES,
+        if_match=st.sampled_from([None, "*"]),
+    )
+    def change(
+        self, kind: Any, keys: Keys, properties: dict[str, Property], if_match: str | None
+    ) -> None:
+        self.now += timedelta(seconds=1)
+        if kind == "delete":
+            if_match = "*"
+        action = Action("people", kind, keys, properties, if_match)
+        is_there = keys in self.model
+        fails = (kind == "insert" and is_there) or (
+            kind != "insert" and if_match is not None and not is_there
+        )
+        try:
+            perform_all(self.tx, ACCOUNT, [action], now=self.now)
+        except StorageError:
+            assert fails
+            return
+        assert not fails
+        if kind == "delete":
+            del self.model[keys]
+        elif kind == "merge" and is_there:
+            self.model[keys] = {**self.model[keys], **properties}
+        else:
+            self.model[keys] = dict(properties)
+
+    @rule(partition=st.sampled_from(["p", "q"]), value=st.integers(0, 2))
+    def query(self, partition: str, value: int) -> None:
+        tree = parse_filter(f"PartitionKey eq '{partition}' and x ge {value}")
+        table = directory.table_id(self.tx, ACCOUNT, "people")
+
+        found = [entity.keys for entity in rows.find(self.tx, table, Query(tree)).entities]
+
+        assert found == sorted(
+            (
+                keys
+                for keys, properties in self.model.items()
+                if keys.partition == partition
+                and "x" in properties
+                and int(properties["x"].value) >= value
+            ),
+            key=lambda keys: (keys.partition, keys.row),
+        )
+
+    @invariant()
+    def they_agree(self) -> None:
+        table = directory.table_id(self.tx, ACCOUNT, "people")
+        found = rows.find(self.tx, table, Query()).entities
+        assert {entity.keys: entity.properties() for entity in found} == self.model
+
+    def teardown(self) -> None:
+        self.tx.close()
+
+
+MIGRATION = (Path(rows.__file__).parent.parent / "migrations" / "0003_tables.sql").read_text(
+    encoding="utf-8"
+)
+
+TestEntities = Entities.TestCase
+TestEntities.settings = settings(max_examples=12, stateful_step_count=20, deadline=None)
