@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from typing import Final
 
@@ -24,7 +24,6 @@ from triggerfish.declarations import is_selected
 from triggerfish.discovery import discover
 from triggerfish.dispatcher import Dispatcher
 from triggerfish.history.ledger import Ledger
-from triggerfish.interpreter import Interpreter
 from triggerfish.lifecycle import GRACE, Served
 from triggerfish.listeners.blob import BlobListener
 from triggerfish.listeners.blob_receipts import Receipts
@@ -37,6 +36,7 @@ from triggerfish.model import Function, FunctionError, TriggerfishError
 from triggerfish.pool.app import AppToLoad
 from triggerfish.pool.generation import Generation, start_generation
 from triggerfish.pool.options import PoolOptions
+from triggerfish.pool.spare import Spare
 from triggerfish.serving import Listener, NamedListener, Serving
 from triggerfish.storage.account import Account
 from triggerfish.storage.choose import Accounts
@@ -53,7 +53,8 @@ class Surroundings:
     """What lives as long as the host and every state of the app works with."""
 
     config: AppConfig
-    interpreter: Interpreter
+    pool: PoolOptions
+    spare: Spare | None
     accounts: Accounts
     host_account: Account
     host_id: str
@@ -80,7 +81,8 @@ async def open_app(around: Surroundings) -> AsyncIterator[Served]:
     for note in (*host.notices, *layout.notes):
         log(note)
     app = AppToLoad(config.folder, layout.script, layout.functions)
-    async with start_generation(app, _pool_options(around, host), log) as generation:
+    options = _pool_options(around, host)
+    async with start_generation(app, options, log, spare=around.spare) as generation:
         validated = validate(
             generation.functions,
             settings=config.settings,
@@ -107,12 +109,8 @@ async def open_app(around: Surroundings) -> AsyncIterator[Served]:
 
 
 def _pool_options(around: Surroundings, host: HostConfig) -> PoolOptions:
-    config = around.config
-    return PoolOptions(
-        interpreter=around.interpreter,
-        environment=config.settings,
-        processes=config.app.worker_processes,
-        arguments=config.interpreter_arguments,
+    return replace(
+        around.pool,
         function_timeout=host.function_timeout,
         load_timeout=host.metadata_provider_timeout,
         crash_limit=_CRASH_LIMIT,

@@ -13,6 +13,8 @@ from json.encoder import encode_basestring as _quoted
 from queue import SimpleQueue
 from typing import Final, TextIO
 
+from triggerfish.config.app_config import AppConfig
+from triggerfish.config.host_options import HostConfig
 from triggerfish.http.routes import Routes, is_http, methods_of
 from triggerfish.log_filter import LogFilter
 from triggerfish.model import Function, LogLevel, LogLine
@@ -150,6 +152,13 @@ class Console:
 def timestamp(instant: datetime) -> str:
     """Return a UTC instant as log lines show it: ``2024-01-31T12:00:00.000Z``."""
     return f"{instant.isoformat(timespec='milliseconds')[:23]}Z"
+
+
+def log_filter(config: AppConfig, host: HostConfig) -> LogFilter:
+    """Return which lines are shown, by the command line and a state of host.json."""
+    return LogFilter(
+        verbose=config.verbose, user_level=config.user_log_level, levels=host.logging.levels
+    )
 
 
 def banner() -> str:

@@ -8,21 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from triggerfish.config.app_config import AppConfig
-from triggerfish.config.host_options import HostConfig
-from triggerfish.console import Console, function_list
+from triggerfish.console import Console, function_list, log_filter
 from triggerfish.lifecycle import Served
-from triggerfish.log_filter import LogFilter
 from triggerfish.model import LogLevel, LogLine, TriggerfishError
 from triggerfish.pool.app import AppLoadError
 
 _CATEGORY = "Host.Startup"
-
-
-def log_filter(config: AppConfig, host: HostConfig) -> LogFilter:
-    """Return which lines are shown, by the command line and this state of host.json."""
-    return LogFilter(
-        verbose=config.verbose, user_level=config.user_log_level, levels=host.logging.levels
-    )
 
 
 @dataclass
