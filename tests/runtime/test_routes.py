@@ -160,7 +160,6 @@ def test_a_constraint_decides_whether_the_route_matches(
         ("/Admin/x", "conflicts with one or more built in routes"),
         ("administrators", "conflicts with one or more built in routes"),
         ("runtime/{x}", "conflicts with one or more built in routes"),
-        ("/x", "must not begin with '/'"),
         ("a//b", "two slashes follow each other"),
         ("{x", "brace at position 5 has no partner"),
         ("a}", "brace at position 6 has no partner"),
@@ -292,3 +291,10 @@ def test_any_route_parses_or_is_refused(route: str) -> None:
         assert re.escape(route) in re.escape(str(error))  # noqa: PT017 - both ends are fine
     else:
         template.match(path_segments("/a/b.1-a/b"))
+
+
+def test_a_route_may_begin_with_a_slash_as_those_of_asgi_apps_do() -> None:
+    match = routes("all: /{*rest}").choose("GET", "/api/any/where")
+
+    assert match is not None
+    assert match.values == {"rest": "any/where"}

@@ -102,13 +102,8 @@ def _route(function: Function, prefix: str) -> _Route:
     route = str(function.trigger.properties.get("route") or "").strip() or function.name
     if route.strip("/").lower().startswith(_OF_THE_HOST):
         raise RouteError(f"route '{route}': conflicts with one or more built in routes.")
-    prefix = prefix.strip("/")
-    if prefix and route.startswith("/"):
-        raise RouteError(
-            f"route '{route}': must not begin with '/', because the prefix '{prefix}' ends "
-            "with one. Remove the slash."
-        )
-    template = RouteTemplate.parse(f"{prefix}/{route}" if prefix else route.removeprefix("/"))
+    prefix, below = prefix.strip("/"), route.removeprefix("/")  # ASGI apps declare "/{*route}"
+    template = RouteTemplate.parse(f"{prefix}/{below}" if prefix else below)
     return _Route(function, frozenset(methods_of(function)), template, route.strip("/").lower())
 
 
