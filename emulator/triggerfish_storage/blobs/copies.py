@@ -75,8 +75,7 @@ def copy_blob(
         tags=original.tags if order.keeps_tags else order.draft.tags,
     )
     made = finish_write(tx, place, address, original.type, draft, now, length=original.length)
-    made = replace(
-        made,
+    made = made._replace(
         block_count=original.block_count,
         sequence_number=original.sequence_number,
         is_sealed=order.sealed or (original.is_sealed and original.type == "AppendBlob"),
@@ -101,8 +100,7 @@ def write_copy(
     place = begin_write(tx, address, conditions, now)
     draft = replace(order.draft, metadata=order.metadata)
     made = finish_write(tx, place, address, blob_type, draft, now, content=content)
-    made = replace(
-        made,
+    made = made._replace(
         block_count=1 if blob_type == "AppendBlob" and content.size_bytes else 0,
         copy=finished(order.source_url, content.size_bytes, now),
     )

@@ -9,7 +9,6 @@ Soft delete: https://learn.microsoft.com/azure/storage/blobs/soft-delete-blob-ov
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Final, Literal
@@ -88,7 +87,7 @@ def undelete_blob(tx: sqlite3.Connection, address: Address) -> None:
     if blob.deleted is not None:
         found.append(blob)
     for each in found:
-        restored = replace(each, deleted=None, expires=None)
+        restored = each._replace(deleted=None, expires=None)
         save_blob(tx, restored)
         index_tags(tx, restored)
 
@@ -154,7 +153,7 @@ def _target(place: Place, *, for_good: bool) -> Blob:
 
 
 def _mark(tx: sqlite3.Connection, blob: Blob, now: datetime, kept_for: timedelta) -> None:
-    save_blob(tx, replace(blob, deleted=now, expires=now + kept_for, lease=None))
+    save_blob(tx, blob._replace(deleted=now, expires=now + kept_for, lease=None))
     unindex_tags(tx, blob.id)
 
 

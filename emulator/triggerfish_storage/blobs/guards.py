@@ -8,7 +8,6 @@ Immutability: https://learn.microsoft.com/rest/api/storageservices/set-blob-immu
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
@@ -55,7 +54,7 @@ def set_policy(
     shortened = blob.immutable_until is not None and until < blob.immutable_until
     if blob.immutability_mode == "Locked" and (shortened or mode != "Locked"):
         raise StorageError(errors.BLOB_IMMUTABLE_DUE_TO_POLICY)
-    changed = replace(blob, immutable_until=until, immutability_mode=mode)
+    changed = blob._replace(immutable_until=until, immutability_mode=mode)
     save_blob(tx, changed)
     return changed
 
@@ -65,11 +64,11 @@ def delete_policy(tx: sqlite3.Connection, address: Address) -> None:
     blob = get_blob(tx, address)
     if blob.immutability_mode == "Locked":
         raise StorageError(errors.BLOB_IMMUTABLE_DUE_TO_POLICY)
-    save_blob(tx, replace(blob, immutable_until=None, immutability_mode=""))
+    save_blob(tx, blob._replace(immutable_until=None, immutability_mode=""))
 
 
 def set_legal_hold(tx: sqlite3.Connection, address: Address, *, hold: bool) -> Blob:
     """Keep a blob as it is until the hold is taken away."""
-    changed = replace(get_blob(tx, address), legal_hold=hold)
+    changed = get_blob(tx, address)._replace(legal_hold=hold)
     save_blob(tx, changed)
     return changed

@@ -10,7 +10,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 from urllib.parse import parse_qsl
@@ -48,7 +48,7 @@ ROOT_CONTAINER: Final = "$root"
 _OCTETS: Final = "application/octet-stream"
 _DEFAULT_HEADERS: Final = ContentHeaders()
 _MD5_BYTES: Final = 16
-_CONTENT_FIELDS: Final = tuple(field.name for field in fields(ContentHeaders))
+_CONTENT_FIELDS: Final = ContentHeaders._fields
 
 
 # --- requests ---------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ def lease_resource(
     if now is not None:
         check_read(resource, conditions, now)
     if isinstance(resource, Blob):
-        blob = replace(resource, lease=action(resource.lease))
+        blob = resource._replace(lease=action(resource.lease))
         save_blob(tx, blob)
         return blob
     container = replace(resource, lease=action(resource.lease))

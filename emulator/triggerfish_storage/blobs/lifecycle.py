@@ -10,7 +10,6 @@ Protocol: https://learn.microsoft.com/rest/api/storageservices/put-blob
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -112,7 +111,7 @@ def finish_write(
     data = content.data if content is not None and blob_type == "BlockBlob" else None
     replaced = make_way(tx, place, address.account, now)
     if replaced is None:
-        blob = replace(blob, id=add_blob(tx, blob, data))
+        blob = blob._replace(id=add_blob(tx, blob, data))
     else:
         if place.has_extents:
             clear_extents(tx, replaced.id)
@@ -142,8 +141,7 @@ def change_blob(
 
 def save_change(tx: sqlite3.Connection, blob: Blob, now: datetime, **changes: Any) -> Blob:
     """Write a checked blob with a new etag; an ended lease is forgotten."""
-    changed = replace(
-        blob,
+    changed = blob._replace(
         etag=next_change(tx, now),
         modified=now,
         lease=surviving_lease(blob, now),

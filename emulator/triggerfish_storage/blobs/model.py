@@ -1,6 +1,7 @@
 """The nouns of the Blob service: frozen values that rules, rows and wire share.
 
-Pure: no I/O, no clock, no SQL. Property names follow the service's own.
+Pure: no I/O, no clock, no SQL. Property names follow the service's own. What listings make by
+the thousand is a named tuple, which costs a quarter of a frozen dataclass.
 
 Properties: https://learn.microsoft.com/rest/api/storageservices/get-blob-properties
 """
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import ceil
+from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
 BlobType = Literal["BlockBlob", "AppendBlob", "PageBlob"]
@@ -60,8 +62,7 @@ class Lease:
         return ceil((self.until - now).total_seconds())
 
 
-@dataclass(frozen=True, slots=True)
-class ContentHeaders:
+class ContentHeaders(NamedTuple):
     """What a blob says of its content when it is downloaded; empty means not given."""
 
     content_type: str = "application/octet-stream"
@@ -113,8 +114,7 @@ class Container:
     lease: Lease | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Blob:
+class Blob(NamedTuple):
     """One blob or snapshot: everything but its bytes."""
 
     id: int
@@ -128,8 +128,8 @@ class Blob:
     length: int
     headers: ContentHeaders
     md5: bytes
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    tags: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = MappingProxyType({})
+    tags: Mapping[str, str] = MappingProxyType({})
     tier: str = ""  # empty: inferred
     tier_changed: datetime | None = None
     lease: Lease | None = None

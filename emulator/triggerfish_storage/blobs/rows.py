@@ -61,6 +61,7 @@ _BLOB_COLUMN_NAMES: Final = (
     "deleted",
     "expires",
 )
+_USUAL_REST: Final = (None, None, None, None, None, 0, 0, 0, None, None, "", 0, None, None)
 BLOB_COLUMNS: Final = ", ".join(f"blob.{name}" for name in _BLOB_COLUMN_NAMES)
 
 FIND_BLOB: Final = f"""
@@ -166,7 +167,7 @@ def rewrite_blob(tx: sqlite3.Connection, blob: Blob, data: bytes | None) -> None
 
 def blob_of(row: tuple[Any, ...]) -> Blob:
     """Return the blob that a row of the blob columns describes."""
-    return Blob(
+    blob = Blob(
         row[0],
         row[1],
         row[2],
@@ -176,22 +177,46 @@ def blob_of(row: tuple[Any, ...]) -> Blob:
         instant(row[6]),
         instant(row[7]),
         row[8],
-        ContentHeaders(row[9], row[10], row[11], row[12], row[13]),
+        ContentHeaders._make(row[9:14]),
         row[14] or b"",
         mapping_of(row[15]),
         mapping_of(row[16]),
         row[17],
-        maybe_instant(row[18]),
-        lease_of(row[19], row[20], row[21], row[22]),
-        row[23],
-        row[24],
-        row[25] == 1,
-        copy_of(row[26]),
-        maybe_instant(row[27]),
-        row[28],
-        row[29] == 1,
-        maybe_instant(row[30]),
-        maybe_instant(row[31]),
+    )
+    # Most blobs have none of the rest, and listings are long.
+    rest = row[18 : len(_BLOB_COLUMN_NAMES)]
+    return blob if rest == _USUAL_REST else _with_rest(blob, *rest)
+
+
+def _with_rest(
+    blob: Blob,
+    tier_changed: int | None,
+    lease_id: str | None,
+    lease_seconds: int,
+    lease_until: int | None,
+    lease_breaking: int,
+    sequence_number: int,
+    block_count: int,
+    sealed: int,
+    copy: str | None,
+    immutable_until: int | None,
+    immutability_mode: str,
+    legal_hold: int,
+    deleted: int | None,
+    expires: int | None,
+) -> Blob:
+    return blob._replace(
+        tier_changed=maybe_instant(tier_changed),
+        lease=lease_of(lease_id, lease_seconds, lease_until, lease_breaking),
+        sequence_number=sequence_number,
+        block_count=block_count,
+        is_sealed=sealed == 1,
+        copy=copy_of(copy),
+        immutable_until=maybe_instant(immutable_until),
+        immutability_mode=immutability_mode,
+        legal_hold=legal_hold == 1,
+        deleted=maybe_instant(deleted),
+        expires=maybe_instant(expires),
     )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 
 from triggerfish_storage.blobs.conditions import check_read
@@ -35,14 +34,13 @@ def snapshot_blob(
     """Keep a blob as it is now; with other ``metadata`` the snapshot has an etag of its own."""
     blob = get_blob(tx, address)
     check_read(blob, conditions, now)
-    snapshot = replace(
-        blob,
+    snapshot = blob._replace(
         snapshot=free_snapshot(tx, blob, now),
         lease=None,
         metadata=metadata or blob.metadata,
         etag=next_change(tx, now) if metadata else blob.etag,
         modified=now if metadata else blob.modified,
     )
-    snapshot = replace(snapshot, id=add_blob(tx, snapshot, load_data(tx, blob)))
+    snapshot = snapshot._replace(id=add_blob(tx, snapshot, load_data(tx, blob)))
     copy_extents(tx, blob.id, snapshot.id)
     return snapshot

@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -56,7 +55,7 @@ def set_tags(
     """Replace the tags of a blob or snapshot."""
     blob = get_blob(tx, address)
     check_read(blob, conditions, now)
-    changed = replace(blob, tags=tags)
+    changed = blob._replace(tags=tags)
     save_blob(tx, changed)
     index_tags(tx, changed)
     return changed

@@ -8,7 +8,6 @@ Protocol: https://learn.microsoft.com/rest/api/storageservices/set-blob-tier
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -50,5 +49,5 @@ def set_tier(
     known = check_tier(tier, blob.type)
     was_archived = blob.tier == "Archive" and known != "Archive"
     if blob.tier != known:
-        save_blob(tx, replace(blob, tier=known, tier_changed=now))
+        save_blob(tx, blob._replace(tier=known, tier_changed=now))
     return was_archived

@@ -1,13 +1,22 @@
 """Pages of a large container cost by page: plans use the index, and prefixes are skipped."""
 
 import sqlite3
+from dataclasses import replace
 
 import pytest
 
-from triggerfish_storage.blobs import blocks, deletion, extents, listing, rows
+from triggerfish_storage.blobs import (
+    blocks,
+    deletion,
+    extents,
+    list_wire,
+    listing,
+    rows,
+    tag_search,
+)
 from triggerfish_storage.blobs.containers import create_container
-from triggerfish_storage.blobs.listing import Listing, Position, list_blobs
-from triggerfish_storage.blobs.model import CURRENT, Address
+from triggerfish_storage.blobs.listing import Listing, PlainBlob, Position, list_blobs, list_plainly
+from triggerfish_storage.blobs.model import CURRENT, Address, ContentHeaders, Draft
 
 ADD_MANY = """
     WITH RECURSIVE number(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM number WHERE n < :last)
@@ -17,7 +26,10 @@ ADD_MANY = """
     SELECT 1, printf('d%04d/f%04d', n / 1000, n % 1000), 9223372036854775807, 'BlockBlob', n, 0,
         0, 0, 't', '', '', '', '', '{}', '{}', '', 0, 0, 0, '', 0
     FROM number"""
+TAGGED = Draft(tags={"k": "v"})
 PLANS = [
+    (listing.PLAIN_PAGE, "SEARCH blob USING INDEX"),
+    (tag_search.FIND, "SEARCH blob_tag USING PRIMARY KEY"),
     (listing.PAGE, "SEARCH blob USING INDEX"),
     (rows.FIND_BLOB, "SEARCH blob USING INDEX"),
     (listing.CONTAINERS, "SEARCH container USING INDEX"),
@@ -35,6 +47,7 @@ async def test_hot_queries_search_by_index_and_sort_nothing(database, query, exp
             (
                 *("account", "container", "blob", "snapshot", "name", "snapshots", "deleted"),
                 *("limit", "count", "begin", "end", "preload", "now"),
+                *("key", "low", "high", "value"),
             ),
             0,
         )
@@ -108,3 +121,35 @@ async def test_a_page_of_folders_continues_behind_its_last_one(database, large):
         return names
 
     assert await database.read(unit) == [f"d{number:04}/" for number in range(20)]
+
+
+@pytest.mark.parametrize("include", [frozenset(), frozenset({"metadata"})])
+async def test_the_short_form_of_ordinary_blobs_is_rendered_like_the_whole_one(
+    store, clock, include
+):
+    await store.create_container("data", now=clock.now())
+    odd = Draft(ContentHeaders("a<b", "gzip", "de", "inline", "no-store"), {"k": "<v>"})
+    plain = Draft(ContentHeaders("text/x&y"), {"Name": "v"}, tier="Cool")
+    for name, draft in [("a&b", plain), ("odd", odd), ("other", Draft()), ("tagged", TAGGED)]:
+        await store.put("data", name, b"x", draft, now=clock.now())
+    await store.acquire_lease("data", "other", seconds=15, now=clock.now())
+    await store.put("data", "z", b"", now=clock.now())
+    address, wanted = store.at("data"), Listing(limit=4)
+
+    short = await store.read(lambda tx: list_plainly(tx, address, wanted))
+    whole = await store.read(lambda tx: list_blobs(tx, address, wanted))
+
+    assert sum(isinstance(entry, PlainBlob) for entry in short.entries) == 1
+    assert (short.following.name, whole.following.name) == ("z", "z")
+    rendered = [
+        list_wire.blob_page(
+            *(page, wanted, include),
+            endpoint="http://here/account",
+            container="data",
+            marker="",
+            maxresults="",
+            now=clock.now(),
+        )
+        for page in (replace(short, following=None), replace(whole, following=None))
+    ]
+    assert rendered[0] == rendered[1]

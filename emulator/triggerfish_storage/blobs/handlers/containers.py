@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from triggerfish_storage import errors as common
-from triggerfish_storage.blobs import containers, wire
+from triggerfish_storage.blobs import containers, list_wire
 from triggerfish_storage.blobs.handlers.service import page_limit
 from triggerfish_storage.blobs.headers import (
     conditions_of,
@@ -16,7 +16,7 @@ from triggerfish_storage.blobs.headers import (
     container_headers,
     stamp,
 )
-from triggerfish_storage.blobs.listing import Listing, list_blobs
+from triggerfish_storage.blobs.listing import Listing, list_plainly
 from triggerfish_storage.blobs.names import parse_marker
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.errors import StorageError
@@ -131,8 +131,8 @@ async def list_blobs_of_container(call: Call, store: BlobStore) -> Reply:
         )
 
     body = await store.read(
-        lambda tx: wire.blob_page(
-            list_blobs(tx, address, listing),
+        lambda tx: list_wire.blob_page(
+            list_plainly(tx, address, listing),
             listing,
             include,
             endpoint=call.endpoint,

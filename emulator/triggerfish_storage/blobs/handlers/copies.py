@@ -54,7 +54,7 @@ async def put_blob_from_url(call: Call, store: BlobStore) -> Reply:
         call, store, source, limit=BLOCK_BLOB_LIMIT_BYTES, md5=True
     )
     if call.header("x-ms-copy-source-blob-properties", "true").lower() != "false":
-        draft = replace(draft, headers=replace(source.headers, **given_headers(call)))
+        draft = replace(draft, headers=source.headers._replace(**given_headers(call)))
     order = copies.CopyOrder(sources.source_url(call), metadata=draft.metadata, draft=draft)
     blob = await store.write(
         lambda tx: copies.write_copy(

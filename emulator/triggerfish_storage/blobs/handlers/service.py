@@ -9,7 +9,7 @@ from typing import Final
 
 from triggerfish_storage import errors as common
 from triggerfish_storage import service_properties
-from triggerfish_storage.blobs import wire
+from triggerfish_storage.blobs import list_wire, wire
 from triggerfish_storage.blobs.headers import container_address
 from triggerfish_storage.blobs.listing import PAGE_LIMIT, list_containers
 from triggerfish_storage.blobs.names import parse_tag_marker
@@ -34,7 +34,7 @@ async def list_all_containers(call: Call, store: BlobStore) -> Reply:
     found, following = await store.read(
         lambda tx: list_containers(tx, call.account, prefix=prefix, start=marker, limit=limit)
     )
-    body = wire.container_page(
+    body = list_wire.container_page(
         found,
         endpoint=call.endpoint,
         prefix=prefix,
@@ -58,7 +58,7 @@ async def find_blobs_by_tags(call: Call, store: BlobStore) -> Reply:
             tx, call.account, comparisons, container=container, start=start, limit=limit
         )
     )
-    return Reply(200, wire.found_blobs(found, following, endpoint=call.endpoint, where=where))
+    return Reply(200, list_wire.found_blobs(found, following, endpoint=call.endpoint, where=where))
 
 
 async def get_service_properties(call: Call, store: BlobStore) -> Reply:
