@@ -207,7 +207,7 @@ async def _run(options: Options) -> str:
 
 
 def _options(given: Mapping[str, Any]) -> Options:
-    services: tuple[ServiceName, ...] = ("blob", "queue")
+    services: tuple[ServiceName, ...] = ("blob", "queue", "table")
     return Options(
         ports={name: given[f"{name}_port"] for name in services},
         addresses={name: given[f"{name}_host"] or given["address"] for name in services},

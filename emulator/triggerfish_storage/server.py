@@ -21,6 +21,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
+from triggerfish_storage import service_properties
 from triggerfish_storage.blobs import access
 from triggerfish_storage.blobs import operations as blob_operations
 from triggerfish_storage.blobs.store import BlobStore
@@ -89,6 +90,10 @@ class StorageAccount:
     @property
     def tables(self) -> TableStore:
         return self.tables_of(DEFAULT_ACCOUNT)
+
+    def properties_of(self, account: str, service: ServiceName) -> Mapping[str, str]:
+        """Return what clients have set on a service, by name of the element."""
+        return self.database.look(lambda tx: service_properties.load(tx, account, service))
 
     def changes_of(self, account: str) -> Changes:
         found = self._changes.get(account)
@@ -201,6 +206,7 @@ def services(account: StorageAccount) -> dict[ServiceName, Service[Any]]:
         account.queues_of,
         resource="queue",
         policies=queue_operations.stored_policies,
+        properties=lambda name: account.properties_of(name, "queue"),
     )
     blobs: Service[BlobStore] = Service(
         "blob",
@@ -209,6 +215,7 @@ def services(account: StorageAccount) -> dict[ServiceName, Service[Any]]:
         resource="container",
         policies=access.stored_policies,
         public=access.is_public,
+        properties=lambda name: account.properties_of(name, "blob"),
     )
     tables: Service[TableStore] = Service(
         "table",
@@ -216,6 +223,7 @@ def services(account: StorageAccount) -> dict[ServiceName, Service[Any]]:
         account.tables_of,
         resource="table",
         policies=table_operations.stored_policies,
+        properties=lambda name: account.properties_of(name, "table"),
     )
     return {"blob": blobs, "queue": queues, "table": tables}
 
@@ -230,6 +238,9 @@ async def _keep_up(account: StorageAccount) -> None:
             pause = _pause(account)
         except DatabaseError as error:
             _log.error("upkeep failed, tried again in a minute: %s", error)
+            pause = RETRY_UPKEEP_AFTER
+        except Exception:
+            _log.exception("upkeep failed, tried again in a minute")
             pause = RETRY_UPKEEP_AFTER
         await account.clock.wait(account.due, within=pause.total_seconds())
 

@@ -48,7 +48,7 @@ async def authorise(
         return None
     if sas.is_sas(call.query):
         return await _check_sas(call, service, store, keys, peer)
-    if call.method == "OPTIONS" or await service.public(call, store):
+    if await service.public(call, store):
         return frozenset()
     raise StorageError(errors.NO_AUTHENTICATION_INFORMATION)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from datetime import datetime
 from http import HTTPStatus
 from typing import Final
@@ -15,11 +14,6 @@ from triggerfish_storage.protocol.auth import ServiceName
 from triggerfish_storage.protocol.dates import http_date, iso_date
 from triggerfish_storage.protocol.operations import Reply
 
-SERVERS: Final[Mapping[ServiceName, str]] = {
-    "blob": "Windows-Azure-Blob/1.0 Microsoft-HTTPAPI/2.0",
-    "queue": "Windows-Azure-Queue/1.0 Microsoft-HTTPAPI/2.0",
-    "table": "Windows-Azure-Table/1.0 Microsoft-HTTPAPI/2.0",
-}
 _STATUS_LINES: Final = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus
 }
@@ -40,7 +34,7 @@ def head(
     """Return everything that comes before the body."""
     lines = [
         _STATUS_LINES.get(reply.status) or f"HTTP/1.1 {reply.status} Status\r\n",
-        f"Server: {SERVERS[service]}\r\nDate: {http_date(now)}\r\n",
+        f"Server: Triggerfish-{service.capitalize()}/1.0\r\nDate: {http_date(now)}\r\n",
         f"x-ms-request-id: {request_id}\r\nx-ms-version: {version}\r\n",
     ]
     if client_request_id is not None:

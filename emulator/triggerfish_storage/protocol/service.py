@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic
 
@@ -21,6 +21,11 @@ async def never_public(call: Call, store: object) -> bool:
     return False
 
 
+def no_properties(account: str) -> Mapping[str, str]:
+    """A service whose properties nobody can set."""
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class Service(Generic[S]):
     """One of the three services, as the HTTP layer runs it.
@@ -28,7 +33,8 @@ class Service(Generic[S]):
     ``store`` gives the store of an account by its name. ``policies`` are the stored access
     policies of a container, queue or table, ``public`` says whether a call without credentials
     is served (and raises where Azure has an own answer). ``resource`` is the name of the first
-    value of the operations' paths.
+    value of the operations' paths. ``properties`` are those that were set on the service of an
+    account, CORS rules among them.
     """
 
     name: ServiceName
@@ -37,3 +43,4 @@ class Service(Generic[S]):
     resource: str
     policies: Callable[[S, str], Awaitable[Sequence[StoredPolicy]]] = no_policies
     public: Callable[[Call, S], Awaitable[bool]] = never_public
+    properties: Callable[[str], Mapping[str, str]] = no_properties

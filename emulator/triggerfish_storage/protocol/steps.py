@@ -1,0 +1,240 @@
+"""What every request goes through, for all three services: ``Endpoint.answer`` is the list.
+
+Knows nothing of sockets: ``protocol.http`` hands requests over and sends what comes back.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import count
+from typing import Final, Generic
+
+from triggerfish_storage import errors
+from triggerfish_storage.clock import Clock
+from triggerfish_storage.database import DatabaseError
+from triggerfish_storage.errors import StorageError
+from triggerfish_storage.protocol import cors
+from triggerfish_storage.protocol.accounts import Accounts
+from triggerfish_storage.protocol.authorise import Peer, authorise
+from triggerfish_storage.protocol.operations import Call, Reply, RequestBody, S
+from triggerfish_storage.protocol.render import error_reply, head
+from triggerfish_storage.protocol.routing import Router
+from triggerfish_storage.protocol.service import Service
+from triggerfish_storage.protocol.target import Target, parse_target
+
+NEWEST_VERSION: Final = "2026-10-06"
+HEALTH_PATH: Final = "/healthz"
+NAMES_LIMIT: Final = 1000  # of what clients send and we remember
+
+_VERSION: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+_log = logging.getLogger("triggerfish_storage")
+
+
+@dataclass(slots=True)
+class Incoming:
+    """A request as it came: ``target`` and ``raw_headers`` are as sent."""
+
+    method: str
+    target: str
+    raw_headers: Sequence[tuple[bytes, bytes]]
+    body: RequestBody
+    scheme: str
+    peer: str
+    keeps_alive: bool
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """A response: what comes before the body, and the reply that has it."""
+
+    head: bytes
+    reply: Reply
+
+
+@dataclass(slots=True)
+class _Request:
+    """A request on its way through the steps, as far as it is understood."""
+
+    incoming: Incoming
+    headers: dict[str, str]
+    now: datetime
+    id: str
+    version: str = NEWEST_VERSION
+    name: str = "-"
+    target: Target | None = None
+
+
+class Endpoint(Generic[S]):
+    """One service on its port."""
+
+    def __init__(
+        self,
+        service: Service[S],
+        accounts: Accounts,
+        clock: Clock,
+        *,
+        accepts_bearer: bool = False,
+    ) -> None:
+        self._service = service
+        self._accounts = accounts
+        self._clock = clock
+        self._accepts_bearer = accepts_bearer
+        self._router = Router(service.operations)
+        self._ids = count(1)
+        self._id_prefix = "-".join(secrets.token_hex(size) for size in (4, 2, 2, 2))
+        self._versions: dict[str, str] = {}
+        self._names: dict[bytes, str] = {}
+
+    async def answer(self, incoming: Incoming) -> Outgoing:
+        """Answer one request: match, authorise, run, render, log."""
+        request = _Request(incoming, self._headers(incoming), self._clock.now(), self._new_id())
+        if incoming.target == HEALTH_PATH:
+            return self._render(request, _health())
+        try:
+            reply = await self._run(request)
+        except StorageError as error:
+            _log.debug("%s %s: %s", request.name, request.id, error)
+            reply = self._error(request, error)
+        except ConnectionError:
+            raise  # the client has left: nobody to answer
+        except (DatabaseError, OSError) as error:
+            # The disk is full or gone; what was acknowledged is safe, and a retry may succeed.
+            _log.error("%s %s could not be stored: %s", request.name, request.id, error)
+            reply = self._error(request, StorageError(errors.SERVER_BUSY))
+        except Exception:
+            _log.exception("%s %s failed: %s", request.name, request.id, incoming.target)
+            reply = self._error(request, StorageError(errors.INTERNAL_ERROR))
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug("%s %s %s %d", request.name, request.id, incoming.target, reply.status)
+        return self._render(request, self._marked(request, reply))
+
+    def malformed(self, incoming: Incoming, problem: str) -> Outgoing:
+        """Answer what could not be parsed as HTTP; the connection is closed after it."""
+        request = _Request(incoming, {}, self._clock.now(), self._new_id())
+        return self._render(
+            request, self._error(request, StorageError(errors.INVALID_INPUT, Reason=problem))
+        )
+
+    # --- the steps ----------------------------------------------------------------------------
+
+    async def _run(self, request: _Request) -> Reply:
+        target = request.target = self._target(request)
+        request.version = self._version(request.headers.get("x-ms-version"))
+        if request.incoming.method == "OPTIONS":
+            properties = self._service.properties(target.account)
+            return cors.preflight(properties, request.headers)
+        call = self._match(request, target)
+        request.name = call.operation.name
+        store = self._service.store(call.account)
+        keys = self._accounts[call.account]
+        incoming = request.incoming
+        peer = Peer(incoming.peer, incoming.scheme == "https", self._accepts_bearer)
+        call.granted = await authorise(call, self._service, store, keys, peer)
+        if call.is_secondary and call.method not in ("GET", "HEAD"):
+            raise StorageError(errors.INSUFFICIENT_ACCOUNT_PERMISSIONS)
+        return await call.operation.handler(call, store)
+
+    def _headers(self, incoming: Incoming) -> dict[str, str]:
+        """Return the headers by lower-case name; repeated ones are joined."""
+        names = self._names
+        found: dict[str, str] = {}
+        for raw_name, raw_value in incoming.raw_headers:
+            name = names.get(raw_name)
+            if name is None:
+                name = raw_name.decode("utf-8", "surrogateescape").lower()
+                if len(names) < NAMES_LIMIT:
+                    names[raw_name] = name
+            value = raw_value.decode("utf-8", "surrogateescape")
+            found[name] = f"{found[name]},{value}" if name in found else value
+        return found
+
+    def _target(self, request: _Request) -> Target:
+        self._accounts.refresh(request.now)
+        return parse_target(
+            request.incoming.target,
+            host=request.headers.get("host", ""),
+            scheme=request.incoming.scheme,
+            accounts=self._accounts,
+        )
+
+    def _version(self, asked: str | None) -> str:
+        """Return the version to answer as: the one asked for, or the newest that is known."""
+        if asked is None:
+            return NEWEST_VERSION
+        known = self._versions.get(asked)
+        if known is None:
+            if not _VERSION.fullmatch(asked):
+                raise StorageError(
+                    errors.INVALID_HEADER_VALUE, HeaderName="x-ms-version", HeaderValue=asked
+                )
+            if asked > NEWEST_VERSION:
+                _log.warning("Version %s is newer than %s: served as that.", asked, NEWEST_VERSION)
+            known = min(asked, NEWEST_VERSION)
+            if len(self._versions) < NAMES_LIMIT:
+                self._versions[asked] = known
+        return known
+
+    def _match(self, request: _Request, target: Target) -> Call:
+        incoming = request.incoming
+        operation, path = self._router.match(
+            incoming.method, target.path, target.query, request.headers
+        )
+        return Call(
+            operation=operation,
+            method=incoming.method,
+            account=target.account,
+            endpoint=target.endpoint,
+            raw_path=target.raw_path,
+            path=path,
+            query=target.query,
+            headers=request.headers,
+            raw_headers=incoming.raw_headers,
+            body=incoming.body,
+            now=request.now,
+            version=request.version,
+            request_id=request.id,
+            is_secondary=target.is_secondary,
+        )
+
+    def _marked(self, request: _Request, reply: Reply) -> Reply:
+        """Return the reply as a browser wants it, where one asked."""
+        origin = request.headers.get("origin")
+        if origin is None or request.target is None or request.incoming.method == "OPTIONS":
+            return reply
+        properties = self._service.properties(request.target.account)
+        marks = cors.marks(properties, origin, request.incoming.method, reply.headers)
+        return replace(reply, headers={**reply.headers, **marks})
+
+    def _error(self, request: _Request, error: StorageError) -> Reply:
+        return error_reply(
+            error,
+            service=self._service.name,
+            now=request.now,
+            request_id=request.id,
+            is_head=request.incoming.method == "HEAD",
+        )
+
+    def _render(self, request: _Request, reply: Reply) -> Outgoing:
+        data = head(
+            reply,
+            service=self._service.name,
+            now=request.now,
+            request_id=request.id,
+            client_request_id=request.headers.get("x-ms-client-request-id"),
+            version=request.version,
+            is_head=request.incoming.method == "HEAD",
+            closes=not request.incoming.keeps_alive,
+        )
+        return Outgoing(data, reply)
+
+    def _new_id(self) -> str:
+        return f"{self._id_prefix}-{next(self._ids):012x}"
+
+
+def _health() -> Reply:
+    return Reply(200, b'{"status":"healthy"}', content_type="application/json")

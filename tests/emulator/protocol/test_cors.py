@@ -1,0 +1,100 @@
+"""Browsers: preflights, and answers that pages may read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Raw
+
+PAGE = "http://page.example"
+
+
+def rule(origins: str, methods: str = "GET,PUT", headers: str = "", exposed: str = "") -> str:
+    return (
+        f"<CorsRule><AllowedOrigins>{origins}</AllowedOrigins>"
+        f"<AllowedMethods>{methods}</AllowedMethods><AllowedHeaders>{headers}</AllowedHeaders>"
+        f"<ExposedHeaders>{exposed}</ExposedHeaders><MaxAgeInSeconds>60</MaxAgeInSeconds></CorsRule>"
+    )
+
+
+async def set_rules(client: Raw, *rules: str) -> None:
+    body = f"<StorageServiceProperties><Cors>{''.join(rules)}</Cors></StorageServiceProperties>"
+    answer = await client.request("PUT", "/?restype=service&comp=properties", body=body.encode())
+    assert answer.status == 202
+
+
+@pytest.fixture(params=["queue", "blob"])
+def client(request: pytest.FixtureRequest, queue: Raw, blob: Raw) -> Raw:
+    return queue if request.param == "queue" else blob
+
+
+async def preflight(
+    client: Raw, method: str = "PUT", headers: str = "", origin: str = PAGE
+) -> object:
+    asked = {"Origin": origin, "Access-Control-Request-Method": method}
+    if headers:
+        asked["Access-Control-Request-Headers"] = headers
+    return await client.request("OPTIONS", "/orders", headers=asked, sign=False)
+
+
+async def test_without_rules_no_preflight_passes(client: Raw) -> None:
+    answer = await preflight(client)
+
+    assert (answer.status, answer.code) == (403, "CorsPreflightFailure")
+
+
+async def test_a_preflight_passes_by_the_first_rule_that_allows_it(client: Raw) -> None:
+    await set_rules(
+        client, rule("http://other"), rule(f"{PAGE},http://x", headers="x-ms-meta-*,content-type")
+    )
+
+    answer = await preflight(client, headers="X-Ms-Meta-A, Content-Type")
+
+    assert answer.status == 200
+    assert answer.headers["access-control-allow-origin"] == PAGE
+    assert answer.headers["access-control-allow-credentials"] == "true"
+    assert answer.headers["access-control-allow-methods"] == "PUT"
+    assert answer.headers["access-control-allow-headers"] == "X-Ms-Meta-A, Content-Type"
+    assert answer.headers["access-control-max-age"] == "60"
+    assert answer.headers["vary"] == "Origin"
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "origin"),
+    [("DELETE", "", PAGE), ("PUT", "x-other", PAGE), ("PUT", "", "http://nobody")],
+)
+async def test_what_no_rule_allows_is_refused(
+    client: Raw, method: str, headers: str, origin: str
+) -> None:
+    await set_rules(client, rule(PAGE, headers="x-ms-*"))
+
+    answer = await preflight(client, method, headers, origin)
+
+    assert (answer.status, answer.code) == (403, "CorsPreflightFailure")
+
+
+async def test_an_answer_is_marked_for_the_page_that_asked(client: Raw) -> None:
+    await set_rules(client, rule(PAGE, exposed="x-ms-error-*"))
+
+    found = await client.request("GET", "/?comp=list", headers={"Origin": PAGE})
+    failed = await client.request("GET", "/?comp=nonsense", headers={"Origin": PAGE})
+    other = await client.request("GET", "/?comp=list", headers={"Origin": "http://nobody"})
+    plain = await client.request("GET", "/?comp=list")
+
+    assert found.headers["access-control-allow-origin"] == PAGE
+    assert failed.headers["access-control-expose-headers"] == "x-ms-error-code"
+    assert "access-control-allow-origin" not in other.headers
+    assert other.headers["vary"] == "Origin"
+    assert "vary" not in plain.headers
+
+
+async def test_any_origin_gets_no_credentials(client: Raw) -> None:
+    await set_rules(client, rule("*"))
+
+    answer = await client.request("GET", "/?comp=list", headers={"Origin": PAGE})
+
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert "access-control-allow-credentials" not in answer.headers
