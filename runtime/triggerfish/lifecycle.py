@@ -2,16 +2,17 @@
 
 An edit never costs a message (design, decision 6): the new state loads first, and only
 when it has indexed the app do triggers move to it while the old one drains. If it does not
-load, the last good one keeps serving. Requests (reload, drain, offline …) are taken one by
-one. Knows nothing of how an app is loaded or what its listeners watch.
+load, the last good one keeps serving. Of requests (reload, drain, offline …) the newest counts,
+and it cuts a load short. Knows nothing of how an app is loaded or what its listeners watch.
 Behaviour: spec host-and-worker.md, sections 1, 18 and 19.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+import traceback
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
@@ -25,6 +26,7 @@ from triggerfish.http.view import HostState
 from triggerfish.model import Function, FunctionError, LogLevel, LogLine, TriggerfishError
 from triggerfish.pool.app import AppLoadError
 from triggerfish.serving import Serving
+from triggerfish_storage.clock import Clock, SystemClock
 
 GRACE: Final = timedelta(seconds=10)
 _FIRST_RETRY_SECONDS: Final = 1.0
@@ -73,39 +75,51 @@ class Lifecycle:
         *,
         log: Callable[[LogLine], None],
         strict: bool = False,
+        clock: Clock | None = None,
     ) -> None:
+        """``strict`` ends the host where anything of the app does not load."""
         self.state = HostState.STARTING
         self.current: Served | None = None
-        self.error: TriggerfishError | None = None
+        self.error: TriggerfishError | None = None  # why nothing is served, or why it ended
+        self.edit_error: TriggerfishError | None = None  # why the newest edit is not served
         self.decided = asyncio.Event()  # set once the first load succeeded or failed
         self._open_app = open_app
         self._audience = audience
         self._log = log
-        self._strict = strict  # end where any function does not load
-        self._requests: asyncio.Queue[Request] = asyncio.Queue()
-        self._served: set[asyncio.Task[Any]] = set()
-        self._group: asyncio.TaskGroup | None = None
+        self._strict = strict
+        self._clock = clock or SystemClock()
+        self._asked = asyncio.Event()
+        self._wanted: Request | None = None
+        self._loading: asyncio.Task[None] | None = None
         self._retry_seconds: float | None = None
+        self._group: asyncio.TaskGroup | None = None  # None while nothing more may be started
+        self._running: set[asyncio.Task[Any] | None] = set()
+        self._settled = asyncio.Event()
 
     @property
     def outstanding(self) -> int:
         """How many states of the app, and how many runs by hand, are still settling."""
-        return len(self._served) - (self.current is not None)
+        return len(self._running) - (self.current is not None)
 
     def ask(self, request: Request) -> None:
-        """Hand in a request; it is taken up after those before it."""
-        self._requests.put_nowait(request)
+        """Hand in a request. It takes the place of one before that is not done yet."""
+        if self._wanted is not Request.STOP:
+            self._wanted = request
+        self._asked.set()
+        if self._loading is not None:
+            self._loading.cancel()  # what it reads is out of date
+            self._loading = None  # its way out is not to be cut short
+
+    def stop(self) -> None:
+        """Ask the host to settle what it took and end."""
+        self.ask(Request.STOP)
 
     def start(self, work: Coroutine[Any, Any, object]) -> None:
         """Run something in the background, for as long as the host takes to settle."""
-        if self._group is None or self.state is HostState.STOPPED:
+        if self._group is None:
             work.close()
             return
-        self._track(self._group.create_task(work))
-
-    def _track(self, task: asyncio.Task[Any]) -> None:
-        self._served.add(task)
-        task.add_done_callback(self._served.discard)
+        self._group.create_task(self._in_background(work))
 
     async def run(self) -> None:
         """Serve the app until ``STOP`` is asked for; return once everything is settled."""
@@ -114,17 +128,23 @@ class Lifecycle:
             await self._load(group)
             while (request := await self._next()) is not Request.STOP:
                 await self._take_up(request, group)
+            self._group = None
             self.state = HostState.STOPPING
             self._retire()
             await self._settle()
         self.state = HostState.STOPPED
 
+    # --- what is asked for --------------------------------------------------------------------
+
     async def _next(self) -> Request:
-        try:
-            async with asyncio.timeout(self._retry_seconds):
-                return await self._requests.get()
-        except TimeoutError:
-            return Request.RELOAD
+        """Return the next request; a load that may work by itself later on is one."""
+        if self._retry_seconds is None:
+            await self._asked.wait()
+        else:
+            await self._clock.wait(self._asked, within=self._retry_seconds)
+        self._asked.clear()
+        request, self._wanted = self._wanted or Request.RELOAD, None
+        return request
 
     async def _take_up(self, request: Request, group: asyncio.TaskGroup) -> None:
         if request is Request.RELOAD:
@@ -134,65 +154,79 @@ class Lifecycle:
         self._retry_seconds = None
         self.state = HostState.OFFLINE if request is Request.OFFLINE else HostState.STOPPED
 
+    # --- loading ------------------------------------------------------------------------------
+
     async def _load(self, group: asyncio.TaskGroup) -> None:
-        opened: asyncio.Future[Served] = asyncio.get_running_loop().create_future()
-        self._track(group.create_task(self._serve(opened)))
-        again = self.current is not None
-        try:
-            served = await opened
-        except TriggerfishError as error:
-            self._failed(error)
-        else:
-            self._retire()
-            self.current, self.error, self._retry_seconds = served, None, None
-            self.state = HostState.RUNNING
-            self._audience.loaded(served, again=again)
-            if served.errors and self._strict:
-                self._end_with(TriggerfishError("A function is in error, and --strict is on."))
-        self.decided.set()
+        """Load the app as it is now, and serve that; return once that worked, or did not."""
+        loaded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._loading = serving = group.create_task(self._serve(loaded))
+        # It ends without having loaded where it fails, and where a newer request cancels it.
+        await asyncio.wait((loaded, serving), return_when=asyncio.FIRST_COMPLETED)
 
-    async def _serve(self, opened: asyncio.Future[Served]) -> None:
+    async def _serve(self, loaded: asyncio.Future[None]) -> None:
+        """Open one state of the app and serve it until it is retired and has settled."""
+        served = None
         try:
-            async with self._open_app() as served:
-                opened.set_result(served)
-                await served.serving.run()
-                if served.serving.broken.is_set():
-                    self._give_up()
-        except TriggerfishError as error:
-            if opened.done():
-                self._log(LogLine(LogLevel.ERROR, "Host", str(error)))
-            else:
-                opened.set_exception(error)
-        except BaseException as error:
-            if not opened.done():
-                opened.set_exception(error)
+            with self._tracked():
+                async with self._open_app() as served:
+                    self._loading = None
+                    self._succeeded(served)
+                    loaded.set_result(None)
+                    await served.serving.run()
+        except Exception as error:  # decided here: what keeps serving, and what ends the host
+            problem = self._explained(error)
+            if served is None:
+                self._loading = None
+                self._failed(problem)
                 return
-            raise
+            self._say(LogLevel.ERROR, str(problem))
+            if self.current is served:
+                self._end_with(problem)
+            return
+        if self.current is served:  # not retired, so its workers have given up
+            self._say(LogLevel.CRITICAL, str(_BROKEN))
+            self._end_with(_BROKEN)
 
-    def _give_up(self) -> None:
-        error = TriggerfishError(
-            "The workers of the app end again and again: the limit of their restarts is exceeded. "
-            "The log above says how each of them ended."
-        )
-        self._log(LogLine(LogLevel.CRITICAL, "Host", str(error)))
-        self._end_with(error)
+    def _explained(self, error: Exception) -> TriggerfishError:
+        if isinstance(error, TriggerfishError):
+            return error
+        self._say(LogLevel.DEBUG, "".join(traceback.format_exception(error)))
+        return TriggerfishError(f"Unexpected {type(error).__name__} in the host: {error}")
 
-    def _end_with(self, error: TriggerfishError) -> None:
-        self.error = error
-        self.ask(Request.STOP)
+    def _succeeded(self, served: Served) -> None:
+        again = self.current is not None
+        self._retire()
+        self.current, self.error, self.edit_error = served, None, None
+        self._retry_seconds = None
+        self.state = HostState.RUNNING
+        self.decided.set()
+        self._audience.loaded(served, again=again)
+        if served.errors and self._strict:
+            self._end_with(TriggerfishError("A function is in error, and --strict is on."))
 
     def _failed(self, error: TriggerfishError) -> None:
         serving = self.current is not None
         if not serving:
             self.state, self.error = HostState.ERROR, error
-            if not isinstance(error, AppLoadError | ConfigError):
-                last = self._retry_seconds
-                self._retry_seconds = (
-                    min(2 * last, _LONGEST_RETRY_SECONDS) if last else _FIRST_RETRY_SECONDS
-                )
+        self.edit_error = error
+        self.decided.set()
+        self._retry_seconds = self._next_retry(error)
         self._audience.failed(error, serving=serving)
         if self._strict:
             self._end_with(error)
+
+    def _next_retry(self, error: TriggerfishError) -> float | None:
+        if isinstance(error, AppLoadError | ConfigError):
+            return None  # only an edit can mend it
+        if self._retry_seconds is None:
+            return _FIRST_RETRY_SECONDS
+        return min(2 * self._retry_seconds, _LONGEST_RETRY_SECONDS)
+
+    def _end_with(self, error: TriggerfishError) -> None:
+        self.error = error
+        self.ask(Request.STOP)
+
+    # --- settling -----------------------------------------------------------------------------
 
     def _retire(self) -> None:
         """Stop the current state's listeners; what they took is still settled."""
@@ -202,17 +236,43 @@ class Lifecycle:
 
     async def _settle(self) -> None:
         """Await what still runs, within the grace period; what is left is abandoned."""
-        if not self._served:
+        if not self._running:
             return
-        _, late = await asyncio.wait(self._served, timeout=GRACE.total_seconds())
-        for task in late:
+        self._settled.clear()
+        if await self._clock.wait(self._settled, within=GRACE.total_seconds()):
+            return
+        for task in filter(None, self._running):
             task.cancel()
-        if late:
-            self._log(
-                LogLine(
-                    LogLevel.WARNING,
-                    "Host",
-                    f"Work still running after {GRACE.seconds} s was abandoned: its messages "
-                    "become visible again and are delivered anew.",
-                )
-            )
+        self._say(
+            LogLevel.WARNING,
+            f"Work still running after {GRACE.seconds} s was abandoned: its messages become "
+            "visible again after a while and are delivered anew.",
+        )
+
+    @contextmanager
+    def _tracked(self) -> Iterator[None]:
+        """Count the current task among what the end of the host waits for."""
+        task = asyncio.current_task()
+        self._running.add(task)
+        try:
+            yield
+        finally:
+            self._running.discard(task)
+            if not self._running:
+                self._settled.set()
+
+    async def _in_background(self, work: Coroutine[Any, Any, object]) -> None:
+        try:
+            with self._tracked():
+                await work
+        except Exception as error:  # a run by hand must not end the host
+            self._say(LogLevel.ERROR, str(self._explained(error)))
+
+    def _say(self, level: LogLevel, message: str) -> None:
+        self._log(LogLine(level, "Host", message))
+
+
+_BROKEN: Final = TriggerfishError(
+    "The workers of the app end again and again: the limit of their restarts is exceeded. "
+    "The log above says how each of them ended."
+)

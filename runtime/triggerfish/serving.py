@@ -8,8 +8,8 @@ a storage account that comes back is found again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from triggerfish.dispatcher import Dispatcher
@@ -37,7 +37,7 @@ class NamedListener:
     listener: Listener
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class Serving:
     """A generation of the app between its first delivery and its last."""
 
@@ -46,7 +46,11 @@ class Serving:
     broken: asyncio.Event  # set where its workers can run nothing more
     clock: Clock
     log: Log
-    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def stopping(self) -> asyncio.Event:
+        """Set it, and nothing new is taken and nothing that failed is tried again."""
+        return self.dispatcher.stopping
 
     async def run(self) -> None:
         """Listen until ``stopping`` or ``broken``; return once all that was taken is settled."""
@@ -62,33 +66,46 @@ class Serving:
         self.stopping.set()
 
     async def _keep(self, named: NamedListener) -> None:
-        wait = _FIRST_WAIT_SECONDS
+        """Start a listener, and start it again whenever it ends before its time."""
+        seconds = _FIRST_WAIT_SECONDS
         while not self.stopping.is_set():
             began = self.clock.now()
-            try:
-                await named.listener.listen(self.stopping)
-            except* TriggerfishError as group:
-                self._say(named, "; ".join(str(error) for error in _leaves(group)), wait)
-            except* Exception as group:
-                reason = "; ".join(f"{type(e).__name__}: {e}" for e in _leaves(group))
-                self._say(named, f"unexpected {reason}", wait)
+            reason = await self._listen(named)
+            if self.stopping.is_set():
+                if reason:
+                    self._say(f"The listener for {named.name} ended with an error: {reason}")
+                return
             if (self.clock.now() - began).total_seconds() > _LONGEST_WAIT_SECONDS:
-                wait = _FIRST_WAIT_SECONDS
-            await self.clock.wait(self.stopping, within=wait)
-            wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
-
-    def _say(self, named: NamedListener, reason: str, wait: float) -> None:
-        self.log(
-            LogLine(
-                LogLevel.ERROR,
-                "Host.Listeners",
-                f"The listener for {named.name} stopped and starts again in {wait:.0f} s: {reason}",
+                seconds = _FIRST_WAIT_SECONDS
+            self._say(
+                f"The listener for {named.name} stopped and starts again in {seconds:.0f} s: "
+                f"{reason or 'it just ended'}"
             )
-        )
+            await self.clock.wait(self.stopping, within=seconds)
+            seconds = min(seconds * 2, _LONGEST_WAIT_SECONDS)
+
+    async def _listen(self, named: NamedListener) -> str:
+        """Return why a listener ended, nothing where it raised nothing."""
+        try:
+            await named.listener.listen(self.stopping)
+        except Exception as error:  # whatever it is, the other listeners go on
+            return "; ".join(map(_told, _leaves(error)))
+        return ""
+
+    def _say(self, message: str) -> None:
+        self.log(LogLine(LogLevel.ERROR, "Host.Listeners", message))
 
 
-def _leaves(group: BaseExceptionGroup[Exception]) -> list[Exception]:
-    found: list[Exception] = []
-    for error in group.exceptions:
-        found.extend(_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
-    return found
+def _leaves(error: Exception) -> Iterator[Exception]:
+    """Go through what task groups have put together."""
+    if not isinstance(error, ExceptionGroup):
+        yield error
+        return
+    for inner in error.exceptions:
+        yield from _leaves(inner)
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, TriggerfishError):
+        return str(error)
+    return f"unexpected {type(error).__name__}: {error}"
