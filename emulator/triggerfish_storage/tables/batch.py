@@ -6,7 +6,7 @@ Protocol: https://learn.microsoft.com/rest/api/storageservices/performing-entity
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 from uuid import uuid4
 
 from triggerfish_storage import errors as common
@@ -84,14 +84,14 @@ async def _query(call: Call, store: TableStore, request: Request) -> Reply:
         raise StorageError(common.AUTHORIZATION_PERMISSION_MISMATCH)
     table, keys = _address(request)
     _check_table(call, table)
-    query = parse_query(urlsplit(request.target).query)
+    query = parse_query(request.target.partition("?")[2])
     if keys is None:
         return await page_reply(call, store, table, query, request.headers)
     return single_reply(call, store, table, wire.parse_keys(keys), query, request.headers)
 
 
 def _address(request: Request) -> tuple[str, str | None]:
-    path = urlsplit(request.target).path
+    path = request.target.partition("?")[0]  # keys have no slash that is not encoded
     return split_address(unquote(path.rpartition("/")[2]))
 
 

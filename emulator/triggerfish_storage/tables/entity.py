@@ -12,7 +12,8 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from functools import lru_cache
+from typing import Any, Final, NamedTuple, cast
 from urllib.parse import unquote
 
 from triggerfish_storage import errors as common
@@ -30,19 +31,18 @@ ANY: Final = "*"
 SYSTEM: Final = frozenset({"PartitionKey", "RowKey", "Timestamp"})
 _ANNOTATION: Final = "@odata.type"
 _KEY_FORBIDDEN: Final = re.compile("[/\\\\#?\x00-\x1f\x7f-\x9f]")
+to_json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _ETAG: Final = re.compile(r"W/\"datetime'([^'\"]+)'\"")
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
+class Keys(NamedTuple):
     """What identifies an entity within its table."""
 
     partition: str
     row: str
 
 
-@dataclass(frozen=True, slots=True)
-class Entity:
+class Entity(NamedTuple):
     """An entity as it is stored; ``inside`` is the inside of its JSON object, without keys."""
 
     keys: Keys
@@ -51,7 +51,7 @@ class Entity:
 
     @property
     def timestamp(self) -> str:
-        return iso_date(instant(self.modified))
+        return _timestamp(self.modified)
 
     @property
     def etag(self) -> str:
@@ -73,7 +73,7 @@ class Draft:
 
 def etag_text(modified: int) -> str:
     """Return an entity's etag: its timestamp, percent-encoded as the service has it."""
-    return f"W/\"datetime'{iso_date(instant(modified)).replace(':', '%3A')}'\""
+    return f"W/\"datetime'{_timestamp(modified).replace(':', '%3A')}'\""
 
 
 def check_etag(given: str) -> str:
@@ -149,7 +149,7 @@ def read_object(body: bytes) -> dict[str, Any]:
         found = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
         # A lone surrogate can be written in JSON (``"\\ud800"``) but not in UTF-8.
         if "\\" in text:
-            json.dumps(found, ensure_ascii=False).encode()
+            to_json(found).encode()
     except (ValueError, RecursionError) as error:
         raise StorageError(common.INVALID_INPUT, Reason="The body is no JSON object.") from error
     if not isinstance(found, dict):
@@ -164,7 +164,7 @@ def encode(properties: Mapping[str, Property]) -> str:
         if needs_annotation(prop):
             document[name + _ANNOTATION] = prop.type
         document[name] = prop.value
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))[1:-1]
+    return to_json(document)[1:-1]
 
 
 def decode(inside: str) -> dict[str, Property]:
@@ -195,6 +195,16 @@ def system_properties(keys: Keys, timestamp: str) -> dict[str, Property]:
         "RowKey": Property("Edm.String", keys.row),
         "Timestamp": Property("Edm.DateTime", timestamp),
     }
+
+
+def _timestamp(modified: int) -> str:
+    seconds, fraction = divmod(modified, 1_000_000)
+    return f"{_second(seconds)}.{fraction:06}0Z"
+
+
+@lru_cache(maxsize=4096)
+def _second(seconds: int) -> str:
+    return iso_date(instant(seconds * 1_000_000))[:19]
 
 
 def _plain_type(value: object) -> EdmType:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from triggerfish_storage.tables.edm import Property, comparable
-from triggerfish_storage.tables.filter import All, AnyOf, Compare, Filter, Not
+from triggerfish_storage.tables.filter import EVERYTHING, All, AnyOf, Compare, Filter, Not
 
 _TESTS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "eq": operator.eq,
@@ -78,6 +78,24 @@ def bounds_of(tree: Filter, name: str) -> Bounds:
         if isinstance(part, Compare) and part.name == name and part.value[0] == "string":
             bounds = bounds.within(_bounds(part.operator, str(part.value[1])))
     return bounds
+
+
+def residue(tree: Filter, bounded: frozenset[str]) -> Filter:
+    """Return what of a filter is left to be checked once the ``bounded`` names are within theirs.
+
+    Bounds hold exactly what they come from, but for ``lt``, whose end they include.
+    """
+    left = tuple(
+        part
+        for part in _conjunction(tree)
+        if not (
+            isinstance(part, Compare)
+            and part.name in bounded
+            and part.value[0] == "string"
+            and part.operator in ("eq", "ge", "gt", "le")
+        )
+    )
+    return All(left) if left else EVERYTHING
 
 
 def _conjunction(tree: Filter) -> Iterator[Filter]:

@@ -32,10 +32,12 @@ from triggerfish_storage.tables.entity import (
     system_properties,
 )
 from triggerfish_storage.tables.filter import EVERYTHING, Filter
-from triggerfish_storage.tables.matching import Bounds, bounds_of, matches, names_of
+from triggerfish_storage.tables.matching import Bounds, bounds_of, matches, names_of, residue
 
 PAGE_LIMIT: Final = 1000
 LOOKED_AT_LIMIT: Final = 20_000  # entities, for one answer; the rest is for the next page
+_BOTH_KEYS: Final = frozenset({"PartitionKey", "RowKey"})
+_PARTITION_KEY: Final = frozenset({"PartitionKey"})
 
 ADD: Final = """
     INSERT INTO entity (table_id, partition_key, row_key, modified, properties)
@@ -135,10 +137,14 @@ def find(tx: sqlite3.Connection, table: int, query: Query) -> EntityPage:
     """Return a page of the entities that a filter lets through, in the order of their keys."""
     partitions = bounds_of(query.filter, "PartitionKey")
     in_rows = bounds_of(query.filter, "RowKey")
-    first = _first(partitions, in_rows, query.start)
-    looks_inside = not names_of(query.filter) <= SYSTEM
+    # Rows are bounded within one partition only; over several the filter has to look at them.
+    is_single = partitions.single is not None
+    bounded = _BOTH_KEYS if is_single else _PARTITION_KEY
+    left = residue(query.filter, bounded)
+    names = names_of(left)
+    first = Keys(partitions.first, in_rows.first if is_single else "")
     page: list[Entity] = []
-    cursor = tx.execute(PAGE, _key(table, first))
+    cursor = tx.execute(PAGE, _key(table, max(first, query.start or first)))
     try:
         for looked_at, (partition, row, modified, inside) in enumerate(cursor):
             if _is_beyond(partition, row, partitions, in_rows):
@@ -146,7 +152,7 @@ def find(tx: sqlite3.Connection, table: int, query: Query) -> EntityPage:
             if len(page) == query.limit or looked_at == LOOKED_AT_LIMIT:
                 return EntityPage(page, Keys(partition, row))
             entity = Entity(Keys(partition, row), modified, inside)
-            if _lets_through(query.filter, entity, looks_inside=looks_inside):
+            if left is EVERYTHING or matches(left, _looked_at(entity, names)):
                 page.append(entity)
     finally:
         cursor.close()
@@ -160,13 +166,6 @@ def point_of(tree: Filter) -> Keys | None:
     return Keys(partition, row) if partition is not None and row is not None else None
 
 
-def _first(partitions: Bounds, in_rows: Bounds, start: Keys | None) -> Keys:
-    first = Keys(partitions.first, in_rows.first if partitions.single is not None else "")
-    if start is not None and (start.partition, start.row) > (first.partition, first.row):
-        return start
-    return first
-
-
 def _is_beyond(partition: str, row: str, partitions: Bounds, in_rows: Bounds) -> bool:
     if partitions.last is None or partition < partitions.last:
         return False
@@ -175,13 +174,13 @@ def _is_beyond(partition: str, row: str, partitions: Bounds, in_rows: Bounds) ->
     return in_rows.last is not None and row > in_rows.last
 
 
-def _lets_through(tree: Filter, entity: Entity, *, looks_inside: bool) -> bool:
-    if tree is EVERYTHING:
-        return True
-    properties = system_properties(entity.keys, entity.timestamp)
-    if looks_inside:
-        properties = entity.properties() | properties
-    return matches(tree, properties)
+def _looked_at(entity: Entity, names: frozenset[str]) -> Mapping[str, Property]:
+    """Return the properties that a filter needs, and not more than it costs to get those."""
+    if names <= SYSTEM:
+        return system_properties(entity.keys, entity.timestamp)
+    if names.isdisjoint(SYSTEM):
+        return entity.properties()
+    return entity.properties() | system_properties(entity.keys, entity.timestamp)
 
 
 def _check_match(if_match: str | None, modified: int) -> None:

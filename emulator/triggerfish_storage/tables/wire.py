@@ -7,7 +7,6 @@ Format: https://learn.microsoft.com/rest/api/storageservices/payload-format-for-
 
 from __future__ import annotations
 
-import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +21,13 @@ from triggerfish_storage.protocol import xml
 from triggerfish_storage.protocol.dates import http_date
 from triggerfish_storage.tables import errors
 from triggerfish_storage.tables.edm import Property
-from triggerfish_storage.tables.entity import Entity, Keys, needs_annotation, system_properties
+from triggerfish_storage.tables.entity import (
+    Entity,
+    Keys,
+    needs_annotation,
+    system_properties,
+    to_json,
+)
 
 Level = Literal["nometadata", "minimalmetadata", "fullmetadata"]
 
@@ -154,15 +159,15 @@ def service_stats(now: datetime) -> bytes:
 def _metadata(context: str, shape: Shape) -> str:
     if shape.level == "nometadata":
         return ""
-    return f'"odata.metadata":{_json(f"{shape.endpoint}/$metadata#{context}")},'
+    return f'"odata.metadata":{to_json(f"{shape.endpoint}/$metadata#{context}")},'
 
 
 def _inside(entity: Entity, table: str, shape: Shape) -> str:
     if shape.level == "minimalmetadata" and shape.select is None:
         keys = entity.keys
         start = (
-            f'"odata.etag":{_json(entity.etag)},"PartitionKey":{_json(keys.partition)},'
-            f'"RowKey":{_json(keys.row)},"Timestamp":"{entity.timestamp}"'
+            f'"odata.etag":{to_json(entity.etag)},"PartitionKey":{to_json(keys.partition)},'
+            f'"RowKey":{to_json(keys.row)},"Timestamp":"{entity.timestamp}"'
         )
         return f"{start},{entity.inside}" if entity.inside else start
     document = _links(entity, table, shape)
@@ -174,7 +179,7 @@ def _inside(entity: Entity, table: str, shape: Shape) -> str:
         if shape.level != "nometadata" and needs_annotation(prop) and not system_annotated:
             document[f"{name}@odata.type"] = prop.type
         document[name] = prop.value
-    return _json(document)[1:-1]
+    return to_json(document)[1:-1]
 
 
 def _links(entity: Entity, table: str, shape: Shape) -> dict[str, object]:
@@ -205,11 +210,7 @@ def _table_inside(name: str, shape: Shape) -> str:
         document["odata.id"] = f"{shape.endpoint}/Tables('{name}')"
         document["odata.editLink"] = f"Tables('{name}')"
     document["TableName"] = name
-    return _json(document)[1:-1]
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return to_json(document)[1:-1]
 
 
 def _quoted(key: str) -> str:
