@@ -18,29 +18,26 @@ class DatabaseError(Exception):
 
 
 def connect_writer(path: Path, durability: Durability) -> sqlite3.Connection:
-    connection = _connect(path)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[durability]}")
-    connection.execute("PRAGMA foreign_keys = ON")
-    # Checkpoints are made beside the writer; an emptied log is cut, so its size is what is left.
-    connection.execute("PRAGMA wal_autocheckpoint = 0")
-    connection.execute("PRAGMA journal_size_limit = 0")
-    connection.execute("PRAGMA cache_size = -32000")
-    connection.execute("PRAGMA temp_store = MEMORY")
-    return connection
+    return _connect(
+        path,
+        "journal_mode = WAL",
+        f"synchronous = {_SYNCHRONOUS[durability]}",
+        "foreign_keys = ON",
+        # Checkpoints are made beside the writer; an emptied log is cut, so its size is what is
+        # left to do.
+        "wal_autocheckpoint = 0",
+        "journal_size_limit = 0",
+        "cache_size = -32000",
+        "temp_store = MEMORY",
+    )
 
 
 def connect_reader(path: Path) -> sqlite3.Connection:
-    connection = _connect(path)
-    connection.execute("PRAGMA query_only = ON")
-    connection.execute("PRAGMA cache_size = -16000")
-    return connection
+    return _connect(path, "query_only = ON", "cache_size = -16000")
 
 
 def connect_checkpointer(path: Path, durability: Durability) -> sqlite3.Connection:
-    connection = _connect(path)
-    connection.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[durability]}")
-    return connection
+    return _connect(path, f"synchronous = {_SYNCHRONOUS[durability]}")
 
 
 def migrate(path: Path, migrations: Traversable, durability: Durability) -> None:
@@ -85,11 +82,18 @@ def _check(connection: sqlite3.Connection, path: Path, *, newest: int) -> None:
     connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(
+def _connect(path: Path, *pragmas: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
         path,
         isolation_level=None,
         check_same_thread=False,
         cached_statements=256,
         timeout=_BUSY_TIMEOUT_SECONDS,
     )
+    try:
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
