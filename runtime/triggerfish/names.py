@@ -16,7 +16,7 @@ _DASHED_RULE: Final = (
     "must have 3 to 63 characters, lower-case letters, digits and single dashes, "
     "and start and end with a letter or digit"
 )
-_LONGEST_BLOB_NAME: Final = 1024
+LONGEST_BLOB_NAME: Final = 1024
 
 
 def queue_name_problem(name: str) -> str | None:
@@ -33,8 +33,8 @@ def container_name_problem(name: str) -> str | None:
 
 def blob_name_problem(name: str) -> str | None:
     """Return what is wrong with ``name`` for a blob, None where nothing is."""
-    if not 1 <= len(name) <= _LONGEST_BLOB_NAME:
-        return f"a blob name must have 1 to {_LONGEST_BLOB_NAME} characters"
+    if not 1 <= len(name) <= LONGEST_BLOB_NAME:
+        return f"a blob name must have 1 to {LONGEST_BLOB_NAME} characters"
     if name.endswith((".", "/")):
         return "a blob name must not end in '.' or '/'"
     if "\\" in name:

@@ -13,10 +13,12 @@ from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Final, Protocol
 
 from triggerfish.bindings.queue import encode_body
 from triggerfish.model import PutBlob, PutMessage
+from triggerfish.names import LONGEST_BLOB_NAME
 from triggerfish.storage.account import Account, BlobProperties, Conflict
 
 HOST_CONTAINER: Final = "azure-webjobs-hosts"
@@ -66,7 +68,11 @@ class Receipts:
 
     def name(self, function: str, blob: BlobProperties) -> str:
         """Return the receipt's name; the etag keeps its quotes."""
-        return f"{self._folder(function)}{blob.etag}/{blob.container}/{blob.name}"
+        name = f"{self._folder(function)}{blob.etag}/{blob.container}/{blob.name}"
+        if len(name) <= LONGEST_BLOB_NAME:
+            return name
+        digest = sha256(blob.name.encode()).hexdigest()
+        return f"{name[: LONGEST_BLOB_NAME - len(digest) - 1]}~{digest}"
 
     def blob_of(self, receipt: str) -> tuple[str, str] | None:
         """Return container and name of the blob that a receipt is about; None for other names."""

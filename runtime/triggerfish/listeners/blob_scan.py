@@ -40,7 +40,8 @@ class ContainerScan:
     _again: set[str] = field(default_factory=set, init=False)  # names to look at once more
     _everything: bool = field(default=True, init=False)  # look at all blobs
     _watch: Watch | None = field(default=None, init=False)
-    _is_failing: bool = field(default=False, init=False)
+    _is_failing: bool = field(default=False, init=False)  # in this round
+    _was_failing: bool = field(default=False, init=False)  # in the round before
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Find blobs until ``stopping``; what the account refuses is logged and tried again."""
@@ -64,6 +65,7 @@ class ContainerScan:
     async def _rounds(self, watch: Watch, stopping: asyncio.Event) -> None:
         pushed = self.account.is_embedded
         while not stopping.is_set():
+            self._was_failing, self._is_failing = self._is_failing, False
             seen = watch.take()
             names, self._again = seen.names | self._again, set()
             everything = self._everything or not pushed or not seen.complete
@@ -98,11 +100,8 @@ class ContainerScan:
                     if stopping.is_set():
                         return True
             except AccountError as error:
-                level = LogLevel.DEBUG if self._is_failing else LogLevel.ERROR
-                self._is_failing = True
-                self._say(level, f"Container '{self.container}' cannot be scanned: {error}")
+                self._complain(f"Container '{self.container}' cannot be scanned: {error}")
                 return False
-        self._is_failing = False
         self._say(
             LogLevel.DEBUG,
             f"Scan of container '{self.container}': {looked_at} blobs, {new} new, "
@@ -123,11 +122,12 @@ class ContainerScan:
                     f"Blob '{blob.container}/{blob.name}' ({blob.etag}) was queued for "
                     f"function '{trigger.function}'.",
                 )
-        except AccountError as error:
-            # Without waking anybody: it is tried again in the next round.
+        except Conflict as error:  # another host is at it
             self._again.add(blob.name)
-            level = LogLevel.DEBUG if isinstance(error, Conflict) else LogLevel.ERROR
-            self._say(level, f"Blob '{blob.container}/{blob.name}' was not queued: {error}")
+            self._say(LogLevel.DEBUG, f"Blob '{blob.container}/{blob.name}' is left: {error}")
+        except AccountError as error:
+            self._again.add(blob.name)  # in the next round: nobody is woken
+            self._complain(f"Blob '{blob.container}/{blob.name}' was not queued: {error}")
         finally:
             slots.release()
 
@@ -147,6 +147,11 @@ class ContainerScan:
                         continue
                     if await host.blobs.properties(HOST_CONTAINER, name) is None:
                         self.look_again(about[1])
+
+    def _complain(self, message: str) -> None:
+        """Tell what fails, loudly in the first of several rounds only."""
+        self._is_failing = True
+        self._say(LogLevel.DEBUG if self._was_failing else LogLevel.ERROR, message)
 
     def _say(self, level: LogLevel, message: str) -> None:
         self.log(LogLine(level, "Host.Triggers.Blob", message))
