@@ -27,11 +27,11 @@ from triggerfish_storage.queues.errors import (
     MESSAGE_TOO_LARGE,
     POP_RECEIPT_MISMATCH,
 )
+from triggerfish_storage.queues.expiry import REMOVED, purge
 
 TEXT_LIMIT_BYTES: Final = 65536
 LIFE: Final = timedelta(days=7)
 NEVER: Final = datetime.max.replace(tzinfo=instant(0).tzinfo)
-PURGE_CHUNK: Final = 500
 
 PUT: Final = """
     INSERT INTO message
@@ -43,7 +43,6 @@ ADDED: Final = """
     WHERE id = (SELECT backlog_id FROM queue WHERE account = :account AND name = :queue)
     RETURNING id
 """
-REMOVED: Final = "UPDATE backlog SET messages = messages - :count WHERE id = :backlog_id"
 HIDE: Final = """
     UPDATE message
     SET visible_at = :until, receipt = :receipt, dequeue_count = dequeue_count + 1, held = :held
@@ -83,12 +82,6 @@ RELEASE_ORPHANS: Final = """
         dequeue_count = dequeue_count - 1, held = 0
     WHERE held = 1
 """
-EXPIRED: Final = """
-    SELECT seq, backlog_id FROM message WHERE expires_at <= :now ORDER BY expires_at LIMIT :count
-"""
-PURGE: Final = "DELETE FROM message WHERE seq = :seq"
-NEXT_EXPIRY: Final = "SELECT min(expires_at) FROM message"
-
 _NOT_IN_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _Row = tuple[int, int, str, int, int, int, int]
 
@@ -243,7 +236,7 @@ def delete(
     found = tx.execute(DELETE, key).fetchone()
     if found is None:
         raise _refusal(tx, queue, key)
-    tx.execute(REMOVED, {"backlog_id": found[0], "count": 1})
+    tx.execute(REMOVED, {"backlog_id": found[0]})
 
 
 def next_visible(
@@ -262,26 +255,6 @@ def release_orphans(tx: sqlite3.Connection, *, now: datetime) -> int:
     """
     values = {"now": micros(now), "receipt": random.getrandbits(63)}
     return tx.execute(RELEASE_ORPHANS, values).rowcount
-
-
-def purge(tx: sqlite3.Connection, *, now: datetime) -> bool:
-    """Remove a few expired messages; False once there are none left."""
-    expired = tx.execute(EXPIRED, {"now": micros(now), "count": PURGE_CHUNK}).fetchall()
-    for seq, backlog_id in expired:
-        tx.execute(PURGE, {"seq": seq})
-        tx.execute(REMOVED, {"backlog_id": backlog_id, "count": 1})
-    return bool(expired)
-
-
-def has_expired(tx: sqlite3.Connection, *, now: datetime) -> bool:
-    """Whether ``purge`` has anything to do."""
-    return tx.execute(EXPIRED, {"now": micros(now), "count": 1}).fetchone() is not None
-
-
-def next_expiry(tx: sqlite3.Connection) -> datetime | None:
-    """Return when the next message expires; None where there are no messages."""
-    (found,) = tx.execute(NEXT_EXPIRY).fetchone()
-    return instant(found) if found is not None else None
 
 
 def check_text(text: str) -> None:

@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 )
 
 from triggerfish_storage.errors import StorageError
-from triggerfish_storage.queues import directory, rows
+from triggerfish_storage.queues import directory, expiry, rows
 from triggerfish_storage.schema import connect_writer, migrate
 from triggerfish_storage.testing import START
 
@@ -183,7 +183,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule()
     def keep_up(self) -> None:
-        while directory.remove_discarded(self.tx) or rows.purge(self.tx, now=self.now):
+        while directory.remove_discarded(self.tx) or expiry.purge(self.tx, now=self.now):
             pass
         (left,) = self.tx.execute("SELECT count(*) FROM message").fetchone()
         assert left == len(self.living("first")) + len(self.living("second"))

@@ -15,7 +15,7 @@ from triggerfish_storage.changes import Changes
 from triggerfish_storage.database import Database
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol.accounts import DEFAULT_ACCOUNT as ACCOUNT
-from triggerfish_storage.queues import directory, rows
+from triggerfish_storage.queues import directory, expiry, rows
 from triggerfish_storage.queues.store import QueueStore
 from triggerfish_storage.queues.upkeep import next_queue_upkeep, queue_upkeep
 from triggerfish_storage.server import open_account
@@ -189,7 +189,7 @@ async def test_rows_of_cleared_deleted_and_expired_messages_go_in_small_units(
     database: Database, store: QueueStore, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(directory, "DISCARD_CHUNK", 10)
-    monkeypatch.setattr(rows, "PURGE_CHUNK", 10)
+    monkeypatch.setattr(expiry, "PURGE_CHUNK", 10)
     for queue in ("cleared", "deleted", "expired", "kept"):
         await store.create(queue)
         life = timedelta(seconds=5) if queue == "expired" else rows.LIFE
@@ -272,8 +272,8 @@ _VALUES: Mapping[str, Any] = dict.fromkeys(
             "SEARCH message USING INDEX message_visible (backlog_id=? AND visible_at>?)",
         ),
         (rows.RELEASE_ORPHANS, "SEARCH message USING INDEX message_held"),
-        (rows.EXPIRED, "SEARCH message USING INDEX message_expiry (expires_at<?)"),
-        (rows.NEXT_EXPIRY, "SEARCH message USING COVERING INDEX message_expiry"),
+        (expiry.EXPIRED, "SEARCH message USING INDEX message_expiry (expires_at<?)"),
+        (expiry.NEXT_EXPIRY, "SEARCH message USING COVERING INDEX message_expiry"),
         (directory.COUNT, "SEARCH backlog USING INTEGER PRIMARY KEY"),
         (directory.COUNT_EXPIRED, "SEARCH message USING INDEX message_expiry (expires_at<?)"),
         (directory.DISCARDED, "SCAN backlog USING INDEX backlog_discarded"),
