@@ -34,7 +34,7 @@ from triggerfish_storage.blobs.ranges import WHOLE, ByteRange
 from triggerfish_storage.blobs.rows import find_blob, get_blob, read_blob
 from triggerfish_storage.changes import Change, Changes
 from triggerfish_storage.contents import Content, Contents, Part
-from triggerfish_storage.database import Database
+from triggerfish_storage.database import Database, DatabaseError
 from triggerfish_storage.errors import StorageError
 
 T = TypeVar("T")
@@ -99,7 +99,7 @@ class BlobStore:
         """
         try:
             result = await self._database.write(rule)
-        except StorageError:
+        except (StorageError, DatabaseError):
             if content is not None:
                 await self.contents.abandon(content)
             raise

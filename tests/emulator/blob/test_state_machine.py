@@ -332,7 +332,7 @@ def test_blobs_behave_as_a_dictionary_does():
     run_state_machine_as_test(
         BlobMachine,
         settings=settings(
-            max_examples=25,
+            max_examples=10,
             stateful_step_count=20,
             deadline=None,
             suppress_health_check=list(HealthCheck),
