@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -17,6 +18,7 @@ from triggerfish.bindings.queue import NotBase64, decode_text
 from triggerfish.listeners.blob_receipts import Receipts, function_id, internal_queue
 from triggerfish.listeners.blob_scan import ContainerScan
 from triggerfish.listeners.consume import Consumer, Held, Log, Pace
+from triggerfish.listeners.locks import Locks, LockTerms
 from triggerfish.listeners.queue import QUEUE_PROCESSOR, Ledger
 from triggerfish.model import (
     DeleteMessage,
@@ -39,6 +41,8 @@ from triggerfish.storage.account import (
 from triggerfish_storage.clock import Clock
 
 POISON_QUEUE: Final = "webjobs-blobtrigger-poison"
+_LOCK: Final = "WebJobs.Internal.Blobs.Listener"
+_TERMS: Final = LockTerms()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,8 @@ class BlobListener:
     ledger: Ledger
     clock: Clock
     log: Log
+    locks: Locks | None = None  # None: nobody else scans for this host
+    terms: LockTerms = _TERMS
 
     async def listen(self, stopping: asyncio.Event) -> None:
         """Run until ``stopping``; return once every blob taken is settled."""
@@ -70,8 +76,19 @@ class BlobListener:
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(consumer.run(stopping))
-            for scan in scans.values():
-                group.create_task(scan.run(stopping))
+            group.create_task(self._scan(scans.values(), stopping))
+
+    async def _scan(self, scans: Iterable[ContainerScan], stopping: asyncio.Event) -> None:
+        """Scan all containers, unless another host of this id does (section 3.5)."""
+        async with AsyncExitStack() as stack:
+            if self.locks is not None:
+                # Without the lock scanning costs more, but receipts still make it exact.
+                lock = self.locks.hold(_LOCK, stopping, self.terms, required=False)
+                if not await stack.enter_async_context(lock):
+                    return
+            async with asyncio.TaskGroup() as group:
+                for scan in scans:
+                    group.create_task(scan.run(stopping))
 
     def _scans(self) -> dict[_Place, ContainerScan]:
         by_place: dict[_Place, list[BlobTrigger]] = defaultdict(list)

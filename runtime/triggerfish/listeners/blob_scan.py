@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Final
@@ -138,15 +139,14 @@ class ContainerScan:
             while True:
                 await receipts.event.wait()
                 seen = receipts.take()
-                if not seen.complete and self._watch is not None:
-                    self._everything = True
-                    self._watch.event.set()
+                self._everything = self._everything or not seen.complete
                 for name in seen.names:
                     about = self.receipts.blob_of(name)
                     if about is None or about[0] != self.container:
                         continue
-                    if await host.blobs.properties(HOST_CONTAINER, name) is None:
-                        self.look_again(about[1])
+                    with suppress(AccountError):
+                        if await host.blobs.properties(HOST_CONTAINER, name) is None:
+                            self.look_again(about[1])
 
     def _complain(self, message: str) -> None:
         """Tell what fails, loudly in the first of several rounds only."""
