@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import click
 
@@ -35,7 +35,7 @@ class Options:
     ports: Mapping[ServiceName, int]
     addresses: Mapping[ServiceName, str]
     folder: Path | None
-    durability: str
+    durability: Literal["process", "full"]
     is_silent: bool
     tls: ssl.SSLContext | None
     accepts_bearer: bool
@@ -110,8 +110,8 @@ def unused(*names: str, **settings: Any) -> Callable[[Any], Any]:
 @option(
     "--durability",
     variable="DURABILITY",
-    type=click.Choice(["process", "full"]),
-    default="process",
+    type=click.Choice(["normal", "full"]),
+    default="normal",
     show_default=True,
     help="What an answered write survives: the end of the process, or a loss of power too.",
 )
@@ -184,9 +184,8 @@ async def _run(options: Options) -> str:
     _stop_on_signals(stopping)
     try:
         accounts = Accounts(lambda: os.environ.get("AZURITE_ACCOUNTS", ""))
-        durability: Any = options.durability
         async with (
-            open_account(options.folder, durability=durability) as account,
+            open_account(options.folder, durability=options.durability) as account,
             serve(
                 account,
                 ports=options.ports,
@@ -212,7 +211,7 @@ def _options(given: Mapping[str, Any]) -> Options:
         ports={name: given[f"{name}_port"] for name in services},
         addresses={name: given[f"{name}_host"] or given["address"] for name in services},
         folder=None if given["in_memory"] else given["folder"],
-        durability=given["durability"],
+        durability="full" if given["durability"] == "full" else "process",
         is_silent=given["silent"],
         tls=_tls(given["cert"], given["key"], given["pwd"]),
         accepts_bearer=given["oauth"] is not None,

@@ -34,7 +34,7 @@ def blob() -> None:
 @click.argument("destination", metavar="CONTAINER[/BLOB]")
 @click.argument("sources", nargs=-1, metavar="[SOURCE]…")
 @click.option("--text", help="The content itself.")
-@click.option("--content-type", default="", help="[default: by the blob's name]")
+@click.option("--content-type", default="", help="What the blob is.  [default: by the blob's name]")
 @of_account
 def put(
     *,

@@ -63,7 +63,14 @@ def history() -> None:
 
 @history.command("list")
 @selection_options
-@click.option("--limit", "-n", default=20, show_default=True, type=click.IntRange(1))
+@click.option(
+    "--limit",
+    "-n",
+    default=20,
+    show_default=True,
+    type=click.IntRange(1),
+    help="At most so many, the newest.",
+)
 @click.option("--follow", "-f", is_flag=True, help="Go on with each delivery that ends.")
 @json_option
 @place_options()

@@ -131,7 +131,14 @@ def _put_all(target: Target, name: str, texts: Sequence[str], *, skip: int = 0) 
 
 @queue.command("peek")
 @click.argument("name", metavar="QUEUE", type=QueueName())
-@click.option("--count", "-n", type=click.IntRange(1, 32), default=10, show_default=True)
+@click.option(
+    "--count",
+    "-n",
+    type=click.IntRange(1, 32),
+    default=10,
+    show_default=True,
+    help="At most so many.",
+)
 @encoded
 @json_option
 @of_account
@@ -216,7 +223,14 @@ def _ask(question: str, *, yes: bool) -> None:
 @click.argument("name", metavar="QUEUE", type=QueueName())
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
 @click.option("--move", is_flag=True, help="Delete each message once it is safe in the file.")
-@click.option("--limit", "-n", type=click.IntRange(1), default=_ALL, show_default="all")
+@click.option(
+    "--limit",
+    "-n",
+    type=click.IntRange(1),
+    default=_ALL,
+    show_default="all",
+    help="At most so many.",
+)
 @of_account
 def export(
     *,
