@@ -18,7 +18,7 @@ from triggerfish.bindings.queue import (
     encode_body,
     message_bodies,
 )
-from triggerfish.expressions import BindingData, Template
+from triggerfish.expressions import BindingData, ExpressionError, Template
 from triggerfish.model import Datum, Delivery, PutMessage
 from triggerfish.storage.account import Account, Message
 
@@ -175,6 +175,45 @@ def test_a_delivery_can_be_built_again_from_what_the_ledger_kept() -> None:
     assert again.replay_of == "first"
 
 
+@pytest.mark.parametrize(
+    ("body", "binary", "reason"),
+    [
+        (b"plain", False, ": the message is not a JSON object."),
+        (b"[1]", False, ": the message is not a JSON object."),
+        (b"{oops}", False, ": the message is not a JSON object."),
+        (b"\xff", False, ": the message is not a JSON object."),
+        (b'{"id": 7}', True, ": a message of dataType binary is not read as JSON."),
+        (b"{}", False, "."),
+        (b'{"other": 1}', False, "."),
+        (b'{"customerId": null}', False, "."),
+    ],
+)
+def test_a_missing_value_says_why_it_is_missing(body: bytes, binary: bool, reason: str) -> None:
+    data = trigger(binary=binary).event(message(), body).binding_data
+
+    with pytest.raises(ExpressionError) as caught:
+        Template.parse("customers/{customerId}.json").render(data, function="F", now=NOW)
+    assert str(caught.value) == (
+        f"No value for named parameter 'customerId'{reason} (in 'customers/{{customerId}}.json')"
+    )
+
+
+def test_expressions_name_what_is_known_of_a_message() -> None:
+    data = trigger().event(message(), b'{"a": {"b": 1}}').binding_data
+
+    text = "{id} {dequeueCount} {popReceipt} {a.b} [{insertionTime}] {queueTrigger}"
+    rendered = Template.parse(text).render(data, function="F", now=NOW)
+    assert rendered == 'the-id 2 receipt 1 [] {"a": {"b": 1}}'
+
+
+async def test_a_run_by_hand_is_a_message_of_its_own() -> None:
+    event = await trigger().by_hand('{"a": 1}', now=NOW)
+
+    assert (event.payload, event.attempt, event.source) == (b'{"a": 1}', 1, "orders")
+    assert event.reason == "This function was programmatically called via the host APIs."
+    assert event.metadata["a"] == Datum("string", "1")
+
+
 def output(queue: str = "out", encoding: str = "base64") -> QueueOutput:
     return QueueOutput("out", Template.parse(queue), encoding, ACCOUNT)
 
@@ -189,9 +228,19 @@ def test_an_output_is_encoded_for_the_wire() -> None:
     ]
 
 
+def test_an_output_that_is_nothing_needs_no_queue() -> None:
+    assert list(output("{missing}").effects(Datum("json", "[]"), scope())) == []
+
+
+@pytest.mark.parametrize("value", [Datum("string", "half \ud800"), Datum("json", '["\\ud800"]')])
+def test_half_a_character_cannot_be_sent(value: Datum) -> None:
+    with pytest.raises(BindingFailure, match="UTF-8"):
+        output().effects(value, scope())
+
+
 def test_an_output_queue_named_by_an_expression_is_lower_cased_and_checked() -> None:
     [effect] = output("{target}").effects(Datum("string", "x"), scope(target="ABC"))
     assert effect == PutMessage("abc", base64.b64encode(b"x").decode())
 
-    with pytest.raises(BindingFailure, match="Bad_Name|bad_name"):
+    with pytest.raises(BindingFailure, match=r"Bad_Name|bad_name"):
         output("{target}").effects(Datum("string", "x"), scope(target="Bad_Name"))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from triggerfish.bindings.plan import BindingFailure, Scope
+from triggerfish.bindings.plan import BindingFailure, Scope, text_bytes
 from triggerfish.bindings.queue import BY_HAND
 from triggerfish.expressions import BindingData, Template
 from triggerfish.model import NOTHING, Datum, Delivery, Effect, PutBlob, TriggerEvent
@@ -77,7 +77,8 @@ class BlobTrigger:
         replay_of: str = "",
     ) -> TriggerEvent:
         container, _, name = path.partition("/")
-        captured = self.pattern.match(container, name) or {}
+        match = self.pattern.match(container, name)
+        captured = match or {}
         uri, properties, metadata = record["Uri"], record["Properties"], record["Metadata"]
         return TriggerEvent(
             function=self.function,
@@ -87,13 +88,15 @@ class BlobTrigger:
                 "Uri": Datum("string", uri),
                 "Properties": Datum("json", json.dumps(properties)),
                 "Metadata": Datum("json", json.dumps(metadata)),
-                **{key: Datum("string", value) for key, value in captured.items()},
+                # What is captured wins, without regard to case: {uri} hides Uri (section 7).
+                **{_SPELLING.get(k.lower(), k): Datum("string", v) for k, v in captured.items()},
             },
             binding_data=BindingData(
                 captured,
                 # A URI renders as nothing; None stands for that (section 7).
                 {"BlobTrigger": path, "Uri": None, "Properties": properties, "Metadata": metadata},
                 {self.parameter: content},
+                missing_because=self._unmatched(path) if match is None else "",
             ),
             payload=content,
             source=path,
@@ -103,6 +106,12 @@ class BlobTrigger:
             record=record,
             replay_of=replay_of,
         )
+
+    def _unmatched(self, path: str) -> str:
+        return f"the blob '{path}' does not fit the trigger's path '{self.pattern.text}'"
+
+
+_SPELLING: Final = {name.lower(): name for name in ("BlobTrigger", "Uri", "Properties", "Metadata")}
 
 
 def describe(blob: BlobProperties) -> dict[str, Any]:
@@ -165,7 +174,7 @@ class BlobOutput:
     def effects(self, value: Datum, scope: Scope) -> Sequence[Effect]:
         """One block blob, written whole; the text is not looked into."""
         container, blob = _resolve(self.name, self.path, scope)
-        content = value.value.encode() if isinstance(value.value, str) else value.value
+        content = text_bytes(value.value) if isinstance(value.value, str) else value.value
         return [PutBlob(container, blob, content, {PARENT_ID: scope.invocation_id})]
 
 

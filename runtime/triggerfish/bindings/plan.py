@@ -29,6 +29,14 @@ class BindingFailure(TriggerfishError):  # noqa: N818 - the outcome it becomes
     """An input that could not be prepared, or an output that could not be written."""
 
 
+def text_bytes(text: str) -> bytes:
+    """Return an output as UTF-8. Raises ``BindingFailure`` where it holds half a character."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise BindingFailure(f"The output cannot be written as UTF-8: {error}.") from error
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """What the bindings of one invocation may draw on."""

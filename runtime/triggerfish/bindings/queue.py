@@ -18,7 +18,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from triggerfish import lenient_json
-from triggerfish.bindings.plan import BindingFailure, Scope
+from triggerfish.bindings.plan import BindingFailure, Scope, text_bytes
 from triggerfish.dotnet_text import scalar_text
 from triggerfish.expressions import BindingData, Template
 from triggerfish.model import (
@@ -274,7 +274,7 @@ def message_bodies(value: Datum) -> Sequence[bytes]:
     text: str = value.value
     trimmed = text.strip()
     if trimmed[:1] + trimmed[-1:] not in ("{}", "[]"):
-        return [encoded(text)]
+        return [text_bytes(text)]
     try:
         document = lenient_json.loads(trimmed)
     except lenient_json.LenientJsonError as error:
@@ -286,18 +286,10 @@ def message_bodies(value: Datum) -> Sequence[bytes]:
 
 def _json_bodies(document: Any) -> Sequence[bytes]:
     elements = document if isinstance(document, list) else [document]
-    return [encoded(_element_text(element)) for element in elements]
+    return [text_bytes(_element_text(element)) for element in elements]
 
 
 def _element_text(element: Any) -> str:
     if isinstance(element, dict | list):
         return lenient_json.indented(element)
     return scalar_text(element)
-
-
-def encoded(text: str) -> bytes:
-    """Return ``text`` as UTF-8. Raises ``BindingFailure`` where it holds half a character."""
-    try:
-        return text.encode()
-    except UnicodeEncodeError as error:
-        raise BindingFailure(f"The output cannot be written as UTF-8: {error}.") from error
