@@ -130,7 +130,7 @@ def has_deleted(tx: sqlite3.Connection) -> bool:
     return tx.execute(_HIDDEN).fetchone() is not None
 
 
-def purge_some(tx: sqlite3.Connection, limit: int = 500) -> bool:
+def purge_some(tx: sqlite3.Connection, limit: int = 100) -> bool:
     """Take away up to ``limit`` blobs of deleted containers; return whether there were any."""
     row = tx.execute(_HIDDEN).fetchone()
     if row is None:

@@ -116,7 +116,7 @@ def purge_blob(tx: sqlite3.Connection, blob_id: int) -> None:
     tx.execute(_FORGET, {"blob": blob_id})
 
 
-def purge_expired(tx: sqlite3.Connection, now: datetime, limit: int = 500) -> bool:
+def purge_expired(tx: sqlite3.Connection, now: datetime, limit: int = 100) -> bool:
     """Take away some of what was deleted long enough ago; return whether there was any."""
     values = {"now": micros(now), "limit": limit}
     found = tx.execute(EXPIRED, values).fetchall()

@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl
 from uuid import UUID
 
 from triggerfish_storage import errors
+from triggerfish_storage.blobs.errors import BLOB_NOT_FOUND
 from triggerfish_storage.blobs.model import (
     CURRENT,
     INFINITE,
@@ -82,6 +83,8 @@ def blob_address(call: Call) -> Address:
     container, blob = call.path.get("container", ROOT_CONTAINER), call.path["blob"]
     check_container_name(container)
     check_blob_name(blob)
+    if call.query.get("versionid"):  # no blob has versions here
+        raise StorageError(BLOB_NOT_FOUND)
     given = call.query.get("snapshot")
     if not given:
         return Address(call.account, container, blob)

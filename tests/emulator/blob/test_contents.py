@@ -2,10 +2,13 @@
 
 import hashlib
 import secrets
+import tracemalloc
 from collections.abc import AsyncIterator
 
 import pytest
 
+from triggerfish_storage.blobs.lifecycle import put_blob
+from triggerfish_storage.blobs.model import Draft
 from triggerfish_storage.contents import IN_ROW_LIMIT_BYTES, PIECE_BYTES, Contents
 from triggerfish_storage.errors import StorageError
 
@@ -165,3 +168,29 @@ async def test_full_durability_writes_the_same_bytes(tmp_path):
     kept = await contents.keep(LARGE)
 
     assert (tmp_path / "synced" / kept.file).read_bytes() == LARGE
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("container")
+async def test_a_large_blob_goes_in_and_out_in_constant_memory(store, clock):
+    total, piece = 256 * 2**20, bytes(2**18)
+
+    async def stream() -> AsyncIterator[bytes]:
+        for _ in range(total // len(piece)):
+            yield piece
+
+    tracemalloc.start()
+    try:
+        content = await store.prepare(stream())
+        address = store.at("data", "large")
+        await store.write(
+            lambda tx: put_blob(tx, address, content, Draft(), now=clock.now()), content=content
+        )
+        download = store.open(address, now=clock.now())
+        read = sum([len(part) async for part in download.body])
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert read == total
+    assert peak < 16 * 2**20

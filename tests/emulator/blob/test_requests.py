@@ -47,6 +47,7 @@ REFUSALS = [
     ),
     # Get Blob
     ("GET", "/data/a?snapshot=yesterday", None, {}, "400 InvalidQueryParameterValue"),
+    ("GET", "/data/a?versionid=2024-05-01T12:00:00.0000000Z", None, {}, "404 BlobNotFound"),
     ("GET", "/data/a", None, {"x_ms_range": "bytes=5-9"}, "416 InvalidRange"),
     (
         *("GET", "/data/a", None),
