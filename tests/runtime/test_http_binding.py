@@ -2,19 +2,24 @@
 
 import base64
 from datetime import UTC, datetime
+from typing import cast
 
 import pytest
 
 from triggerfish.bindings.http import HttpTrigger, http_response, response_value
 from triggerfish.bindings.plan import BindingFailure
+from triggerfish.bindings.registry import Services, bind
 from triggerfish.expressions import ExpressionError, Template
 from triggerfish.model import (
     NOTHING,
+    Binding,
     Datum,
     Delivery,
+    Function,
     HttpRequestData,
     HttpResponseData,
 )
+from triggerfish.storage.account import Account
 
 NOW = datetime(2024, 3, 5, tzinfo=UTC)
 TEXT = ("content-type", "text/plain; charset=utf-8")
@@ -109,9 +114,25 @@ def test_a_replay_gives_the_same_request_again() -> None:
     assert (again.replay_of, again.reason) == ("i1", "Replay of 'i1'.")
 
 
-async def test_an_http_function_is_not_run_by_hand() -> None:
-    with pytest.raises(BindingFailure, match="call its URL"):
-        await HttpTrigger("F", "req").by_hand("", now=NOW)
+@pytest.mark.parametrize(
+    ("methods", "method"),
+    [((), "POST"), (("get", "post"), "POST"), (("put", "get"), "PUT"), ("GET", "GET")],
+)
+async def test_a_run_by_hand_is_a_request_with_the_text_as_its_body(
+    methods: object, method: str
+) -> None:
+    binding = Binding("req", "httpTrigger", "in", {"methods": methods})
+    function = Function("F", (binding,), "app", "function_app.py")
+    account = cast("Account", None)
+    plan = bind(function, Services(lambda _: account, account, "base64", None))
+
+    event = await plan.trigger.by_hand('{"a": "ä"}', now=NOW)
+
+    sent = event.datum.value
+    assert (sent.method, sent.body) == (method, '{"a": "ä"}'.encode())
+    assert sent.url == "http://localhost/admin/functions/F"
+    assert event.binding_data["a"] == "ä"
+    assert event.reason == "This function was programmatically called via the host APIs."
 
 
 # --- responses --------------------------------------------------------------------------------

@@ -44,10 +44,11 @@ _JSON_TYPE: Final = ("content-type", "application/json; charset=utf-8")
 
 @dataclass(frozen=True, slots=True)
 class HttpTrigger:
-    """An httpTrigger."""
+    """An httpTrigger; ``method`` is that of runs by hand."""
 
     function: str
     parameter: str
+    method: str = "POST"
 
     @property
     def completes_in(self) -> None:
@@ -63,9 +64,15 @@ class HttpTrigger:
         return self._event(request, tuple(absent), reason=REASON)
 
     async def by_hand(self, text: str, *, now: datetime) -> TriggerEvent:
-        raise BindingFailure(
-            f"'{self.function}' is an HTTP function and cannot be run by hand: call its URL."
+        request = HttpRequestData(
+            method=self.method,
+            url=f"http://localhost/admin/functions/{self.function}",
+            headers={},
+            params={},
+            route_params={},
+            body=text.encode(),
         )
+        return self.event(request)
 
     def again(self, delivery: Delivery) -> TriggerEvent:
         record = delivery.metadata

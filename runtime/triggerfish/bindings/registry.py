@@ -75,7 +75,13 @@ def _timer_trigger(function: Function, binding: Binding, _services: Services) ->
 
 
 def _http_trigger(function: Function, binding: Binding, _services: Services) -> BoundTrigger:
-    return HttpTrigger(function=function.name, parameter=binding.name)
+    methods = binding.properties.get("methods") or "post"
+    allowed = [str(m).upper() for m in ([methods] if isinstance(methods, str) else methods)]
+    return HttpTrigger(
+        function=function.name,
+        parameter=binding.name,
+        method="POST" if "POST" in allowed else allowed[0],
+    )
 
 
 def _blob_input(binding: Binding, services: Services) -> BoundInput:
