@@ -1,0 +1,107 @@
+"""Writes the compatibility page from the operation tables of the three services.
+
+``python -m triggerfish_storage.compatibility docs/reference`` writes it; a test fails where
+the page is not what the tables say. What the REST reference documents and no row answers is
+listed too, from the names below.
+
+Operations: https://learn.microsoft.com/rest/api/storageservices/
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, Final
+
+from triggerfish_storage.blobs import operations as blobs
+from triggerfish_storage.blobs.handlers.service import refuse
+from triggerfish_storage.errors import NOT_IMPLEMENTED
+from triggerfish_storage.protocol.operations import Operation
+from triggerfish_storage.queues import operations as queues
+from triggerfish_storage.tables import operations as tables
+
+PAGE: Final = "compatibility.md"
+SERVICES: Final[Mapping[str, Sequence[Operation[Any]]]] = {
+    "Blob": blobs.OPERATIONS,
+    "Queue": queues.OPERATIONS,
+    "Table": tables.OPERATIONS,
+}
+# Documented for the service, and perhaps no row of its table.
+DOCUMENTED: Final[Mapping[str, Sequence[str]]] = {
+    "Blob": ("GetUserDelegationKey",),
+    "Queue": (),
+    "Table": (),
+}
+_GENERATED: Final = (
+    "<!-- Written by `python -m triggerfish_storage.compatibility docs/reference`. -->"
+)
+_OPENING: Final = f"""{_GENERATED}
+
+# Compatibility
+
+What the storage account answers, operation by operation. The names and the requests are those
+of the [REST reference](https://learn.microsoft.com/rest/api/storageservices/). "yes" means: as
+documented there, with its errors. What is not implemented is answered with
+`{NOT_IMPLEMENTED.status} {NOT_IMPLEMENTED.code}` where the table says so, and else as a
+request that no service knows.
+
+| of all services | answered |
+| --- | --- |
+| preflight requests (`OPTIONS`) | by the CORS rules of the service's properties |
+| `x-ms-version` | any; one newer than the newest known as that one |
+| SharedKey, SharedKeyLite, account SAS, service SAS, stored access policies | checked |
+| bearer tokens | with `--oauth basic`: taken, without checking who signed them; else refused |
+| the secondary endpoint (`ACCOUNT-secondary`) | reads, always in step with the primary |
+| logging and metrics of the service's properties | kept and given back; nothing is logged |
+| encryption scopes, keys of the customer | accepted without effect |
+| versions of blobs | there are none: `versionid` finds nothing |
+| hierarchical namespaces (the `dfs` endpoint), Files | not there |
+"""
+
+
+def render() -> str:
+    """Return the page."""
+    return _OPENING + "".join(_section(name, rows) for name, rows in SERVICES.items())
+
+
+def _section(service: str, rows: Iterable[Operation[Any]]) -> str:
+    lines = [f"\n## {service}\n", "| Operation | Request | Answered |", "| --- | --- | --- |"]
+    shown = [row for row in rows if row.path != "/{blob}"]  # the blobs of $root, once more
+    for name, same in groupby(sorted(shown, key=_place(shown)), attrgetter("name")):
+        found = list(same)
+        is_there = any(row.handler is not refuse for row in found)
+        answer = "yes" if is_there else f"{NOT_IMPLEMENTED.status} {NOT_IMPLEMENTED.code}"
+        requests = dict.fromkeys(_request(row) for row in found)  # in order, each once
+        lines.append(f"| {_spaced(name)} | {'<br>'.join(requests)} | {answer} |")
+    known = {row.name for row in shown}
+    missing = [name for name in DOCUMENTED[service] if name not in known]
+    lines += [f"| {_spaced(name)} | | no |" for name in missing]
+    return "\n".join(lines) + "\n"
+
+
+def _place(rows: Sequence[Operation[Any]]) -> Any:
+    """Return a key that sorts rows of one name together, where the first of them stands."""
+    first: dict[str, int] = {}
+    for number, row in enumerate(rows):
+        first.setdefault(row.name, number)
+    return lambda row: first[row.name]
+
+
+def _request(row: Operation[Any]) -> str:
+    query = "&".join(f"{name}={value}" for name, value in row.query.items())
+    line = f"`{row.method} {row.path}{f'?{query}' if query else ''}`"
+    headers = ", ".join(f"`{name}: {value}`" for name, value in row.headers.items())
+    return f"{line} {headers}".rstrip()
+
+
+def _spaced(name: str) -> str:
+    """Return a name as the reference writes it: ``PutBlobFromURL`` as "Put Blob From URL"."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+
+
+if __name__ == "__main__":
+    (Path(sys.argv[1]) / PAGE).write_text(render(), encoding="utf-8")
