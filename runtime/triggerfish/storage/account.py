@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from urllib.parse import quote
 
 from triggerfish.model import Effect, TriggerfishError
@@ -35,8 +35,7 @@ class Unavailable(AccountError):  # noqa: N818 - the service's word
     """The account cannot be reached or fails for now (5xx): asking again later may help."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """A queue message as received; ``pop_receipt`` is empty when only peeked at."""
 
     id: str
