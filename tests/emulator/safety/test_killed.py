@@ -1,0 +1,238 @@
+"""Killed with SIGKILL at random moments under load: all that was acknowledged is there after it.
+
+Every task owns one blob or entity, or a queue's messages, and remembers two things: what was
+acknowledged last, and what it has asked for since. After a kill, either may be true, and
+nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import random
+import sqlite3
+from base64 import b64encode
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+from xml.etree import ElementTree
+
+import aiohttp
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Client, Program, Run
+
+KILLS: Final = int(os.environ.get("TRIGGERFISH_KILLS", "20"))
+BLOBS: Final = 6
+STAGED_BLOBS: Final = 3
+ENTITIES: Final = 4
+QUEUES: Final = 3
+GONE: Final = ""  # the digest of what does not exist
+JSON: Final = {"content-type": "application/json", "accept": "application/json;odata=nometadata"}
+SIZES: Final = (0, 10, 5_000, 32_768, 32_769, 200_000)
+
+
+class Memory:
+    """What one key may hold: the value acknowledged last, and the one asked for since."""
+
+    def __init__(self) -> None:
+        self.acknowledged = GONE
+        self.asked: str | None = None
+
+    def allows(self, found: str) -> bool:
+        return found == self.acknowledged or (self.asked is not None and found == self.asked)
+
+    def settle(self, found: str) -> None:
+        self.acknowledged, self.asked = found, None
+
+
+class Load:
+    """Concurrent clients, what they know, and how often they were answered."""
+
+    def __init__(self, seed: int) -> None:
+        self.chance = random.Random(seed)
+        self.blobs = {f"blob-{n}": Memory() for n in range(BLOBS)}
+        self.staged = {f"staged/{n} é": Memory() for n in range(STAGED_BLOBS)}
+        self.entities = {f"entity-{n}": Memory() for n in range(ENTITIES)}
+        self.messages: dict[str, Memory] = {}
+        self.answers = 0
+        self.kill_at = 0
+
+    async def run(self, client: Client, program: Program) -> None:
+        """Work until the process is gone; it is killed at a random answer."""
+        self.answers, self.kill_at = 0, self.chance.randrange(1, 400)
+        async with asyncio.TaskGroup() as group:
+            for name, memory in self.blobs.items():
+                group.create_task(self._until_gone(self._write_blob, client, program, name, memory))
+            for name, memory in self.staged.items():
+                group.create_task(
+                    self._until_gone(self._write_blocks, client, program, name, memory)
+                )
+            for name, memory in self.entities.items():
+                group.create_task(
+                    self._until_gone(self._write_entity, client, program, name, memory)
+                )
+            for number in range(QUEUES):
+                group.create_task(
+                    self._until_gone(self._use_queue, client, program, f"queue-{number}")
+                )
+
+    async def _until_gone(self, step: Any, client: Client, program: Program, *key: Any) -> None:
+        with suppress(aiohttp.ClientError, ConnectionError):
+            while True:
+                await step(client, *key)
+                self.answers += 1
+                if self.answers == self.kill_at:
+                    program.kill()
+
+    async def _change(
+        self, memory: Memory, value: str, client: Client, *request: Any, ok: int
+    ) -> None:
+        memory.asked = value
+        answer = await client.send(*request)
+        assert answer.status == ok, answer
+        memory.settle(value)
+
+    async def _write_blob(self, client: Client, name: str, memory: Memory) -> None:
+        path = f"/data/{name}"
+        if memory.acknowledged != GONE and self.chance.random() < 0.25:
+            await self._change(memory, GONE, client, "blob", "DELETE", path, ok=202)
+            return
+        data = self.chance.randbytes(self.chance.choice(SIZES))
+        headers = {"x-ms-blob-type": "BlockBlob"}
+        await self._change(memory, digest(data), client, "blob", "PUT", path, data, headers, ok=201)
+
+    async def _write_blocks(self, client: Client, name: str, memory: Memory) -> None:
+        path = "/data/" + quote(name)
+        blocks = [self.chance.randbytes(self.chance.choice((1_000, 1_200_000))) for _ in range(3)]
+        ids = [b64encode(b"%d" % number).decode() for number in range(len(blocks))]
+        for block_id, block in zip(ids, blocks, strict=True):
+            answer = await client.send(
+                "blob", "PUT", f"{path}?comp=block&blockid={quote(block_id, safe='')}", block
+            )
+            assert answer.status == 201, answer
+        names = "".join(f"<Latest>{block_id}</Latest>" for block_id in ids)
+        document = f"<BlockList>{names}</BlockList>".encode()
+        request = ("blob", "PUT", f"{path}?comp=blocklist", document)
+        await self._change(memory, digest(b"".join(blocks)), client, *request, ok=201)
+
+    async def _write_entity(self, client: Client, name: str, memory: Memory) -> None:
+        path = f"/people(PartitionKey='p',RowKey='{name}')"
+        if memory.acknowledged != GONE and self.chance.random() < 0.25:
+            headers = {**JSON, "if-match": "*"}
+            await self._change(memory, GONE, client, "table", "DELETE", path, b"", headers, ok=204)
+            return
+        value = self.chance.randbytes(20).hex()
+        body = json.dumps({"PartitionKey": "p", "RowKey": name, "Value": value}).encode()
+        await self._change(memory, value, client, "table", "PUT", path, body, JSON, ok=204)
+
+    async def _use_queue(self, client: Client, queue: str) -> None:
+        """Put a message, and in one of three cases delete it again."""
+        text = f"{queue} {self.chance.randbytes(self.chance.choice((8, 8, 2_000))).hex()}"
+        memory = self.messages[text] = Memory()
+        body = f"<QueueMessage><MessageText>{text}</MessageText></QueueMessage>".encode()
+        memory.asked = text
+        answer = await client.send("queue", "POST", f"/{queue}/messages", body)
+        assert answer.status == 201, answer
+        memory.settle(text)
+        if self.chance.random() < 0.33:
+            message = ElementTree.fromstring(answer.body.decode("utf-8-sig"))[0]
+            receipt = quote(message.findtext("PopReceipt", ""), safe="")
+            path = f"/{queue}/messages/{message.findtext('MessageId')}?popreceipt={receipt}"
+            await self._change(memory, GONE, client, "queue", "DELETE", path, ok=204)
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+async def prepare(client: Client) -> None:
+    answers = [
+        await client.send("blob", "PUT", "/data?restype=container"),
+        *[await client.send("queue", "PUT", f"/queue-{n}") for n in range(QUEUES)],
+        await client.send("table", "POST", "/Tables", b'{"TableName":"people"}', JSON),
+    ]
+    assert {answer.status for answer in answers} == {201}
+
+
+async def check_blobs(client: Client, load: Load) -> None:
+    listing = await client.send("blob", "GET", "/data?restype=container&comp=list")
+    listed = {
+        element.text
+        for element in ElementTree.fromstring(listing.body.decode("utf-8-sig")).iter("Name")
+    }
+    expected = set()
+    for name, memory in {**load.blobs, **load.staged}.items():
+        answer = await client.send("blob", "GET", "/data/" + quote(name))
+        assert answer.status in (200, 404), answer
+        found = digest(answer.body) if answer.status == 200 else GONE
+        assert memory.allows(found), name
+        memory.settle(found)
+        expected |= {name} if found != GONE else set()
+    assert listed == expected
+
+
+async def check_entities(client: Client, load: Load) -> None:
+    answer = await client.send("table", "GET", "/people()", b"", JSON)
+    found = {row["RowKey"]: row["Value"] for row in json.loads(answer.body)["value"]}
+    assert found.keys() <= load.entities.keys()
+    for name, memory in load.entities.items():
+        assert memory.allows(found.get(name, GONE)), name
+        memory.settle(found.get(name, GONE))
+
+
+async def check_messages(client: Client, load: Load) -> None:
+    """Drain the queues; what is cleared at the end must not come back after the next kill."""
+    found: list[str] = []
+    for number in range(QUEUES):
+        path = f"/queue-{number}/messages"
+        while True:
+            taken = f"{path}?numofmessages=32&visibilitytimeout=3600"
+            answer = await client.send("queue", "GET", taken)
+            root = ElementTree.fromstring(answer.body.decode("utf-8-sig"))
+            texts = [element.text or "" for element in root.iter("MessageText")]
+            if not texts:
+                break
+            found += texts
+        assert (await client.send("queue", "DELETE", path)).status == 204
+    assert len(found) == len(set(found))
+    assert set(found) <= load.messages.keys()
+    for text, memory in load.messages.items():
+        assert memory.allows(text if text in found else GONE), text
+        memory.settle(GONE)
+
+
+def check_files(folder: Path) -> None:
+    """The folder of contents holds what rows name, all of it, and nothing else."""
+    with closing(sqlite3.connect(f"file:{folder}/storage.db?mode=ro", uri=True)) as database:
+        named = {row[0] for row in database.execute("SELECT file FROM content WHERE file NOTNULL")}
+        assert {path.name for path in (folder / "contents").iterdir()} == named
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60 + 20 * KILLS)
+async def test_nothing_acknowledged_is_lost_however_often_it_is_killed(
+    tmp_path: Path, run: Run
+) -> None:
+    folder, load = tmp_path / "data", Load(seed=random.randrange(2**32))
+    async with run(folder) as program, program.client() as client:
+        await prepare(client)
+
+    answered = 0
+    for _ in range(KILLS):
+        async with run(folder) as program, program.client() as client:
+            await load.run(client, program)
+        answered += load.answers
+        async with run(folder) as program, program.client() as client:
+            check_files(folder)
+            await check_blobs(client, load)
+            await check_entities(client, load)
+            await check_messages(client, load)
+
+    assert answered > KILLS  # there was a load to be killed under
+    assert "Traceback" not in (tmp_path / "log.txt").read_text(encoding="utf-8")
