@@ -161,10 +161,8 @@ async def prepare(client: Client) -> None:
 
 async def check_blobs(client: Client, load: Load) -> None:
     listing = await client.send("blob", "GET", "/data?restype=container&comp=list")
-    listed = {
-        element.text
-        for element in ElementTree.fromstring(listing.body.decode("utf-8-sig")).iter("Name")
-    }
+    root = ElementTree.fromstring(listing.body.decode("utf-8-sig"))
+    listed = {element.text for element in root.iter("Name")}
     expected = set()
     for name, memory in {**load.blobs, **load.staged}.items():
         answer = await client.send("blob", "GET", "/data/" + quote(name))
