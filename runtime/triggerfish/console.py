@@ -7,10 +7,12 @@ never holds the event loop up. Behaviour: spec host-and-worker.md, 14.2 and 20.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Iterable
 from datetime import datetime
 from json.encoder import encode_basestring as _quoted
 from queue import SimpleQueue
+from time import sleep
 from typing import Final, TextIO
 
 from triggerfish.config.app_config import AppConfig
@@ -56,8 +58,12 @@ class Console:
         self._clock = clock
         self._colours = colours
         self._json_lines = json_lines
-        self._waiting: SimpleQueue[str | None] = SimpleQueue()
+        self._waiting: deque[str] = deque()
         self._lost = 0
+        # Waking a thread costs more than a line does: only the first of several rings.
+        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._has_rung = False
+        self._is_ending = False
         self._thread = threading.Thread(target=self._write_all, name="console", daemon=True)
 
     def __enter__(self) -> Console:
@@ -65,7 +71,8 @@ class Console:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._waiting.put(None)
+        self._is_ending = True
+        self._bell.put(None)
         # A reader that has stopped reading must not keep the host from ending.
         self._thread.join(_LAST_WORDS_SECONDS)
 
@@ -105,28 +112,28 @@ class Console:
         )
 
     def _put(self, text: str) -> None:
-        if self._waiting.qsize() < _MOST_WAITING:
-            self._waiting.put(text)
-        else:
+        if len(self._waiting) >= _MOST_WAITING:
             self._lost += 1
+            return
+        self._waiting.append(text)
+        if not self._has_rung:
+            self._has_rung = True
+            self._bell.put(None)
 
     # --- on the thread --------------------------------------------------------------------
 
     def _write_all(self) -> None:
-        pause = threading.Event()
-        while (text := self._waiting.get()) is not None:
-            pause.wait(_GATHER_SECONDS)
-            texts = [text]
-            ended = False
-            for _ in range(self._waiting.qsize()):
-                following = self._waiting.get()
-                if following is None:
-                    ended = True
-                    break
-                texts.append(following)
+        is_last = False
+        while not is_last:
+            self._bell.get()
+            if not self._is_ending:
+                sleep(_GATHER_SECONDS)
+            is_last = self._is_ending
+            self._has_rung = False  # before looking: what comes after the look rings again
+            texts = [self._waiting.popleft() for _ in range(len(self._waiting))]
             if self._lost:
                 texts.append(self._lost_text())
-            if not self._write_out("".join(texts)) or ended:
+            if not self._write_out("".join(texts)):
                 return
 
     def _lost_text(self) -> str:
@@ -151,7 +158,7 @@ class Console:
 
 def timestamp(instant: datetime) -> str:
     """Return a UTC instant as log lines show it: ``2024-01-31T12:00:00.000Z``."""
-    return f"{instant.isoformat(timespec='milliseconds')[:23]}Z"
+    return f"{instant.isoformat('T', 'milliseconds')[:23]}Z"
 
 
 def log_filter(config: AppConfig, host: HostConfig) -> LogFilter:
