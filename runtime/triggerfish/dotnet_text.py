@@ -201,7 +201,10 @@ def number_text(number: float) -> str:
         return str(number)
     if not math.isfinite(number):
         return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
-    shortest = Decimal(repr(number)).normalize()
+    text = repr(number)
+    if "e" not in text and abs(number) < 1e15:
+        return text.removesuffix(".0")
+    shortest = Decimal(text).normalize()
     exponent = shortest.adjusted()
     if -5 < exponent < 15:
         return f"{shortest:f}"
