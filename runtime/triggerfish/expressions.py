@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Final, NamedTuple
 from uuid import UUID, uuid4
 
@@ -64,13 +65,15 @@ class BindingData(Mapping[str, object]):
     gives names in lower case. ``missing_because`` says why there may be less than expected.
     """
 
-    __slots__ = ("_values", "missing_because")
-
     def __init__(self, *layers: Mapping[str, object], missing_because: str = "") -> None:
-        self._values = {
-            name.lower(): value for layer in reversed(layers) for name, value in layer.items()
-        }
+        self._layers = layers
         self.missing_because = missing_because
+
+    @cached_property
+    def _values(self) -> dict[str, object]:
+        """All layers as one; most invocations of constant templates never ask."""
+        layers = reversed(self._layers)
+        return {name.lower(): value for layer in layers for name, value in layer.items()}
 
     def __getitem__(self, name: str) -> object:
         return self._values[name.lower()]

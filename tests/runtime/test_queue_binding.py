@@ -113,7 +113,6 @@ def test_a_function_is_given_text_and_metadata() -> None:
         "ExpirationTime": "2024-01-09T03:04:05+00:00",
         "NextVisibleTime": "2024-01-02T03:04:05+00:00",
         "PopReceipt": "receipt",
-        "QueueTrigger": "plain",
     }
     assert event.reason == "New queue message detected on 'orders'."
     assert event.details == (
@@ -126,7 +125,7 @@ def test_properties_of_a_json_payload_win_over_metadata_of_the_same_name() -> No
 
     assert event.metadata["Id"] == Datum("string", "7")
     assert event.metadata["DequeueCount"] == Datum("string", "99")
-    assert json.loads(event.metadata["customer"].value) == {"no": 1}
+    assert event.binding_data["customer"] == {"no": 1}
     assert event.attempt == 2  # the listener's own counter is not affected
 
 
@@ -211,7 +210,7 @@ async def test_a_run_by_hand_is_a_message_of_its_own() -> None:
 
     assert (event.payload, event.attempt, event.source) == (b'{"a": 1}', 1, "orders")
     assert event.reason == "This function was programmatically called via the host APIs."
-    assert event.metadata["a"] == Datum("string", "1")
+    assert event.binding_data["a"] == "1"
 
 
 def output(queue: str = "out", encoding: str = "base64") -> QueueOutput:

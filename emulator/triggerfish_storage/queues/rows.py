@@ -14,9 +14,8 @@ import random
 import re
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from triggerfish_storage import errors
 from triggerfish_storage.clock import instant, micros
@@ -86,8 +85,7 @@ _NOT_IN_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U00
 _Row = tuple[int, int, str, int, int, int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):  # a frozen dataclass takes three times as long to make
     """A message as its receiver sees it; ``pop_receipt`` is empty where only peeked at."""
 
     id: str

@@ -144,10 +144,10 @@ class QueueTrigger:
             "NextVisibleTime": Datum("string", visible),
             "PopReceipt": Datum("string", message.pop_receipt),
         }
-        if text is not None:
-            metadata["QueueTrigger"] = Datum("string", text)
         for name, value in properties.items():
-            metadata[_SPELLING.get(name.lower(), name)] = _property(value)
+            overridden = _SPELLING.get(name.lower())
+            if overridden:  # azure.functions reads no others, and each costs on both ends
+                metadata[overridden] = _property(value)
         return TriggerEvent(
             function=self.function,
             datum=Datum("bytes", body) if self.binary else Datum("string", text),
@@ -211,7 +211,6 @@ _SPELLING: Final = {
         "ExpirationTime",
         "NextVisibleTime",
         "PopReceipt",
-        "QueueTrigger",
     )
 }
 

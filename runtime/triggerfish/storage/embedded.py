@@ -314,15 +314,7 @@ class EmbeddedBlobs:
 
 
 def _message(stored: StoredMessage) -> Message:
-    return Message(
-        stored.id,
-        stored.text,
-        stored.dequeue_count,
-        stored.inserted_at,
-        stored.expires_at,
-        stored.visible_at,
-        stored.pop_receipt,
-    )
+    return Message(*stored)  # the same fields: an account's message is the store's
 
 
 @contextmanager

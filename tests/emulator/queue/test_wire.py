@@ -88,7 +88,7 @@ def test_received_messages_read_back(messages: list[Message]) -> None:
 @settings(max_examples=40)
 @given(RECEIVED)
 def test_a_peeked_message_has_no_receipt(message: Message) -> None:
-    peeked = Message(*[getattr(message, name) for name in Message.__slots__][:-1], "")
+    peeked = message._replace(pop_receipt="")
 
     [found] = wire.read_message_list(wire.message_list([peeked]))
 
