@@ -46,6 +46,8 @@ _FORGET: Final = """
     DELETE FROM content WHERE id IN (SELECT value FROM json_each(:ids)) AND uses = 0"""
 _DISCARDED: Final = "SELECT name FROM discarded_file LIMIT 1000"
 _DISCARD_DONE: Final = "DELETE FROM discarded_file WHERE name = :name"
+# The condition matters: without one SQLite writes a page even where there is nothing to delete.
+_ALL_DISCARDED_DONE: Final = "DELETE FROM discarded_file WHERE name IS NOT NULL"
 _IS_USED: Final = "SELECT 1 FROM content WHERE file = :name"
 _LOAD: Final = "SELECT data FROM content WHERE id = :id"
 
@@ -164,7 +166,7 @@ class Contents:
                 held.append(piece)
                 held_bytes += len(piece)
                 size += len(piece)
-                if held_bytes >= PIECE_BYTES:
+                if held_bytes > PIECE_BYTES:  # so that one of 1 MiB takes one crossing
                     await asyncio.to_thread(draft.write, held)
                     held, held_bytes = [], 0
         except BaseException:
@@ -244,7 +246,7 @@ class Contents:
 
         orphans = await database.read(unused)
         await asyncio.to_thread(self._unlink, orphans)
-        await database.write(lambda tx: tx.execute("DELETE FROM discarded_file").rowcount)
+        await database.write(lambda tx: tx.execute(_ALL_DISCARDED_DONE).rowcount)
         return len(orphans)
 
     async def _unlink_free(self) -> None:
