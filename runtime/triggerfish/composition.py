@@ -60,6 +60,7 @@ async def open_host(
         )
         port = await stack.enter_async_context(_web(Host(lifecycle, around), around))
         reporter.address = f"http://{_shown(config.address)}:{port}"
+        reporter.storage = accounts.served
         accounts.announce_host(config.address, port)
         if options.reload:
             await stack.enter_async_context(_reloading(lifecycle, around))

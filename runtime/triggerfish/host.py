@@ -18,7 +18,7 @@ from triggerfish.config.start_options import StartOptions
 from triggerfish.config.terminal import wants_colours
 from triggerfish.console import Console, banner, log_filter
 from triggerfish.interpreter import choose_interpreter
-from triggerfish.model import LogLevel, LogLine, TriggerfishError
+from triggerfish.model import TriggerfishError
 from triggerfish.pool.options import PoolOptions
 from triggerfish.pool.spare import keep_spare
 from triggerfish_storage.clock import Clock, SystemClock
@@ -86,8 +86,7 @@ async def _pool_options(config: AppConfig, console: Console) -> PoolOptions:
     """Return how workers are started; what host.json says of them is known at each load."""
     python = await choose_interpreter(config.folder, config.settings)
     version = ".".join(map(str, python.version))
-    message = f"Python {version} at {python.path} runs the app ({python.reason})."
-    console.write(LogLine(LogLevel.INFORMATION, "Host.Startup", message))
+    console.say(f"Python {version} at {python.path} runs the app ({python.reason}).")
     return PoolOptions(
         interpreter=python,
         environment=config.settings,

@@ -5,7 +5,8 @@ Behaviour: spec host-and-worker.md, sections 8 and 20.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from triggerfish.config.app_config import AppConfig
 from triggerfish.console import Console, function_list, log_filter
@@ -18,11 +19,15 @@ _CATEGORY = "Host.Startup"
 
 @dataclass
 class Reporter:
-    """Implements ``lifecycle.Audience`` on a console. ``address`` is where the host is reached."""
+    """Implements ``lifecycle.Audience`` on a console.
+
+    ``address`` is where the host is reached, ``storage`` are the ports of its own account.
+    """
 
     console: Console
     config: AppConfig
     address: str = ""
+    storage: Mapping[str, int] = field(default_factory=dict)
 
     def loaded(self, served: Served, *, again: bool) -> None:
         console = self.console
@@ -47,6 +52,9 @@ class Reporter:
             return
         if not self.config.verbose:
             console.say("For detailed output, run with --verbose flag.")
+        if self.storage:
+            ports = ", ".join(f"{name} {port}" for name, port in self.storage.items())
+            console.say(f"Storage account devstoreaccount1 answers on the ports {ports}.")
         console.say(f"Host is running at {self.address}. Press Ctrl+C to stop.\n")
 
     def failed(self, error: TriggerfishError, *, serving: bool) -> None:

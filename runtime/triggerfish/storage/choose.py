@@ -113,11 +113,15 @@ class Accounts:
         except OSError as error:
             raise _unusable(self._place.data, error) from error
 
+    @property
+    def served(self) -> Mapping[str, int]:
+        """The ports of the embedded account by service; none where it is not open."""
+        return self._ports if self._storage is not None else {}
+
     def announce_host(self, address: str, port: int) -> None:
         """Let other programs find this host through the folder that it owns."""
         if self._ownership is not None:
-            ports = self._ports if self._storage is not None else {}
-            self._ownership.serves(address, {**ports, "host": port})
+            self._ownership.serves(address, {**self.served, "host": port})
 
     def _is_ours(self, connection: Connection) -> bool:
         """Whether a connection string points at the embedded account's own ports."""
