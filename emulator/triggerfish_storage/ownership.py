@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, Final
@@ -61,10 +61,10 @@ class Ownership:
         self._write()
 
     def _write(self) -> None:
-        self._file.seek(0)
-        self._file.truncate()
-        self._file.write(json.dumps(asdict(self.owner)) + "\n")
-        self._file.flush()
+        text = json.dumps(asdict(self.owner)) + "\n"
+        with suppress(OSError):  # a full disk: the lock holds, only who has it stays unsaid
+            self._file.truncate(0)
+            os.write(self._file.fileno(), text.encode())  # past the buffer, which keeps what fails
 
 
 @contextmanager

@@ -149,9 +149,8 @@ async def open_account(
             )
         )
         contents = Contents(folder / CONTENTS_FOLDER, durability=durability)
-        await contents.sweep(database)
         account = StorageAccount(database, contents, clock, ownership)
-        await account.queues.release_orphans(now=clock.now())
+        await _mend(account)
         upkeep = asyncio.create_task(_keep_up(account), name="storage upkeep")
         try:
             yield account
@@ -226,6 +225,19 @@ def services(account: StorageAccount) -> dict[ServiceName, Service[Any]]:
         properties=lambda name: account.properties_of(name, "table"),
     )
     return {"blob": blobs, "queue": queues, "table": tables}
+
+
+async def _mend(account: StorageAccount) -> None:
+    """Put right what a crash left behind.
+
+    Where the disk is full that must wait, but what is stored can be read: files are removed
+    by name again later, and messages that were held come back with their visibility timeout.
+    """
+    try:
+        await account.contents.sweep(account.database)
+        await account.queues.release_orphans(now=account.clock.now())
+    except DatabaseError as error:
+        _log.error("what the last process left could not be put right: %s", error)
 
 
 async def _keep_up(account: StorageAccount) -> None:

@@ -6,9 +6,10 @@ import asyncio
 import io
 import os
 import signal
+import sqlite3
 import sys
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,9 +85,12 @@ class Client:
 class Program:
     """A running ``triggerfish storage`` that has said where it is."""
 
-    def __init__(self, process: asyncio.subprocess.Process, connection: Connection) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, connection: Connection, folder: Path
+    ) -> None:
         self.process = process
         self.connection = connection
+        self.folder = folder
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[Client]:
@@ -96,6 +100,16 @@ class Program:
     def kill(self) -> None:
         """End it as a power switch would; waiting for it is the fixture's part."""
         self.process.kill()
+
+    def check_files(self) -> None:
+        """The folder of contents holds what rows name, all of it, and nothing else."""
+        uri = f"file:{self.folder}/storage.db?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True)) as database:
+            found = database.execute("SELECT file FROM content WHERE file IS NOT NULL")
+            assert {path.name for path in (self.folder / "contents").iterdir()} == {
+                name for (name,) in found
+            }
+            assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
     def memory_bytes(self) -> int:
         """Return how much memory the process has ever held at once."""
@@ -124,7 +138,7 @@ def run(tmp_path: Path) -> Run:
                 *command, env=kept, stdout=asyncio.subprocess.PIPE, stderr=log
             )
         try:
-            yield Program(process, await _connection(process))
+            yield Program(process, await _connection(process), folder)
         finally:
             if process.returncode is None:
                 process.send_signal(signal.SIGTERM)

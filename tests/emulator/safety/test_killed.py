@@ -12,9 +12,8 @@ import hashlib
 import json
 import os
 import random
-import sqlite3
 from base64 import b64encode
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -204,14 +203,6 @@ async def check_messages(client: Client, load: Load) -> None:
         memory.settle(GONE)
 
 
-def check_files(folder: Path) -> None:
-    """The folder of contents holds what rows name, all of it, and nothing else."""
-    with closing(sqlite3.connect(f"file:{folder}/storage.db?mode=ro", uri=True)) as database:
-        named = {row[0] for row in database.execute("SELECT file FROM content WHERE file NOTNULL")}
-        assert {path.name for path in (folder / "contents").iterdir()} == named
-        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(60 + 20 * KILLS)
 async def test_nothing_acknowledged_is_lost_however_often_it_is_killed(
@@ -227,7 +218,7 @@ async def test_nothing_acknowledged_is_lost_however_often_it_is_killed(
             await load.run(client, program)
         answered += load.answers
         async with run(folder) as program, program.client() as client:
-            check_files(folder)
+            program.check_files()
             await check_blobs(client, load)
             await check_entities(client, load)
             await check_messages(client, load)
