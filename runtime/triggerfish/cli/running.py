@@ -49,7 +49,7 @@ class Place:
         """Return the data folder. Raises ``TriggerfishError`` where no app is there."""
         if self.data is not None:
             return self.data
-        return find_app_folder(self.app) / DATA_FOLDER
+        return find_app_folder(self.app, named_by="--app FOLDER") / DATA_FOLDER
 
     def history_file(self) -> Path:
         return self.data_folder() / FILE_NAME

@@ -13,10 +13,12 @@ MARKS: Final = (HOST_JSON, LOCAL_SETTINGS)
 _SCRIPT: Final = "function_app.py"
 
 
-def find_app_folder(given: Path | None = None) -> Path:
+def find_app_folder(
+    given: Path | None = None, *, named_by: str = "triggerfish start FOLDER"
+) -> Path:
     """Return the app folder: the one given, else the first from here upwards with host.json.
 
-    Raises ``ConfigError`` where there is none.
+    Raises ``ConfigError`` where there is none; ``named_by`` is how this command is given one.
     """
     if given is not None:
         return _checked(given)
@@ -29,7 +31,7 @@ def find_app_folder(given: Path | None = None) -> Path:
     raise ConfigError(
         "is no function app: neither it nor a folder above it has a host.json",
         file=str(here),
-        remedy="Change to the folder of an app, or name it: triggerfish start FOLDER.",
+        remedy=f"Change to the folder of an app, or name it: {named_by}.",
     )
 
 
