@@ -51,12 +51,19 @@ class App:
         self.function_errors: list[FunctionError] = []
         self.loads = 0
         self.hangs = False
+        self.worker_ends = asyncio.Event()  # of a load that is given up
+        self.worker_ends.set()
+        self.workers_ended = 0
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Served]:
         self.loads += 1
         if self.hangs:
-            await asyncio.Event().wait()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await self.worker_ends.wait()
+                self.workers_ended += 1
         if self.error is not None:
             raise self.error
         serving = FakeServing()
@@ -257,6 +264,21 @@ async def test_edits_during_a_load_make_it_begin_anew(world: World) -> None:
         await world.ask(Request.RELOAD)
         assert lifecycle.state is HostState.RUNNING
         assert world.app.loads == 3
+
+
+async def test_a_load_that_is_given_up_is_cleared_away_in_peace(world: World) -> None:
+    world.app.hangs = True
+    async with world.running() as lifecycle:
+        world.app.worker_ends.clear()
+        await world.ask(Request.RELOAD)
+        world.app.hangs = False
+        await world.ask(Request.RELOAD)
+        assert (world.app.loads, world.app.workers_ended) == (1, 0)
+
+        world.app.worker_ends.set()
+        await world.clock.settle()
+        assert (world.app.loads, world.app.workers_ended) == (2, 1)
+        assert lifecycle.state is HostState.RUNNING
 
 
 async def test_a_load_that_hangs_does_not_keep_the_host_from_stopping(world: World) -> None:

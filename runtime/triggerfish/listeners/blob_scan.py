@@ -63,6 +63,11 @@ class ContainerScan:
             self._again.add(name)
             self._watch.event.set()
 
+    def _look_at_everything(self) -> None:
+        self._everything = True
+        if self._watch is not None:
+            self._watch.event.set()
+
     async def _rounds(self, watch: Watch, stopping: asyncio.Event) -> None:
         pushed = self.account.is_embedded
         while not stopping.is_set():
@@ -139,7 +144,8 @@ class ContainerScan:
             while True:
                 await receipts.event.wait()
                 seen = receipts.take()
-                self._everything = self._everything or not seen.complete
+                if not seen.complete:
+                    self._look_at_everything()
                 for name in seen.names:
                     about = self.receipts.blob_of(name)
                     if about is None or about[0] != self.container:

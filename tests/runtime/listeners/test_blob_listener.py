@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from triggerfish.listeners.consume import Pace
 from triggerfish.listeners.locks import Locks
 from triggerfish.model import LogLevel, TriggerEvent
 from triggerfish.path_pattern import PathPattern
-from triggerfish.storage.account import AccountError, Unavailable
+from triggerfish.storage.account import AccountError, BlobProperties, Unavailable
 
 if TYPE_CHECKING:
     from conftest import World
@@ -332,17 +333,23 @@ async def test_a_notice_for_a_function_that_is_gone_is_dropped_with_a_line(world
 
 
 async def test_a_notice_of_another_version_is_dropped_and_the_blob_looked_at(
-    world: World,
+    embedded: World,
 ) -> None:
-    await put(world, "a")
-    await world.queue(QUEUE).put_raw(notice(ETag='"0x1"'))
+    account = embedded.faulty()
+    await put(embedded, "a")
+    await embedded.queue(QUEUE).put_raw(notice(ETag='"0x1"'))
 
-    async with world.running(listener(world).listen), Passing(world):
-        await world.function.ended(1)
-        await world.lines.saw("found 0 messages")
+    async def nothing(_container: str, **_: object) -> AsyncIterator[BlobProperties]:
+        for blob in ():
+            yield blob
 
-    assert len(world.function.events) == 1
-    assert await world.queue(QUEUE).count() == 0
+    account.blobs.list = nothing  # so that the notice alone leads to the blob
+    async with embedded.running(listener(embedded, account=account).listen):
+        await embedded.function.ended(1)  # though time stands still
+        await embedded.lines.saw("found 0 messages")
+
+    assert len(embedded.function.events) == 1
+    assert await embedded.queue(QUEUE).count() == 0
 
 
 async def test_a_notice_received_too_often_before_goes_straight_to_poison(world: World) -> None:

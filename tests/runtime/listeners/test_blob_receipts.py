@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -190,6 +190,20 @@ async def test_a_receipt_that_another_host_has_leased_is_left_alone(polled: Worl
 
     await polled.clock.advance(seconds=31)  # that host is gone
     assert await receipts.queue_once("F", blob)
+
+
+async def test_a_receipt_completed_before_its_lease_was_had_is_done(polled: World) -> None:
+    account, blob = polled.faulty(), await put(polled)
+    acquire = polled.account.blobs.acquire_lease
+
+    async def after_another(*given: Any, **named: Any) -> str:
+        await Receipts(polled.account, "host-1").queue_once("F", blob)
+        return await acquire(*given, **named)
+
+    account.blobs.acquire_lease = after_another
+
+    assert not await Receipts(account, "host-1").queue_once("F", blob)
+    assert await polled.queue(QUEUE).count() == 1
 
 
 async def test_receipt_and_message_are_written_as_one(embedded: World) -> None:

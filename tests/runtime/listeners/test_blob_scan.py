@@ -243,6 +243,22 @@ async def test_more_changes_than_are_remembered_make_it_look_at_everything(
         await has_queued(embedded, 20)
 
 
+async def test_more_deleted_receipts_than_are_remembered_do_so_too(
+    embedded: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await put(embedded, "a", "b")
+    receipts = Receipts(embedded.account, "host-1")
+    async with embedded.running(scan_of(embedded, receipts=receipts).run):
+        await embedded.lines.saw("2 blobs, 2 new")
+        await embedded.clock.settle()
+        monkeypatch.setattr(changes, "NAMES_KEPT", 0)
+        for name in ("a", "b"):
+            blob = await embedded.account.blobs.properties("uploads", name)
+            assert blob is not None
+            await embedded.account.blobs.delete(HOST_CONTAINER, receipts.name("F1", blob))
+        await has_queued(embedded, 4)  # though time stands still
+
+
 # --- what goes wrong --------------------------------------------------------------------------
 
 

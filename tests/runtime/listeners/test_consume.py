@@ -192,6 +192,23 @@ async def test_a_polled_queue_is_asked_after_growing_waits(polled: World) -> Non
     assert len(waits) > 8
 
 
+async def test_a_polled_queue_is_asked_sooner_after_a_message(polled: World) -> None:
+    handler, account = Handler(polled), polled.faulty()
+    await polled.queue("orders").create()
+
+    async with polled.running(consumer(polled, handler, account=account).run):
+        await polled.clock.advance(seconds=30)
+        await polled.queue("orders").put("1")
+        await polled.clock.advance(seconds=2)
+        await handler.has(1)
+        await polled.lines.saw("found 1 messages")
+        line = await polled.lines.saw("will wait")
+        handler.finish(1)
+
+    assert "will wait 100 ms" in line.message
+    assert "next_visible" not in account.calls
+
+
 async def test_an_embedded_queue_announces_its_messages(embedded: World) -> None:
     handler = Handler(embedded)
     await embedded.queue("orders").create()
@@ -212,6 +229,28 @@ async def test_an_embedded_queue_is_asked_when_a_hidden_message_shows(embedded: 
         await embedded.clock.advance(seconds=44.9)
         assert handler.held == []
         await embedded.clock.advance(seconds=0.1)
+        await handler.has(1)
+        handler.finish(1)
+
+
+async def test_a_message_that_another_client_took_first_is_awaited(embedded: World) -> None:
+    handler, account = Handler(embedded), embedded.faulty()
+    await embedded.queue("orders").create()
+    take = embedded.account.queues.take
+
+    async def take_after_another(*given: Any, **named: Any) -> Any:
+        await take("orders", count=1, hide_for=timedelta(seconds=30))
+        account.queues.take = take
+        return await take(*given, **named)
+
+    async with embedded.running(consumer(embedded, handler, account=account).run):
+        await embedded.clock.advance(minutes=5)  # its waits have grown
+        account.queues.take = take_after_another
+        await embedded.queue("orders").put("1")
+        await embedded.lines.saw("found 0 messages")
+        await embedded.clock.advance(seconds=29)
+        assert handler.held == []
+        await embedded.clock.advance(seconds=1)
         await handler.has(1)
         handler.finish(1)
 
@@ -272,6 +311,10 @@ async def test_an_account_out_of_reach_is_told_once_and_asked_until_it_answers(
         await world.clock.advance(seconds=60)
         await handler.has(1)
         handler.finish(1)
+
+        account.failing["take"] = Unavailable("it is down again")
+        await world.clock.advance(minutes=5)
+        assert len(world.lines.at(LogLevel.WARNING)) == 2
 
 
 async def test_a_refusal_ends_the_listener_once_the_work_is_settled(world: World) -> None:
@@ -372,12 +415,14 @@ async def test_renewals_that_fail_come_sooner_each_time(world: World) -> None:
         await handler.has(1)
         await world.clock.advance(minutes=9.5)
         account.failing.clear()
-        await world.clock.advance(minutes=6)
+        await world.clock.advance(minutes=3)
+        account.failing["renew"] = Unavailable("it is down")
+        await world.clock.advance(minutes=5)
         handler.finish(1)
 
     minutes = [(at - start) / timedelta(minutes=1) for at in found]
-    assert minutes == pytest.approx([5, 7.5, 8.75, 9.75, 14.75])
-    assert len([line for line in world.lines if "was not renewed" in line.message]) == 3
+    assert minutes == pytest.approx([5, 7.5, 8.75, 9.75, 14.75, 17.25])
+    assert len([line for line in world.lines if "was not renewed" in line.message]) == 5
 
 
 async def test_a_message_that_is_no_longer_ours_is_not_renewed_again(world: World) -> None:
@@ -418,6 +463,33 @@ async def test_a_settlement_waits_for_the_renewal_under_way(world: World) -> Non
         goes_on.set()
 
     assert await world.queue("orders").count() == 0
+
+
+async def test_what_was_left_hidden_meanwhile_is_not_renewed(world: World) -> None:
+    account, ends = world.faulty(), asyncio.Event()
+    await world.queue("orders").put("1", "2")
+    reached, goes_on, renewed = asyncio.Event(), asyncio.Event(), []
+    renew = world.account.queues.renew
+
+    async def slow(queue: str, message_id: str, receipt: str, **named: Any) -> str:
+        renewed.append(message_id)
+        reached.set()
+        await goes_on.wait()
+        return await renew(queue, message_id, receipt, **named)
+
+    async def fail(_held: Held) -> None:
+        await ends.wait()  # on a queue without poison queue there is nothing else to do
+
+    account.queues.renew = slow
+    async with world.running(consumer(world, fail, account=account).run):
+        await world.clock.advance(minutes=5)
+        await reached.wait()  # one of the two is being renewed
+        ends.set()
+        await world.clock.settle()
+        goes_on.set()
+        await world.clock.advance(seconds=1)
+
+    assert len(renewed) == 1
 
 
 async def test_no_renewal_comes_between_settlement_and_its_receipt(world: World) -> None:
