@@ -192,16 +192,11 @@ def _queue_listener(
 def _timer_listener(
     trigger: TimerTrigger, dispatcher: Dispatcher, around: Surroundings, host: HostConfig
 ) -> Listener:
-    singleton = host.singleton
     return TimerListener(
         trigger=trigger,
         monitor=ScheduleMonitor(around.host_account.blobs, around.host_id, around.zone, around.log),
         locks=around.locks,
-        terms=LockTerms(
-            singleton.listener_lock_period,
-            renew_every=singleton.listener_lock_period / 2,
-            retry_every=singleton.listener_lock_recovery_interval,
-        ),
+        terms=_terms(host),
         zone=around.zone,
         invoke=dispatcher.invoke,
         clock=around.clock,
@@ -223,4 +218,16 @@ def _blob_listener(
         ledger=around.ledger,
         clock=around.clock,
         log=around.log,
+        locks=around.locks,
+        terms=_terms(host),
+    )
+
+
+def _terms(host: HostConfig) -> LockTerms:
+    """Return how the locks of listeners are held, by host.json's ``singleton``."""
+    singleton = host.singleton
+    return LockTerms(
+        singleton.listener_lock_period,
+        renew_every=singleton.listener_lock_period / 2,
+        retry_every=singleton.listener_lock_recovery_interval,
     )
