@@ -1,7 +1,9 @@
 """The worker's end of the socket: blocking reads on one thread, gathered writes on another.
 
 Results that are ready together leave with one write: the writing thread wakes when the
-interpreter has time for it, and takes what busy threads have left meanwhile. Log lines
+interpreter has time for it, and takes what busy threads have left meanwhile. Where they
+leave it no time, they send what has piled up themselves: host and worker then work side by
+side, not in turn. Log lines
 leave at once, because they matter most right before a crash.
 """
 
@@ -21,6 +23,7 @@ from .frames import Frame, Head
 
 READ_BYTES: Final = 256 * 1024
 GATHERED_FRAMES: Final = 512
+ENOUGH_FRAMES: Final = 8  # to keep the host busy while the rest of a burst is worked on
 LONGEST_WAIT_SECONDS: Final = 1.0  # for another thread that sends
 
 
@@ -39,9 +42,11 @@ class Link:
         self._writer.start()
 
     def send(self, head: Head, parts: Sequence[bytes] = ()) -> None:
-        """Hand a frame to the writing thread; returns before it has left."""
+        """Hand a frame to the writing thread, or send it with those that wait for that."""
         self._unsent.append(frames.encode(head, parts))
-        if not self._woken:
+        if len(self._unsent) >= ENOUGH_FRAMES:
+            self._drain()
+        elif not self._woken:
             self._woken = True
             self._wake.put(True)
 
