@@ -55,9 +55,10 @@ def compact(value: Any) -> str:
 
 
 def _is_nested(value: Any) -> bool:
-    return isinstance(value, dict | list | tuple)
+    return isinstance(value, _CONTAINERS)
 
 
+_CONTAINERS: Final = (dict, list, tuple)
 _members_on_lines: Final = json.JSONEncoder(separators=(",\n  ", ": "), ensure_ascii=False).encode
 _SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _BLANK: Final = re.compile(r"(?:\s+|//[^\r\n]*|/\*.*?\*/)*", re.DOTALL)
