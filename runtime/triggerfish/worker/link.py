@@ -3,8 +3,7 @@
 Results that are ready together leave with one write: the writing thread wakes when the
 interpreter has time for it, and takes what busy threads have left meanwhile. Where they
 leave it no time, they send what has piled up themselves: host and worker then work side by
-side, not in turn. Log lines
-leave at once, because they matter most right before a crash.
+side, not in turn. Log lines leave at once, because they matter most right before a crash.
 """
 
 from __future__ import annotations
