@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from importlib import import_module
 from typing import Final
 
@@ -27,6 +28,7 @@ from triggerfish_storage.clock import Clock, SystemClock
 
 # Cycles are rare here, and looking for them at the usual 700 objects takes 5 % of a busy host.
 _COLLECT_AFTER: Final = (20_000, 20, 20)
+_NOTICED_SECONDS: Final = 0.5  # a shorter wait needs no words
 
 
 def run(options: StartOptions) -> int:
@@ -73,7 +75,7 @@ async def _run(options: StartOptions) -> int:
             opening = composition.open_host(options, config, console, pool, spare, clock)
             async with opening as lifecycle:
                 serving = asyncio.create_task(lifecycle.run())
-                stop = partial(_stop, lifecycle, console)
+                stop = partial(_stop, lifecycle.stop, console)
                 with _signals(stop, serving.cancel), suppress(asyncio.CancelledError):
                     await serving
         return 0 if lifecycle.error is None else 1
@@ -103,9 +105,9 @@ async def _pool_options(config: AppConfig, console: Console) -> PoolOptions:
     )
 
 
-def _stop(lifecycle: Any, console: Console) -> None:
+def _stop(stop: Callable[[], object], console: Console) -> None:
     """Ask the host to end; where that takes a moment, say why and how to hurry it."""
-    lifecycle.stop()
+    stop()
     asyncio.get_running_loop().call_later(
         _NOTICED_SECONDS,
         console.say,
@@ -121,10 +123,8 @@ def _signals(stop: Callable[[], object], end: Callable[[], object]) -> Iterator[
 
     def on_signal() -> None:
         nonlocal asked
-        if asked:
-            end()
+        (end if asked else stop)()
         asked = True
-        stop()
 
     wanted = (signal.SIGINT, signal.SIGTERM)
     for one in wanted:
