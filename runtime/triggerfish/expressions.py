@@ -62,12 +62,12 @@ class BindingData(Mapping[str, object]):
 
     Values keep their types, because rendering depends on them (section 4.2): ``datetime``
     without zone, ``UUID``, ``str`` and ``int`` have a text, mappings have members. Iterating
-    gives names in lower case. ``missing_because`` says why there may be less than expected.
+    gives names in lower case. ``why_missing`` says why there may be less than expected.
     """
 
-    def __init__(self, *layers: Mapping[str, object], missing_because: str = "") -> None:
+    def __init__(self, *layers: Mapping[str, object], why_missing: Callable[[], str] = str) -> None:
         self._layers = layers
-        self.missing_because = missing_because
+        self.why_missing = why_missing
 
     @cached_property
     def _values(self) -> dict[str, object]:
@@ -214,7 +214,7 @@ class _Expression:
             return scope.guid_text(self.path[0].partition(":")[2])
         if first == _SYSTEM:
             return self._system_value(scope)
-        reason = scope.data.missing_because
+        reason = scope.data.why_missing()
         raise ExpressionError(
             f"No value for named parameter '{self.path[0]}'" + (f": {reason}." if reason else ".")
         )

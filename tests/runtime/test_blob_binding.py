@@ -227,7 +227,7 @@ async def test_a_path_that_cannot_be_fails_the_invocation(name: str) -> None:
 
 
 async def test_a_missing_value_says_why_it_is_missing() -> None:
-    data = BindingData({}, missing_because="the message is not a JSON object")
+    data = BindingData({}, why_missing=lambda: "the message is not a JSON object")
     without = Scope("invocation", "F", NOW, data)
 
     with pytest.raises(

@@ -129,6 +129,19 @@ def test_properties_of_a_json_payload_win_over_metadata_of_the_same_name() -> No
     assert event.attempt == 2  # the listener's own counter is not affected
 
 
+@pytest.mark.parametrize(
+    "body",
+    ['{"ID": "7"}', "{id: '7'} ", '{"\\u0069d": "7"}', '{"a": 1, "Id": "7", "b": {"c": "}"}}\n'],
+)
+def test_properties_win_however_they_are_written(body: str) -> None:
+    assert trigger().event(message(), body.encode()).metadata["Id"] == Datum("string", "7")
+
+
+@pytest.mark.parametrize("body", ['{"a": {"id": "7"}}', '[{"id": "7"}]', '{"ide": "id"}', "id"])
+def test_only_properties_of_the_body_itself_win(body: str) -> None:
+    assert trigger().event(message(), body.encode()).metadata["Id"].value == "the-id"
+
+
 def test_a_binary_trigger_gets_bytes_and_no_payload_properties() -> None:
     event = trigger(binary=True).event(message(), b'{"id": 7}')
 

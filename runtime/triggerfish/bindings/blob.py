@@ -96,7 +96,7 @@ class BlobTrigger:
                 # A URI renders as nothing; None stands for that (section 7).
                 {"BlobTrigger": path, "Uri": None, "Properties": properties, "Metadata": metadata},
                 {self.parameter: content},
-                missing_because=self._unmatched(path) if match is None else "",
+                why_missing=str if match is not None else lambda: self._unmatched(path),
             ),
             payload=content,
             source=path,

@@ -10,8 +10,9 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -130,7 +131,7 @@ class QueueTrigger:
         self, message: Message, body: bytes, *, reason: str, replay_of: str = ""
     ) -> TriggerEvent:
         text = _text(body)
-        properties = payload_properties(text) if text is not None and not self.binary else {}
+        payload = _Payload(None if self.binary else text)
         # Whole seconds, as the service's own times; azure.functions parses these at first try.
         inserted = message.inserted_at.isoformat("T", "seconds")
         expires = message.expires_at.isoformat("T", "seconds")
@@ -144,15 +145,12 @@ class QueueTrigger:
             "NextVisibleTime": Datum("string", visible),
             "PopReceipt": Datum("string", message.pop_receipt),
         }
-        for name, value in properties.items():
-            overridden = _SPELLING.get(name.lower())
-            if overridden:  # azure.functions reads no others, and each costs on both ends
-                metadata[overridden] = _property(value)
+        metadata.update(payload.overrides())
         return TriggerEvent(
             function=self.function,
             datum=Datum("bytes", body) if self.binary else Datum("string", text),
             metadata=metadata,
-            binding_data=self._binding_data(message, text, properties),
+            binding_data=self._binding_data(message, text, payload),
             payload=body,
             source=self.queue,
             reason=reason,
@@ -177,9 +175,7 @@ class QueueTrigger:
             'Declare the trigger with dataType "binary" to receive bytes.'
         )
 
-    def _binding_data(
-        self, message: Message, text: str | None, properties: Mapping[str, object]
-    ) -> BindingData:
+    def _binding_data(self, message: Message, text: str | None, payload: _Payload) -> BindingData:
         own: dict[str, object] = {
             "Id": message.id,
             "DequeueCount": message.dequeue_count,
@@ -190,18 +186,17 @@ class QueueTrigger:
         }
         if text is not None:
             own["QueueTrigger"] = text
-        reason = "" if properties else self._why_no_properties(text)
-        return BindingData(properties, own, {self.parameter: text}, missing_because=reason)
+        why = _binary_is_no_json if self.binary else payload.why_missing
+        return BindingData(payload, own, {self.parameter: text}, why_missing=why)
 
-    def _why_no_properties(self, text: str | None) -> str:
-        if self.binary:
-            return "a message of dataType binary is not read as JSON"
-        return "" if is_json_object(text or "") else "the message is not a JSON object"
+
+def _binary_is_no_json() -> str:
+    return "a message of dataType binary is not read as JSON"
 
 
 BY_HAND: Final = "This function was programmatically called via the host APIs."
 
-# The payload wins over metadata of the same name, without regard to case (9, 10).
+# What ``azure.functions`` reads of a message beside its body.
 _SPELLING: Final = {
     name.lower(): name
     for name in (
@@ -213,6 +208,49 @@ _SPELLING: Final = {
         "PopReceipt",
     )
 }
+_MAY_OVERRIDE: Final = re.compile(rf"\b(?:{'|'.join(_SPELLING)})\b|\\", re.IGNORECASE)
+
+
+class _Payload(Mapping[str, object]):
+    """The properties of a JSON body (section 10), read where somebody asks."""
+
+    __slots__ = ("_properties", "_text")
+
+    def __init__(self, text: str | None) -> None:
+        self._text = text
+        self._properties: dict[str, object] | None = None
+
+    def overrides(self) -> Mapping[str, Datum]:
+        """Return the properties that win over metadata of the same name, whatever their case.
+
+        The others are for expressions only, so many bodies need not be read at all.
+        """
+        text = self._text
+        if text is None or text.rstrip()[-1:] != "}" or not _MAY_OVERRIDE.search(text):
+            return {}
+        return {
+            _SPELLING[name.lower()]: _property(value)
+            for name, value in self.items()
+            if name.lower() in _SPELLING
+        }
+
+    def why_missing(self) -> str:
+        """Return why a name may be missing, nothing for a JSON object."""
+        return "" if is_json_object(self._text or "") else "the message is not a JSON object"
+
+    def _read(self) -> dict[str, object]:
+        if self._properties is None:
+            self._properties = payload_properties(self._text or "")
+        return self._properties
+
+    def __getitem__(self, name: str) -> object:
+        return self._read()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())
 
 
 def _property(value: object) -> Datum:
