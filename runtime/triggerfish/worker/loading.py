@@ -25,6 +25,7 @@ from .converters import Binding
 from .paths import add_app
 from .plans import Plan
 from .signature import SignatureError
+from .sources import AppSource
 
 NAMESPACE: Final = "__app__"
 
@@ -70,8 +71,9 @@ def _index(folder: str, script: str) -> Loaded:
 
 def _import_script(folder: str, script: str) -> types.ModuleType:
     name = Path(script).stem
-    spec = importlib.util.spec_from_file_location(name, Path(folder, script))
-    if spec is None or spec.loader is None:
+    path = str(Path(folder, script))
+    spec = importlib.util.spec_from_file_location(name, path, loader=AppSource(name, path))
+    if spec is None or spec.loader is None or not path.endswith(".py"):
         raise AppError(f"{script} is no Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module

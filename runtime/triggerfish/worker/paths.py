@@ -7,6 +7,8 @@ import os
 import sys
 from pathlib import Path
 
+from .sources import read_app
+
 
 def add_packages(app: str) -> None:
     """Put the app's ``.python_packages`` on the path, where they exist."""
@@ -23,6 +25,7 @@ def add_packages(app: str) -> None:
 def add_app(app: str) -> None:
     """Put the app itself on the path."""
     add_packages(app)  # they may have come since the worker was started
+    read_app(app)
     # Last, as in Azure: an app's folder called `email` must not hide the standard library's.
     sys.path.append(app)
     importlib.invalidate_caches()

@@ -9,6 +9,7 @@ import select
 import signal
 import sys
 import textwrap
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pytest
 
 from triggerfish.model import FailureKind
 
+CACHING = {"PYTHONDONTWRITEBYTECODE": ""}
 APP = """
 import asyncio, atexit, os, pathlib, signal, subprocess, sys, threading, time
 import azure.functions as func
@@ -118,6 +120,38 @@ async def test_two_processes_of_one_thread_run_two_functions_at_the_same_time(ma
         met = await asyncio.gather(*(answer(running, "meets_another_process") for _ in range(2)))
 
     assert met == ["2", "2"]
+
+
+@pytest.mark.parametrize("script", ["function_app.py", "part.py"])
+async def test_an_edit_of_the_same_length_in_the_same_second_is_seen(make_app, launch, script):
+    files = {"function_app.py": APP, "part.py": ""}
+    if script == "part.py":
+        files["function_app.py"] = APP + "\nfrom part import which\nqueue(which)\n"
+    else:
+        files["function_app.py"] += "\n@queue\n"
+    source = files[script] + "def which(msg: str): return 'old'\n"
+    app = make_app(files | {script: source})
+    path = app.folder / script
+    saved = path.stat()
+    async with launch(app, environment=CACHING) as old:
+        assert await answer(old, "which") == "old"
+        path.write_text(source.replace("'old'", "'new'"))
+        os.utime(path, ns=(saved.st_atime_ns, saved.st_mtime_ns))
+
+        async with launch(app, environment=CACHING) as new:
+            assert await answer(new, "which") == "new"
+
+
+async def test_what_has_not_been_edited_for_a_while_is_compiled_once(make_app, launch):
+    files = {"function_app.py": APP + "\nimport part\n@queue\ndef which(msg: str): return 'a'\n"}
+    app = make_app(files | {"part.py": "", "fresh.py": ""})
+    long_ago = time.time() - 60
+    os.utime(app.folder / "part.py", (long_ago, long_ago))
+
+    async with launch(app, environment=CACHING):
+        cached = {file.name.split(".")[0] for file in app.folder.glob("__pycache__/*.pyc")}
+
+    assert cached == {"part"}
 
 
 async def test_two_generations_serve_at_once_what_each_has_loaded(make_app, launch):
