@@ -106,10 +106,12 @@ class Program:
         uri = f"file:{self.folder}/storage.db?mode=ro"
         with closing(sqlite3.connect(uri, uri=True)) as database:
             found = database.execute("SELECT file FROM content WHERE file IS NOT NULL")
-            assert {path.name for path in (self.folder / "contents").iterdir()} == {
-                name for (name,) in found
-            }
+            assert self.content_files() == {name for (name,) in found}
             assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+    def content_files(self) -> set[str]:
+        """Return the names of the files that hold large contents."""
+        return {path.name for path in (self.folder / "contents").iterdir()}
 
     def memory_bytes(self) -> int:
         """Return how much memory the process has ever held at once."""
