@@ -40,6 +40,7 @@ class Console:
 
     def install(self, *, debug: bool) -> None:
         """Replace the standard streams and listen to the root logger."""
+        sys.stdout.flush()  # what was printed before now, by a debugger or sitecustomize
         sys.stdout = _stream(self, "stdout", 1)
         sys.stderr = _stream(self, "stderr", 2)
         root = logging.getLogger()
