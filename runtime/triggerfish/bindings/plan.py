@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from triggerfish.expressions import Template
 from triggerfish.model import (
@@ -37,8 +37,7 @@ def text_bytes(text: str) -> bytes:
         raise BindingFailure(f"The output cannot be written as UTF-8: {error}.") from error
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(NamedTuple):
     """What the bindings of one invocation may draw on."""
 
     invocation_id: str

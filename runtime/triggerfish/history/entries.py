@@ -25,8 +25,7 @@ class Status(StrEnum):
     INTERRUPTED = "interrupted"  # the host ended before the function did
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(NamedTuple):
     """One output of a run: ``target`` is ``container/blob`` or a queue."""
 
     binding: str
@@ -34,8 +33,7 @@ class Written:
     content: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class End:
+class End(NamedTuple):
     """How a delivery ended; ``tries`` counts the runs of a retry policy, 1 without one."""
 
     failure: Failure | None
