@@ -30,7 +30,7 @@ def blob() -> None:
     """Put, get and list blobs; a blob is named CONTAINER/BLOB."""
 
 
-@blob.command("put")
+@blob.command("put", short_help="Put files, folders or a text.")
 @click.argument("destination", metavar="CONTAINER[/BLOB]")
 @click.argument("sources", nargs=-1, metavar="[SOURCE]…")
 @click.option("--text", help="The content itself.")
@@ -132,7 +132,7 @@ def _named(file: Path) -> list[tuple[Path, str]]:
     return [(one, one.relative_to(file).as_posix()) for one in found]
 
 
-@blob.command("get")
+@blob.command("get", short_help="Show a blob, or write blobs to files.")
 @click.argument("source", metavar="CONTAINER/BLOB")
 @click.argument("destination", required=False)
 @click.option("--prefix", help="All blobs of CONTAINER whose names begin like this.")
@@ -212,7 +212,7 @@ def _matching(target: Target, path: BlobPath) -> list[ListedBlob]:
     return target.run(collect)
 
 
-@blob.command("list")
+@blob.command("list", short_help="List containers, or the blobs of one.")
 @click.argument("path", required=False, metavar="[CONTAINER[/PREFIX]]")
 @click.option("--prefix", help="Only names that begin like this.")
 @json_option

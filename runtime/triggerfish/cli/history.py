@@ -57,7 +57,8 @@ class ShortForms(click.Group):
 def history() -> None:
     """Show what was delivered to functions, and how it ended.
 
-    Without a command: the newest deliveries. With an id: everything about that one.
+    Without a command: the newest deliveries, and the options are those of list. With an id:
+    everything about that one.
     """
 
 

@@ -68,7 +68,7 @@ def queue() -> None:
     """Put, look at, save and load queue messages."""
 
 
-@queue.command("put")
+@queue.command("put", short_help="Put messages: a text, files, or what is piped in.")
 @click.argument("name", metavar="QUEUE", type=QueueName())
 @click.argument("text", required=False)
 @click.option("--file", "-f", type=_FILE, help="One message: the content of a file.")
@@ -219,7 +219,7 @@ def _ask(question: str, *, yes: bool) -> None:
         click.confirm(question, abort=True)
 
 
-@queue.command("export")
+@queue.command("export", short_help="Save messages to a file of JSON lines.")
 @click.argument("name", metavar="QUEUE", type=QueueName())
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
 @click.option("--move", is_flag=True, help="Delete each message once it is safe in the file.")
@@ -277,7 +277,7 @@ def _writing(file: Path, *, append: bool) -> Iterator[IO[str]]:
         yield opened
 
 
-@queue.command("import")
+@queue.command("import", short_help="Put the messages of such a file.")
 @click.argument("name", metavar="QUEUE", type=QueueName())
 @click.argument("file", type=_FILE)
 @click.option("--skip", type=click.IntRange(0), default=0, help="Leave out so many at the start.")
