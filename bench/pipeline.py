@@ -6,6 +6,8 @@ was acknowledged survives the end of the process everywhere, and a loss of power
 without fsync; Redis with appendonly, fsync each second).
 The queues are filled before the start; a rate counts from a tenth of the messages to the last,
 so that the start of the programs is no part of it. Round after round, one program at a time.
+Beside the rate stands the processor time that a message takes, in the busiest process and in
+all: on a machine that others use too, it says more than the rate.
 
     python bench/pipeline.py [--messages 20000] [--rounds 3] [--threads 8] [--batch-size 16]
 """
@@ -23,8 +25,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -33,7 +37,16 @@ import peers
 import results
 import uvloop
 from pool_roundtrip import echo_rate
-from programs import BenchmarkFailed, free_ports, listens, program, triggerfish, until
+from programs import (
+    BenchmarkFailed,
+    children,
+    cpu_seconds,
+    free_ports,
+    listens,
+    program,
+    triggerfish,
+    until,
+)
 
 from triggerfish.model import PutMessage
 from triggerfish.storage.embedded import EmbeddedAccount
@@ -45,6 +58,7 @@ WARM_UP: Final = 0.1
 WITHIN_SECONDS: Final = 60.0
 ECHO_SECONDS: Final = 2.0
 CHUNK: Final = 1000
+LOOK_EVERY_SECONDS: Final = 0.2
 
 TRIGGERFISH: Final = "triggerfish"
 DRAMATIQ: Final = "dramatiq on Redis"
@@ -112,28 +126,47 @@ def order(number: int) -> str:
     return json.dumps({"id": number, "customer": f"c-{number % 97}", "price": 12.5, "count": 3})
 
 
-def rate(count: Callable[[], int], messages: int) -> float:
-    """Return the messages per second that arrive, by looking at their number now and then."""
+@dataclass(frozen=True)
+class Rate:
+    """Messages per second, and the processor time that one took."""
+
+    per_second: float
+    busiest_us: float = 0.0  # in the process that had most to do
+    all_us: float = 0.0
+
+
+def rate(count: Callable[[], int], messages: int, *, of: Sequence[int]) -> Rate:
+    """Return how fast messages arrive, by looking at their number now and then.
+
+    ``of`` are the processes that make them arrive; their children count too.
+    """
     began = time.monotonic()
-    first: tuple[float, int] | None = None
+    first: tuple[float, int, dict[int, float]] | None = None
     while True:
         arrived, now = count(), time.monotonic()
         if first is None and arrived >= WARM_UP * messages:
-            first = now, arrived
+            first = now, arrived, processor_time(of)
         if arrived >= messages:
             break
         if now - began > WITHIN_SECONDS:
             raise BenchmarkFailed(f"{arrived} of {messages} messages in {WITHIN_SECONDS:g} s")
-        time.sleep(0.2)
+        time.sleep(LOOK_EVERY_SECONDS)
     if arrived > messages or first is None or first[0] == now:
         raise BenchmarkFailed(f"{arrived} messages came of {messages}: too many, or too fast")
-    return (arrived - first[1]) / (now - first[0])
+    done = arrived - first[1]
+    used = [time - first[2].get(pid, 0.0) for pid, time in processor_time(of).items()]
+    return Rate(done / (now - first[0]), 1e6 * max(used) / done, 1e6 * sum(used) / done)
+
+
+def processor_time(of: Sequence[int]) -> dict[int, float]:
+    pids = [*of, *(child for pid in of for child in children(pid))]
+    return {pid: cpu_seconds(pid) for pid in pids}
 
 
 # --- triggerfish ------------------------------------------------------------------------------
 
 
-def triggerfish_rate(folder: Path, given: argparse.Namespace) -> float:
+def triggerfish_rate(folder: Path, given: argparse.Namespace) -> Rate:
     messages: int = given.messages
     folder.mkdir()
     Path(folder, "function_app.py").write_text(APP)
@@ -146,8 +179,8 @@ def triggerfish_rate(folder: Path, given: argparse.Namespace) -> float:
     ports = ["--port", port, "--blob-port", blob, "--queue-port", queue, "--table-port", table]
     environment = {"PYTHON_THREADPOOL_THREAD_COUNT": str(given.threads)}
     command = triggerfish("start", folder, "--no-reload", *ports)
-    with program(command, log=folder / "out.log", environment=environment):
-        return rate(lambda: account.message_count(int(queue), OUTBOX), messages)
+    with program(command, log=folder / "out.log", environment=environment) as host:
+        return rate(lambda: account.message_count(int(queue), OUTBOX), messages, of=[host.pid])
 
 
 async def fill(data: Path, messages: int) -> None:
@@ -163,31 +196,34 @@ async def fill(data: Path, messages: int) -> None:
 # --- peers ------------------------------------------------------------------------------------
 
 
-def dramatiq_rate(folder: Path, given: argparse.Namespace) -> float:
+def dramatiq_rate(folder: Path, given: argparse.Namespace) -> Rate:
     python = peers.python_with("dramatiq", install="dramatiq[redis]", peers=given.peers)
     folder.mkdir()
     Path(folder, "app.py").write_text(DRAMATIQ_APP)
-    with redis(folder) as port:
+    with redis(folder) as (port, redis_pid):
         environment = {"REDIS_PORT": str(port)}
         feed([python, "-c", DRAMATIQ_FEED], folder, given.messages, environment)
         command = [python, "-m", "dramatiq", "app", "--queues", INBOX, "--processes", "1"]
         command += ["--threads", str(given.threads)]
         with (
-            program(command, folder=folder, environment=environment, log=folder / "out.log"),
+            program(
+                command, folder=folder, environment=environment, log=folder / "out.log"
+            ) as workers,
             closing(socket.create_connection(("127.0.0.1", port))) as asking,
         ):
-            return rate(lambda: length(asking, f"dramatiq:{OUTBOX}"), given.messages)
+            count = partial(length, asking, f"dramatiq:{OUTBOX}")
+            return rate(count, given.messages, of=[workers.pid, redis_pid])
 
 
 @contextmanager
-def redis(folder: Path) -> Iterator[int]:
-    """Run a Redis of our own, which keeps what it has acknowledged."""
+def redis(folder: Path) -> Iterator[tuple[int, int]]:
+    """Run a Redis of our own, which keeps what it has acknowledged; give port and process."""
     [port] = free_ports(1)
     options = ["--port", str(port), "--dir", folder, "--appendonly", "yes", "--save", ""]
     log = folder / "redis.log"
     with program([peers.redis_server(), *options], log=log) as process:
         until(lambda: listens(port), within=10, what="Redis", process=process, log=log)
-        yield port
+        yield port, process.pid
 
 
 def length(asking: socket.socket, key: str) -> int:
@@ -195,17 +231,17 @@ def length(asking: socket.socket, key: str) -> int:
     return int(asking.recv(64)[1:])
 
 
-def huey_rate(folder: Path, given: argparse.Namespace) -> float:
+def huey_rate(folder: Path, given: argparse.Namespace) -> Rate:
     python = peers.python_with("huey", install="huey", peers=given.peers)
     folder.mkdir()
     Path(folder, "app.py").write_text(HUEY_APP)
     feed([python, "-c", HUEY_FEED], folder, given.messages)
     command = [python, "-m", "huey.bin.huey_consumer", "app.inbox", "--workers", str(given.threads)]
     with (
-        program(command, folder=folder, log=folder / "out.log"),
+        program(command, folder=folder, log=folder / "out.log") as consumer,
         closing(sqlite3.connect(folder / "queues.db")) as database,
     ):
-        return rate(lambda: tasks(database), given.messages)
+        return rate(partial(tasks, database), given.messages, of=[consumer.pid])
 
 
 def tasks(database: sqlite3.Connection) -> int:
@@ -231,12 +267,12 @@ def feed(
     )
 
 
-def pipe_rate(_: Path, given: argparse.Namespace) -> float:
+def pipe_rate(_: Path, given: argparse.Namespace) -> Rate:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(echo_rate(given.batch_size * 3 // 2, ECHO_SECONDS))
+        return Rate(runner.run(echo_rate(given.batch_size * 3 // 2, ECHO_SECONDS)))
 
 
-MEASURES: Final[dict[str, Callable[[Path, argparse.Namespace], float]]] = {
+MEASURES: Final[dict[str, Callable[[Path, argparse.Namespace], Rate]]] = {
     TRIGGERFISH: triggerfish_rate,
     DRAMATIQ: dramatiq_rate,
     HUEY: huey_rate,
@@ -253,31 +289,38 @@ def main() -> None:
     peers.add_option(parser)
     results.add_option(parser)
     given = parser.parse_args()
-    found, absent = results.Results(), set()
+    rates, busiest, everything = results.Results(), results.Results(), results.Results()
+    absent = set()
     for number in range(given.rounds):
-        for name, measure in MEASURES.items():
-            if name in absent:
-                continue
+        for name in [name for name in MEASURES if name not in absent]:
             with tempfile.TemporaryDirectory(prefix="bench-") as folder:
                 try:
-                    found.add(name, measure(Path(folder, "work"), given))
+                    found = MEASURES[name](Path(folder, "work"), given)
                 except peers.Absent as missing:
                     absent.add(name)
                     print(f"{name} is left out: {missing}", file=sys.stderr)
-            print(f"round {number + 1}: {name}", file=sys.stderr)
+                    continue
+            rates.add(name, found.per_second)
+            busiest.add(name, found.busiest_us)
+            everything.add(name, found.all_us)
+            print(f"round {number + 1}: {name}: {found}", file=sys.stderr)
     rows = [
         (
             name,
-            results.number(found.median(name)),
-            found.range(name),
-            found.ratio(TRIGGERFISH, name),
+            results.number(rates.median(name)),
+            rates.range(name),
+            rates.ratio(TRIGGERFISH, name),
+            *(results.number(found.median(name)) for found in (busiest, everything)),
         )
         for name in MEASURES
-        if name in found
+        if name in rates
     ]
-    print(results.table(("queue, function, queue", "per second", "range", "we are"), rows))
+    head = ("queue, function, queue", "per second", "range", "we are", "µs, busiest", "µs, all")
+    print(results.table(head, rows))
     options = {name: vars(given)[name] for name in ("messages", "threads", "batch_size")}
-    results.write("pipeline", {**options, "per_second": found.medians()}, given.json)
+    found_all = {"per_second": rates, "busiest_us": busiest, "all_us": everything}
+    medians = {name: found.medians() for name, found in found_all.items()}
+    results.write("pipeline", {**options, **medians}, given.json)
 
 
 if __name__ == "__main__":

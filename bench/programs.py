@@ -93,6 +93,21 @@ def listens(port: int) -> bool | None:
     return None
 
 
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time of all threads; ``stat`` would only count in ticks of 10 ms."""
+    threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that any thread of ``pid`` has started, and theirs."""
+    found = []
+    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, listed.read_text().split()):
+            found += [child, *children(child)]
+    return found
+
+
 def triggerfish(*words: str | Path) -> list[str | Path]:
     """Return the command line of our own program, of the interpreter that runs this."""
     return [sys.executable, "-m", "triggerfish", *words]

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final
 
 import results
-from programs import free_ports, program, triggerfish, until
+from programs import children, cpu_seconds, free_ports, program, triggerfish, until
 
 from triggerfish.model import PutMessage
 from triggerfish.storage.embedded import EmbeddedAccount
@@ -116,21 +116,6 @@ def idle_share(pid: int, seconds: float) -> float:
     began, before = time.monotonic(), sum(map(cpu_seconds, pids))
     time.sleep(seconds)
     return (sum(map(cpu_seconds, pids)) - before) / (time.monotonic() - began)
-
-
-def cpu_seconds(pid: int) -> float:
-    """Return the processor time of all threads; ``stat`` would only count in ticks of 10 ms."""
-    threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
-    return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
-
-
-def children(pid: int) -> list[int]:
-    """Return the processes that any thread of ``pid`` has started, and theirs."""
-    found = []
-    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, listed.read_text().split()):
-            found += [child, *children(child)]
-    return found
 
 
 def memory_mib(pid: int) -> float:
