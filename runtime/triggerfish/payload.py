@@ -7,6 +7,7 @@ Behaviour: spec binding-expressions.md, section 6; queue-trigger.md, section 10.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -39,16 +40,41 @@ def payload_properties(text: str) -> dict[str, object]:
     }
 
 
-def is_json_object(text: str) -> bool:
-    """Return whether ``text`` is a JSON object, which may have nothing to add."""
-    text = text.strip()
-    if not (text.startswith("{") and text.endswith("}")):
-        return False
-    try:
-        lenient_json.loads(text)
-    except lenient_json.LenientJsonError:
-        return False
-    return True
+class PayloadProperties(Mapping[str, object]):
+    """``payload_properties`` of a text, which is read where somebody asks: most never do."""
+
+    __slots__ = ("_properties", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._properties: dict[str, object] | None = None
+
+    @property
+    def may_be_any(self) -> bool:
+        """Whether the text looks like a JSON object at all."""
+        return self.text.rstrip()[-1:] == "}"
+
+    def why_missing(self) -> str:
+        """Return why a name may be missing; nothing where the text is a JSON object."""
+        try:
+            is_object = isinstance(lenient_json.loads(self.text.strip()), dict)
+        except lenient_json.LenientJsonError:
+            is_object = False
+        return "" if is_object else "the message is not a JSON object"
+
+    def _read(self) -> dict[str, object]:
+        if self._properties is None:
+            self._properties = payload_properties(self.text)
+        return self._properties
+
+    def __getitem__(self, name: str) -> object:
+        return self._read()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())
 
 
 def _dates_rewritten(value: Any) -> Any:

@@ -12,7 +12,7 @@ import binascii
 import json
 import re
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -30,7 +30,7 @@ from triggerfish.model import (
     TriggerEvent,
 )
 from triggerfish.names import queue_name_problem
-from triggerfish.payload import is_json_object, payload_properties
+from triggerfish.payload import PayloadProperties
 from triggerfish.storage.account import Account, Message
 
 POISON_SUFFIX: Final = "-poison"
@@ -131,7 +131,7 @@ class QueueTrigger:
         self, message: Message, body: bytes, *, reason: str, replay_of: str = ""
     ) -> TriggerEvent:
         text = _text(body)
-        payload = _Payload(None if self.binary else text)
+        payload = PayloadProperties("" if self.binary or text is None else text)
         # Whole seconds, as the service's own times; azure.functions parses these at first try.
         inserted = message.inserted_at.isoformat("T", "seconds")
         expires = message.expires_at.isoformat("T", "seconds")
@@ -145,7 +145,7 @@ class QueueTrigger:
             "NextVisibleTime": Datum("string", visible),
             "PopReceipt": Datum("string", message.pop_receipt),
         }
-        metadata.update(payload.overrides())
+        metadata.update(_overrides(payload))
         return TriggerEvent(
             function=self.function,
             datum=Datum("bytes", body) if self.binary else Datum("string", text),
@@ -175,7 +175,9 @@ class QueueTrigger:
             'Declare the trigger with dataType "binary" to receive bytes.'
         )
 
-    def _binding_data(self, message: Message, text: str | None, payload: _Payload) -> BindingData:
+    def _binding_data(
+        self, message: Message, text: str | None, payload: PayloadProperties
+    ) -> BindingData:
         own: dict[str, object] = {
             "Id": message.id,
             "DequeueCount": message.dequeue_count,
@@ -211,46 +213,18 @@ _SPELLING: Final = {
 _MAY_OVERRIDE: Final = re.compile(rf"\b(?:{'|'.join(_SPELLING)})\b|\\", re.IGNORECASE)
 
 
-class _Payload(Mapping[str, object]):
-    """The properties of a JSON body (section 10), read where somebody asks."""
+def _overrides(payload: PayloadProperties) -> Mapping[str, Datum]:
+    """Return the properties that win over metadata of the same name, whatever their case.
 
-    __slots__ = ("_properties", "_text")
-
-    def __init__(self, text: str | None) -> None:
-        self._text = text
-        self._properties: dict[str, object] | None = None
-
-    def overrides(self) -> Mapping[str, Datum]:
-        """Return the properties that win over metadata of the same name, whatever their case.
-
-        The others are for expressions only, so many bodies need not be read at all.
-        """
-        text = self._text
-        if text is None or text.rstrip()[-1:] != "}" or not _MAY_OVERRIDE.search(text):
-            return {}
-        return {
-            _SPELLING[name.lower()]: _property(value)
-            for name, value in self.items()
-            if name.lower() in _SPELLING
-        }
-
-    def why_missing(self) -> str:
-        """Return why a name may be missing, nothing for a JSON object."""
-        return "" if is_json_object(self._text or "") else "the message is not a JSON object"
-
-    def _read(self) -> dict[str, object]:
-        if self._properties is None:
-            self._properties = payload_properties(self._text or "")
-        return self._properties
-
-    def __getitem__(self, name: str) -> object:
-        return self._read()[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._read())
-
-    def __len__(self) -> int:
-        return len(self._read())
+    The others are for expressions only, so many bodies need not be read at all.
+    """
+    if not payload.may_be_any or not _MAY_OVERRIDE.search(payload.text):
+        return {}
+    return {
+        _SPELLING[name.lower()]: _property(value)
+        for name, value in payload.items()
+        if name.lower() in _SPELLING
+    }
 
 
 def _property(value: object) -> Datum:

@@ -9,7 +9,6 @@ import asyncio
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -42,7 +41,6 @@ from triggerfish_storage.clock import Clock
 
 POISON_QUEUE: Final = "webjobs-blobtrigger-poison"
 _LOCK: Final = "WebJobs.Internal.Blobs.Listener"
-_TERMS: Final = LockTerms()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +55,8 @@ class BlobListener:
     ledger: Ledger
     clock: Clock
     log: Log
-    locks: Locks | None = None  # None: nobody else scans for this host
-    terms: LockTerms = _TERMS
+    locks: Locks
+    terms: LockTerms
 
     async def listen(self, stopping: asyncio.Event) -> None:
         """Run until ``stopping``; return once every blob taken is settled."""
@@ -80,15 +78,11 @@ class BlobListener:
 
     async def _scan(self, scans: Iterable[ContainerScan], stopping: asyncio.Event) -> None:
         """Scan all containers, unless another host of this id does (section 3.5)."""
-        async with AsyncExitStack() as stack:
-            if self.locks is not None:
-                # Without the lock scanning costs more, but receipts still make it exact.
-                lock = self.locks.hold(_LOCK, stopping, self.terms, required=False)
-                if not await stack.enter_async_context(lock):
-                    return
-            async with asyncio.TaskGroup() as group:
-                for scan in scans:
-                    group.create_task(scan.run(stopping))
+        # Where it cannot be had, scanning costs more, but receipts still make it exact.
+        lock = self.locks.hold(_LOCK, stopping, self.terms, required=False)
+        async with lock as held, asyncio.TaskGroup() as group:
+            for scan in scans if held else ():
+                group.create_task(scan.run(stopping))
 
     def _scans(self) -> dict[_Place, ContainerScan]:
         by_place: dict[_Place, list[BlobTrigger]] = defaultdict(list)

@@ -7,6 +7,7 @@ import base64
 import json
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from triggerfish.config.host_options import BlobOptions
 from triggerfish.listeners.blob import BlobListener
 from triggerfish.listeners.blob_receipts import HOST_CONTAINER, Receipts
 from triggerfish.listeners.consume import Pace
-from triggerfish.listeners.locks import Locks
+from triggerfish.listeners.locks import Locks, LockTerms
 from triggerfish.model import LogLevel, TriggerEvent
 from triggerfish.path_pattern import PathPattern
 from triggerfish.storage.account import AccountError, BlobProperties, Unavailable
@@ -35,7 +36,7 @@ def listener(
     account: Any = None,
     parallelism: int = 8,
     threshold: int = 5,
-    locks: Locks | None = None,
+    instance: str = "one",
 ) -> BlobListener:
     """Return the listener for functions F1, F2, … with these paths; host storage is the world's."""
     port = account or world.account
@@ -52,7 +53,8 @@ def listener(
         ledger=world.ledger,
         clock=world.clock,
         log=world.lines,
-        locks=locks,
+        locks=Locks(world.account, "host-1", instance, clock=world.clock, log=world.lines),
+        terms=LockTerms(),
     )
 
 
@@ -337,7 +339,6 @@ async def test_a_notice_of_another_version_is_dropped_and_the_blob_looked_at(
 ) -> None:
     account = embedded.faulty()
     await put(embedded, "a")
-    await embedded.queue(QUEUE).put_raw(notice(ETag='"0x1"'))
 
     async def nothing(_container: str, **_: object) -> AsyncIterator[BlobProperties]:
         for blob in ():
@@ -345,6 +346,8 @@ async def test_a_notice_of_another_version_is_dropped_and_the_blob_looked_at(
 
     account.blobs.list = nothing  # so that the notice alone leads to the blob
     async with embedded.running(listener(embedded, account=account).listen):
+        await embedded.lines.saw("Scan of container")
+        await embedded.queue(QUEUE).put_raw(notice(ETag='"0x1"'))
         await embedded.function.ended(1)  # though time stands still
         await embedded.lines.saw("found 0 messages")
 
@@ -437,16 +440,26 @@ async def test_hosts_that_share_an_account_run_each_blob_once(polled: World) -> 
 
 
 async def test_one_host_of_several_scans(polled: World) -> None:
-    def locks(instance: str) -> Locks:
-        return Locks(polled.account, "host-1", instance, clock=polled.clock, log=polled.lines)
-
     await put(polled, "a")
-    async with polled.running(listener(polled, locks=locks("one")).listen):
+    async with polled.running(listener(polled).listen):
         await polled.lines.saw("1 new")
-        async with polled.running(listener(polled, locks=locks("two")).listen):
+        async with polled.running(listener(polled, instance="two").listen):
             await polled.lines.saw("is held by another host")
             scans = [line for line in polled.lines if "Scan of" in line.message]
             assert len(scans) == 1
+
+
+async def test_without_its_lock_a_host_scans_all_the_same(embedded: World) -> None:
+    host = embedded.faulty()
+    host.failing["acquire_lease"] = Unavailable("it is down")
+    await put(embedded, "a")
+    one = replace(
+        listener(embedded),
+        locks=Locks(host, "host-1", "one", clock=embedded.clock, log=embedded.lines),
+    )
+
+    async with embedded.running(one.listen):
+        await embedded.function.ended(1)
 
 
 # --- the end ----------------------------------------------------------------------------------
