@@ -99,6 +99,8 @@ SERVICE: Final = (
         comp="stats",
     ),
     _service("BlobBatch", "POST", batch.submit_batch, "dwycar", comp="batch"),
+    # The JavaScript client takes the account in the path for a container.
+    _service("BlobBatch", "POST", batch.submit_batch, "dwycar", comp="batch", restype="container"),
 )
 
 CONTAINERS: Final = (
