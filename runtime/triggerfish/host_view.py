@@ -57,7 +57,7 @@ class Host:
 
     @property
     def errors(self) -> Sequence[str]:
-        error = self._lifecycle.error
+        error = self._lifecycle.error or self._lifecycle.edit_error
         return () if error is None else (str(error),)
 
     @property

@@ -112,7 +112,8 @@ class EmbeddedAccount:
         return self._watch("blob", container)
 
     async def next_visible(self, queue: str) -> datetime | None:
-        return self._stores.queues.next_visible(queue, now=self._stores.clock.now())
+        with _asking(self.name, f"Queue '{queue}'"):
+            return self._stores.queues.next_visible(queue, now=self._stores.clock.now())
 
     def _watch(self, service: Service, resource: str) -> AbstractContextManager[Watch]:
         if not self.is_embedded:
