@@ -171,6 +171,7 @@ def test_no_request_is_a_bug(calls):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @settings(max_examples=1000, **FUZZING)
 @given(st.lists(requests(), min_size=5, max_size=15))
 def test_no_request_is_a_bug_for_long(calls):
