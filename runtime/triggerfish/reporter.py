@@ -21,13 +21,15 @@ _CATEGORY = "Host.Startup"
 class Reporter:
     """Implements ``lifecycle.Audience`` on a console.
 
-    ``address`` is where the host is reached, ``storage`` are the ports of its own account.
+    ``address`` is where the host is reached, ``storage`` are the ports of its own account;
+    ``strict`` means that the host ends where anything does not load.
     """
 
     console: Console
     config: AppConfig
     address: str = ""
     storage: Mapping[str, int] = field(default_factory=dict)
+    strict: bool = False
 
     def loaded(self, served: Served, *, again: bool) -> None:
         console = self.console
@@ -62,6 +64,8 @@ class Reporter:
         if traceback:
             self.console.say(traceback.rstrip(), LogLevel.ERROR)
         self.console.say(f"The app does not load: {error}", LogLevel.ERROR)
+        if self.strict:
+            return
         self.console.say(
             "The last state that loaded keeps running."
             if serving

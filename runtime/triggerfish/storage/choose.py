@@ -160,7 +160,7 @@ class Accounts:
             return await self._attach(owner.address, owner.ports, _NEEDED, str(error))
         except PortTaken as error:
             taken_first = sorted(_NEEDED, key=error.service.__ne__)
-            return await self._attach(LOOPBACK, self._place.ports, taken_first, str(error))
+            return await self._attach(LOOPBACK, self._place.ports, taken_first, "")
         except (DatabaseError, AccountsError) as error:
             raise AccountError(str(error)) from error
         except OSError as error:
@@ -197,7 +197,7 @@ class Accounts:
             if not answer.is_storage:
                 raise AccountError(
                     f"Port {ports[service]} on {address}, for the storage account's {service} "
-                    f"service: {answer.problem}. {reason} {_OPTIONS}"
+                    f"service: {answer.problem}. {f'{reason} ' if reason else ''}{_OPTIONS}"
                 )
             server = server or answer.server
         self._log(
