@@ -2,12 +2,13 @@
 
 An order is a JSON message in the queue ``orders``:
 
-    {"orderId": "A-1001", "customerId": "C-7", "items": [{"sku": "fin", "quantity": 2, "price": 4.5}]}
+    {"orderId": "A-1001", "customerId": "C-7",
+     "items": [{"sku": "fin", "quantity": 2, "price": 4.5}]}
 """
 
 import json
 import logging
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import azure.functions as func
 
@@ -42,7 +43,9 @@ def process_order(
         json.dumps({"orderId": order["orderId"], "to": buyer["name"], "total": round(total, 2)})
     )
     shipment.set(
-        json.dumps({"orderId": order["orderId"], "address": buyer["address"], "items": order["items"]})
+        json.dumps(
+            {"orderId": order["orderId"], "address": buyer["address"], "items": order["items"]}
+        )
     )
     logging.info("Order %s for %s: %.2f", order["orderId"], buyer["name"], total)
 
@@ -55,7 +58,7 @@ def process_order(
 )
 def daily_report(timer: func.TimerRequest, report: func.Out[str]) -> None:
     """Leave one report a day; a missed one is caught up at the next start."""
-    now = datetime.now(timezone.utc)
+    now = datetime.now(UTC)
     report.set(json.dumps({"at": now.isoformat(timespec="seconds"), "pastDue": timer.past_due}))
     logging.info("Report written%s", " late" if timer.past_due else "")
 

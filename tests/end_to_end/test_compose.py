@@ -11,7 +11,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -87,9 +87,9 @@ def stack(
     copy_of: Callable[[str], Path],
     free_ports: Callable[[int], list[int]],
     start_program: Callable[..., Any],
-) -> Iterator[Stack]:
+) -> Stack:
     ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
-    yield Stack(tmp_path, copy_of("orders"), ports, start_program)
+    return Stack(tmp_path, copy_of("orders"), ports, start_program)
 
 
 def send(stack: Stack, name: str, text: str) -> None:

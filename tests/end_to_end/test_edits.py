@@ -12,7 +12,7 @@ import pytest
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 
-APP = '''
+APP = """
 import azure.functions as func
 
 app = func.FunctionApp()
@@ -21,7 +21,7 @@ app = func.FunctionApp()
 @app.queue_trigger(arg_name="message", queue_name="incoming", connection="AzureWebJobsStorage")
 def note(message: func.QueueMessage) -> None:
     print("{mark}", message.get_body().decode())
-'''
+"""
 
 
 @pytest.fixture

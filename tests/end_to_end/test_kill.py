@@ -19,7 +19,7 @@ from triggerfish_storage.server import open_account
 
 MESSAGES = 1500
 KILLS = 8
-APP = '''
+APP = """
 import azure.functions as func
 
 app = func.FunctionApp()
@@ -31,7 +31,7 @@ app = func.FunctionApp()
 def copy(message: func.QueueMessage, second: func.Out[bytes]) -> bytes:
     second.set(message.get_body())
     return message.get_body()
-'''
+"""
 
 
 @pytest.fixture
