@@ -1,8 +1,9 @@
 """Pages of blobs and containers, in the order of their names' code points.
 
 What a page costs depends on the page, not on the container: it starts by index at the
-marker, and a delimiter skips over what lies under a common prefix. Rules run inside the
-caller's transaction.
+marker, ends at the prefix, and a delimiter skips over what lies under a common prefix. Where
+thousands of names in a row are hidden (deleted softly, or snapshots), a page ends early with
+a marker, as Azure's may. Rules run inside the caller's transaction.
 
 Protocol: https://learn.microsoft.com/rest/api/storageservices/list-blobs
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import heapq
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -21,33 +22,42 @@ from triggerfish_storage.blobs.rows import BLOB_COLUMNS, blob_of
 
 PAGE_LIMIT: Final = 5000
 
-# Row values, so that a page can start between two snapshots of one blob.
+LOOKED_AT_LIMIT: Final = 20_000  # blobs and snapshots, hidden ones too, for one page
+
+_CURRENT: Final = "blob.snapshot = 9223372036854775807"
+# Row values, so that a page can start between two snapshots of one blob. The join keeps the
+# order of what is near, which is read from the index alone and no further than asked for.
+_NEAR_HERE: Final = """FROM blob
+        WHERE container_id = :container AND (name, snapshot) >= (:name, :snapshot)
+            AND name < :beyond
+        ORDER BY name, snapshot"""
+_NEAR: Final = f"(SELECT id {_NEAR_HERE} LIMIT :near) AS near"
+BEHIND_NEAR: Final = f"SELECT name, snapshot {_NEAR_HERE} LIMIT 1 OFFSET :near"
 PAGE: Final = f"""
-    SELECT {BLOB_COLUMNS} FROM blob
-    WHERE container_id = :container AND (name, snapshot) >= (:name, :snapshot)
-        AND (:snapshots OR snapshot = 9223372036854775807) AND (:deleted OR deleted IS NULL)
-    ORDER BY name, snapshot"""  # noqa: S608 - names of columns
+    SELECT {BLOB_COLUMNS} FROM {_NEAR} CROSS JOIN blob ON blob.id = near.id
+    WHERE (:snapshots OR {_CURRENT}) AND (:deleted OR blob.deleted IS NULL)"""  # noqa: S608
 # As few columns as an ordinary entry shows: each costs as much as finding the row does. Of
 # others only the id is given, not 0.
-PLAIN_PAGE: Final = """
+PLAIN_PAGE: Final = f"""
     SELECT name, etag, created, modified, length, content_type, content_md5, tier, metadata,
-        CASE WHEN type = 'BlockBlob' AND tags = '{}' AND lease_id IS NULL AND copy IS NULL
+        CASE WHEN type = 'BlockBlob' AND tags = '{{}}' AND lease_id IS NULL AND copy IS NULL
             AND content_encoding = '' AND content_language = '' AND content_disposition = ''
             AND cache_control = '' AND tier_changed IS NULL AND immutable_until IS NULL
-            AND legal_hold = 0 THEN 0 ELSE id END
-    FROM blob
-    WHERE container_id = :container AND name >= :name
-        AND snapshot = 9223372036854775807 AND deleted IS NULL
-    ORDER BY name LIMIT :limit"""
+            AND legal_hold = 0 THEN 0 ELSE blob.id END
+    FROM {_NEAR} CROSS JOIN blob ON blob.id = near.id
+    WHERE {_CURRENT} AND blob.deleted IS NULL LIMIT :limit"""  # noqa: S608 - constants
 _BY_ID: Final = f"SELECT {BLOB_COLUMNS} FROM blob WHERE id = :id"  # noqa: S608 - columns
 _NEXT_STAGED: Final = """
-    SELECT min(name) FROM block WHERE container_id = :container AND name >= :name"""
+    SELECT min(name) FROM block
+    WHERE container_id = :container AND name >= :name AND name < :beyond"""
 _IS_BLOB: Final = """
     SELECT 1 FROM blob WHERE container_id = :container AND name = :name
         AND snapshot = 9223372036854775807 AND deleted IS NULL"""
 CONTAINERS: Final = f"""
     SELECT {CONTAINER_COLUMNS} FROM container
-    WHERE account = :account AND name >= :name ORDER BY name LIMIT :limit"""  # noqa: S608
+    WHERE account = :account AND name >= :name AND name < :beyond
+    ORDER BY name LIMIT :limit"""  # noqa: S608 - columns
+_BEHIND_ALL_TEXT: Final = b""  # bytes sort behind any text
 
 
 class Position(NamedTuple):
@@ -120,8 +130,8 @@ def list_blobs(tx: sqlite3.Connection, address: Address, listing: Listing) -> Pa
     while position is not None:
         resume: Position | None = None
         for name, snapshot, row in _entries(tx, container, listing, position):
-            if not name.startswith(listing.prefix):
-                break
+            if row == _NOT_LOOKED_AT:
+                return Page(entries, Position(name, snapshot))
             common = _common_prefix(name, listing)
             if len(entries) == listing.limit:
                 return Page(entries, Position(common) if common else Position(name, snapshot))
@@ -136,14 +146,14 @@ def list_blobs(tx: sqlite3.Connection, address: Address, listing: Listing) -> Pa
 
 
 def _flat_page(tx: sqlite3.Connection, container: int, listing: Listing) -> Page:
-    start = max(listing.start, Position(listing.prefix))
-    cursor = tx.execute(PAGE, _page_values(container, listing, start))
+    values = _page_values(container, listing, max(listing.start, Position(listing.prefix)))
+    cursor = tx.execute(PAGE, values)
     rows = cursor.fetchmany(listing.limit + 1)
     cursor.close()
-    if rows and not rows[-1][2].startswith(listing.prefix):
-        rows = [row for row in rows if row[2].startswith(listing.prefix)]
-    following = Position(rows[-1][2], rows[-1][3]) if len(rows) > listing.limit else None
-    return Page([blob_of(row) for row in rows[: listing.limit]], following)
+    entries = [blob_of(row) for row in rows[: listing.limit]]
+    if len(rows) > listing.limit:
+        return Page(entries, Position(rows[-1][2], rows[-1][3]))
+    return Page(entries, _not_looked_at(tx, values))
 
 
 def list_plainly(tx: sqlite3.Connection, address: Address, listing: Listing) -> Page:
@@ -154,14 +164,19 @@ def list_plainly(tx: sqlite3.Connection, address: Address, listing: Listing) -> 
     if listing.delimiter or listing.uncommitted or listing.snapshots or listing.deleted:
         return list_blobs(tx, address, listing)
     container = container_id(tx, address)
-    name = max(listing.start.name, listing.prefix)
-    values = {"container": container, "name": name, "limit": listing.limit + 1}
+    values = _page_values(container, listing, max(listing.start, Position(listing.prefix)))
+    values["limit"] = listing.limit + 1
     found = [PlainBlob._make(row) for row in tx.execute(PLAIN_PAGE, values)]
-    if found and not found[-1].name.startswith(listing.prefix):
-        found = [entry for entry in found if entry.name.startswith(listing.prefix)]
-    following = Position(found[-1].name) if len(found) > listing.limit else None
     entries = found[: listing.limit]
+    is_cut = len(found) > listing.limit
+    following = Position(found[-1].name) if is_cut else _not_looked_at(tx, values)
     return Page([_whole(tx, entry) if entry.other_id else entry for entry in entries], following)
+
+
+def _not_looked_at(tx: sqlite3.Connection, values: Mapping[str, object]) -> Position | None:
+    """Return where those begin that a page which did not fill up had no look at."""
+    found = tx.execute(BEHIND_NEAR, values).fetchone()
+    return Position._make(found) if found is not None else None
 
 
 def _whole(tx: sqlite3.Connection, entry: PlainBlob) -> Blob:
@@ -172,9 +187,13 @@ def list_containers(
     tx: sqlite3.Connection, account: str, *, prefix: str, start: str, limit: int
 ) -> tuple[Sequence[Container], str]:
     """Return a page of containers and the name with which the next one begins."""
-    values = {"account": account, "name": max(prefix, start), "limit": limit + 1}
+    values = {
+        "account": account,
+        "name": max(prefix, start),
+        "beyond": _behind(prefix),
+        "limit": limit + 1,
+    }
     found = [container_of(row) for row in tx.execute(CONTAINERS, values)]
-    found = [container for container in found if container.name.startswith(prefix)]
     return found[:limit], found[limit].name if len(found) > limit else ""
 
 
@@ -187,7 +206,14 @@ def successor(prefix: str) -> str | None:
     return None
 
 
+def _behind(prefix: str) -> str | bytes:
+    """Return what sorts behind all that begin with ``prefix``."""
+    after = successor(prefix)
+    return after if after is not None else _BEHIND_ALL_TEXT
+
+
 _Entry = tuple[str, int, tuple[Any, ...] | None]
+_NOT_LOOKED_AT: Final = ()  # instead of a row: from here on the next page has to look
 
 
 def _entries(
@@ -196,19 +222,23 @@ def _entries(
     blobs = _blobs(tx, container, listing, start)
     if not listing.uncommitted:
         return blobs
-    staged = _staged(tx, container, start.name)
+    staged = _staged(tx, container, listing, start.name)
     return heapq.merge(blobs, staged, key=lambda entry: entry[:2])
 
 
 def _blobs(
     tx: sqlite3.Connection, container: int, listing: Listing, start: Position
 ) -> Iterator[_Entry]:
-    cursor = tx.execute(PAGE, _page_values(container, listing, start))
+    values = _page_values(container, listing, start)
+    cursor = tx.execute(PAGE, values)
     try:
         for row in cursor:
             yield row[2], row[3], row
     finally:
         cursor.close()
+    position = _not_looked_at(tx, values)
+    if position is not None:
+        yield position.name, position.snapshot, _NOT_LOOKED_AT
 
 
 def _page_values(container: int, listing: Listing, start: Position) -> dict[str, object]:
@@ -216,13 +246,17 @@ def _page_values(container: int, listing: Listing, start: Position) -> dict[str,
         "container": container,
         "name": start.name,
         "snapshot": start.snapshot,
+        "beyond": _behind(listing.prefix),
+        "near": LOOKED_AT_LIMIT,
         "snapshots": listing.snapshots,
         "deleted": listing.deleted,
     }
 
 
-def _staged(tx: sqlite3.Connection, container: int, start: str) -> Iterator[_Entry]:
-    values = {"container": container, "name": start}
+def _staged(
+    tx: sqlite3.Connection, container: int, listing: Listing, start: str
+) -> Iterator[_Entry]:
+    values = {"container": container, "name": start, "beyond": _behind(listing.prefix)}
     while True:
         (name,) = tx.execute(_NEXT_STAGED, values).fetchone()
         if name is None:
