@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 
 from triggerfish_storage import errors
 from triggerfish_storage.blobs.listing import Position
+from triggerfish_storage.blobs.model import CURRENT
 from triggerfish_storage.blobs.tag_search import TagPosition
 from triggerfish_storage.clock import instant, micros
 from triggerfish_storage.errors import StorageError
@@ -69,7 +70,9 @@ def marker_text(position: Position | None) -> str:
 
 def parse_marker(text: str) -> Position:
     """Return where the page of a marker begins; raises where it is none of ours."""
-    return _parse_marker(text, lambda name, snapshot: Position(name, int(snapshot)), Position())
+    return _parse_marker(
+        text, lambda name, snapshot: Position(_text(name), _number(snapshot)), Position()
+    )
 
 
 def tag_marker_text(position: TagPosition | None) -> str:
@@ -81,13 +84,28 @@ def parse_tag_marker(text: str) -> TagPosition:
     """Undo ``tag_marker_text``; raises where it is none of ours."""
     return _parse_marker(
         text,
-        lambda container, value, blob_id: TagPosition(container, value, int(blob_id)),
+        lambda container, value, blob: TagPosition(_number(container), _text(value), _number(blob)),
         TagPosition(),
     )
 
 
 def _marker(*fields: str | int) -> str:
     return urlsafe_b64encode(json.dumps(fields).encode()).decode()
+
+
+def _text(field: object) -> str:
+    if not isinstance(field, str):
+        raise TypeError
+    field.encode()  # JSON lets half a surrogate pair through
+    return field
+
+
+def _number(field: object) -> int:
+    if not isinstance(field, int):
+        raise TypeError
+    if not 0 <= field <= CURRENT:
+        raise ValueError
+    return field
 
 
 def _parse_marker(text: str, build: Callable[..., T], start: T) -> T:

@@ -1,7 +1,8 @@
 """Find Blobs by Tags, in one container or all of an account.
 
 One comparison, an equality if there is one, walks the index; the others are checked on what
-it finds. A page costs by what that comparison matches, not by how many blobs there are.
+it finds. A page costs by what that comparison matches, not by how many blobs or containers
+there are; one that has looked at enough ends early with a marker, as Azure's may.
 
 Protocol: https://learn.microsoft.com/rest/api/storageservices/find-blobs-by-tags
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -18,8 +19,11 @@ from triggerfish_storage.blobs.container_rows import container_id
 from triggerfish_storage.blobs.model import Address
 from triggerfish_storage.blobs.tag_filter import CONTAINER, Comparison
 
-CONTAINERS: Final = """
-    SELECT id, name FROM container WHERE account = :account AND name >= :name ORDER BY name"""
+LOOKED_AT_LIMIT: Final = 20_000  # blobs and containers, for one page
+
+# Containers without any tag are passed over by the index of tags.
+NEXT_CONTAINER: Final = "SELECT min(container_id) FROM blob_tag WHERE container_id >= :container"
+NAME: Final = "SELECT name FROM container WHERE id = :container AND account = :account"
 FIND: Final = """
     SELECT blob_tag.value, blob_tag.blob_id, blob.name, blob.tags
     FROM blob_tag JOIN blob ON blob.id = blob_tag.blob_id
@@ -33,7 +37,7 @@ _GREATEST: Final = "\U0010ffff" * 257  # longer than any value may be
 class TagPosition(NamedTuple):
     """Where a page begins: in a container, at a value of the walked tag, at a blob."""
 
-    container: str = ""
+    container_id: int = 0
     value: str = ""
     blob_id: int = 0
 
@@ -62,25 +66,40 @@ def find_blobs(
     found: list[Found] = []
     if len(wanted) > 1 or not tags:
         return found, None
+    looked_at = 0
     for id_, name in _containers(tx, account, wanted, start):
-        position = start if name == start.container else TagPosition(name)
-        for value, blob_id, blob, text in _walk(tx, id_, tags, position):
+        position = start if id_ == start.container_id else TagPosition(id_)
+        if looked_at >= LOOKED_AT_LIMIT:
+            return found, position
+        looked_at += 1
+        for value, blob_id, blob, text in _walk(tx, id_, tags, position) if name else ():
+            if looked_at >= LOOKED_AT_LIMIT:
+                return found, TagPosition(id_, value, blob_id)
+            looked_at += 1
             actual = json.loads(text)
             if not all(comparison.matches(actual) for comparison in tags):
                 continue
             if len(found) == limit:
-                return found, TagPosition(name, value, blob_id)
+                return found, TagPosition(id_, value, blob_id)
             found.append(Found(name, blob, actual))
     return found, None
 
 
 def _containers(
     tx: sqlite3.Connection, account: str, wanted: set[str], start: TagPosition
-) -> list[tuple[int, str]]:
-    if not wanted:
-        return tx.execute(CONTAINERS, {"account": account, "name": start.container}).fetchall()
-    (name,) = wanted
-    return [(container_id(tx, Address(account, name)), name)]
+) -> Iterator[tuple[int, str]]:
+    """Give the ids of containers that may hold a match, and their names; "" is not ours."""
+    for name in wanted:
+        yield container_id(tx, Address(account, name)), name
+    values = {"account": account, "container": start.container_id}
+    while not wanted:
+        (id_,) = tx.execute(NEXT_CONTAINER, values).fetchone()
+        if id_ is None:
+            return
+        values["container"] = id_
+        name = tx.execute(NAME, values).fetchone()
+        yield id_, name[0] if name is not None else ""
+        values["container"] = id_ + 1
 
 
 def _walk(

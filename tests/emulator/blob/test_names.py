@@ -1,5 +1,7 @@
 """Names of containers and blobs, snapshots and markers as text."""
 
+from base64 import urlsafe_b64encode
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from triggerfish_storage.blobs.names import (
     marker_text,
     parse_marker,
     parse_snapshot,
+    parse_tag_marker,
     snapshot_text,
 )
 from triggerfish_storage.errors import StorageError
@@ -90,6 +93,28 @@ def test_a_marker_survives_its_text(name, snapshot):
 @pytest.mark.parametrize("text", ["%", "abc", "YWJj", "\u00e9"])
 def test_a_marker_that_was_not_ours_is_refused(text):
     assert refusal(parse_marker, text) == "InvalidQueryParameterValue"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        '["a"]',
+        '["a", 1, 2]',
+        '{"a": 1}',
+        "[1, 1]",
+        '["a", "b"]',
+        '["a", -1]',
+        '["a", 1e400]',
+        '["a", 9223372036854775808]',
+        '["\\ud800", 1]',
+        "[" * 10_000,
+    ],
+)
+@pytest.mark.parametrize("parse", [parse_marker, parse_tag_marker])
+def test_a_marker_that_looks_like_ours_is_refused_where_it_holds_something_else(parse, fields):
+    text = urlsafe_b64encode(fields.encode()).decode()
+
+    assert refusal(parse, text) == "InvalidQueryParameterValue"
 
 
 @given(TEXT.filter(bool), TEXT, TEXT)

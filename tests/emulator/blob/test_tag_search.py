@@ -1,0 +1,88 @@
+"""Searches by tags cost by what the tag matches, whatever else is stored."""
+
+import sqlite3
+
+import pytest
+
+from triggerfish_storage.blobs import tag_search
+from triggerfish_storage.blobs.containers import create_container
+from triggerfish_storage.blobs.model import Address, Draft
+from triggerfish_storage.blobs.tag_filter import Comparison
+from triggerfish_storage.blobs.tag_search import TagPosition, find_blobs
+
+
+@pytest.fixture
+async def tagged(store, clock):
+    """Three containers with five blobs of the same tag each."""
+    for container in ("one", "three", "two"):
+        await store.create_container(container, now=clock.now())
+        for number in range(5):
+            draft = Draft(tags={"kind": "order", "number": str(number)})
+            await store.put(container, f"b{number}", b"", draft, now=clock.now())
+    return store
+
+
+async def pages_of(database, *comparisons: Comparison) -> list[list[str]]:
+    def unit(tx: sqlite3.Connection) -> list[list[str]]:
+        pages: list[list[str]] = []
+        position: TagPosition | None = TagPosition()
+        while position is not None:
+            found, position = find_blobs(
+                tx, "devstoreaccount1", comparisons, start=position, limit=4
+            )
+            pages.append([f"{entry.container}/{entry.name}" for entry in found])
+        return pages
+
+    return await database.read(unit)
+
+
+async def test_a_search_passes_over_containers_without_tags(database, tagged, clock):
+    def fill(tx: sqlite3.Connection) -> None:
+        for number in range(2_000):
+            create_container(tx, Address("devstoreaccount1", f"o{number:04}"), now=clock.now())
+
+    async def work() -> int:
+        ticks = [0]
+
+        def tick() -> int:
+            ticks[0] += 1
+            return 0
+
+        def unit(tx: sqlite3.Connection) -> None:
+            tx.set_progress_handler(tick, 10)
+            kind = Comparison("kind", "=", "order")
+            find_blobs(tx, "devstoreaccount1", [kind], start=TagPosition(), limit=20)
+            tx.set_progress_handler(None, 0)
+
+        await database.read(unit)
+        return ticks[0]
+
+    before = await work()
+    await database.write(fill)
+
+    assert await work() < before * 1.2
+
+
+async def test_a_search_that_has_looked_at_enough_goes_on_with_the_next_page(
+    database, tagged, monkeypatch
+):
+    monkeypatch.setattr(tag_search, "LOOKED_AT_LIMIT", 4)
+
+    pages = await pages_of(
+        database, Comparison("kind", "=", "order"), Comparison("number", ">=", "3")
+    )
+
+    assert [name for page in pages for name in page] == [
+        *("one/b3", "one/b4", "three/b3", "three/b4", "two/b3", "two/b4"),
+    ]
+    assert [] in pages
+
+
+async def test_what_other_accounts_and_deleted_containers_hold_is_not_found(
+    database, tagged, clock
+):
+    await tagged.delete_container("one", now=clock.now())
+
+    pages = await pages_of(database, Comparison("number", "=", "4"))
+
+    assert pages == [["three/b4", "two/b4"]]
