@@ -61,11 +61,13 @@ COUNT: Final = """
         SELECT backlog_id FROM queue WHERE account = :account AND name = :name
     )
 """
+# Those that upkeep has not come to yet; the count is approximate by name.
 COUNT_EXPIRED: Final = """
-    SELECT count(*) FROM message INDEXED BY message_expiry
-    WHERE expires_at <= :now AND backlog_id = (
-        SELECT backlog_id FROM queue WHERE account = :account AND name = :name
+    SELECT count(*) FROM (
+        SELECT backlog_id FROM message INDEXED BY message_expiry
+        WHERE expires_at <= :now LIMIT 5000
     )
+    WHERE backlog_id = (SELECT backlog_id FROM queue WHERE account = :account AND name = :name)
 """
 
 # Sorts behind every name that starts with a given prefix.

