@@ -89,5 +89,15 @@ def test_a_command_without_a_host_says_what_to_do(
     assert "triggerfish start" in fail(run_command, app, "queue", "list")
 
 
+def test_a_module_of_the_app_hides_none_of_the_standard_library(
+    tmp_path: Path, run_command: Callable[..., str]
+) -> None:
+    (tmp_path / "host.json").write_text('{"version": "2.0"}')
+    for name in ("queue", "email", "sqlite3"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('not meant')")
+
+    assert "no history" in run_command(tmp_path, "history", code=1).lower()
+
+
 def fail(run_command: Callable[..., str], app: Path, *arguments: str) -> str:
     return run_command(app, *arguments, code=1)

@@ -225,7 +225,7 @@ class Worker:
             python = self._start.command[0]
             return AppLoadError(
                 f"azure.functions cannot be imported by {python} (Python {head[1]['python']}): "
-                f"{head[1]['reason']}. Install it there: {python} -m pip install azure-functions"
+                f"{head[1]['reason']}. Install it there: {python} -m pip install -U azure-functions"
             )
         return load_error(head[1])
 

@@ -33,10 +33,16 @@ def _module(name: str) -> Any:
     return importlib.import_module(f"{PACKAGE}.{name}")
 
 
+def _check_library(library: Any) -> None:
+    if not hasattr(library, "FunctionRegister"):
+        version = getattr(library, "__version__", "")
+        raise ImportError(f"azure-functions {version} is too old: 1.13 is the oldest that works")
+
+
 def _serve(descriptor: int) -> None:
     link = _module("link").Link(descriptor)
     try:
-        importlib.import_module("azure.functions")
+        _check_library(importlib.import_module("azure.functions"))
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         no_library = _module("frames").NO_LIBRARY

@@ -99,9 +99,15 @@ def _add_declared(loaded: Loaded, function: Any, folder: str) -> None:
             "name": name,
             "entryPoint": str(getattr(user_function, "__name__", name)),
             "bindings": document["bindings"],
-            "retry": function.get_settings_dict("retry_policy"),
+            "retry": _retry_policy(function),
         }
     )
+
+
+def _retry_policy(function: Any) -> Any:
+    # @app.retry, and with it settings of functions, came with azure-functions 1.18.
+    settings = getattr(function, "get_settings_dict", None)
+    return settings("retry_policy") if settings else None
 
 
 # --- v1: function.json ------------------------------------------------------------------------

@@ -321,7 +321,19 @@ async def test_an_environment_without_the_library_is_named_with_the_remedy(
     error = await load_error(launch, make_app(EMPTY), interpreter=bare_python)
 
     assert f"azure.functions cannot be imported by {bare_python.path}" in str(error)
-    assert f"{bare_python.path} -m pip install azure-functions" in str(error)
+    assert f"{bare_python.path} -m pip install -U azure-functions" in str(error)
+
+
+async def test_a_library_from_before_decorators_is_named_with_its_version(
+    make_app, launch, bare_python
+):
+    library = ".python_packages/lib/site-packages/azure/functions/__init__.py"
+    app = make_app({"function_app.py": "", library: "__version__ = '1.11.2'"})
+
+    error = await load_error(launch, app, interpreter=bare_python)
+
+    assert "azure-functions 1.11.2 is too old: 1.13 is the oldest that works" in str(error)
+    assert "-m pip install -U azure-functions" in str(error)
 
 
 async def test_the_library_may_lie_in_python_packages(make_app, launch, bare_python):

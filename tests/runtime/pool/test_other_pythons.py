@@ -1,13 +1,18 @@
-"""The worker under other Pythons than the tests' own, where the machine has them.
+"""The worker under other Pythons and libraries than the tests' own.
 
 ``TRIGGERFISH_TEST_PYTHONS`` names interpreters that have azure.functions, separated as in
-PATH. azure.functions 1.x runs up to Python 3.12, 2.x from 3.13 on.
+PATH. azure.functions 1.x runs up to Python 3.12, 2.x from 3.13 on. Without it the oldest
+azure.functions that ``pyproject.toml`` promises is tried.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+import tomllib
+import venv
 from pathlib import Path
 
 import pytest
@@ -57,10 +62,36 @@ def fails(msg: str):
 """
 
 
-@pytest.fixture(params=PYTHONS or [pytest.param("", marks=pytest.mark.skip("none is named"))])
+OLDEST = pytest.param(
+    "",
+    id="oldest",
+    marks=[
+        pytest.mark.slow,
+        pytest.mark.skipif(sys.version_info >= (3, 13), reason="azure.functions 1.x is older"),
+    ],
+)
+
+
+@pytest.fixture(scope="session")
+def python_with_the_oldest_library(tmp_path_factory):
+    """Return the interpreter of an environment with nothing newer than what is promised."""
+    project = Path(__file__).parents[3] / "pyproject.toml"
+    named = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["dependencies"]
+    [library] = [name for name in named if name.startswith("azure-functions")]
+    folder = tmp_path_factory.mktemp("oldest")
+    venv.create(folder, symlinks=True, with_pip=True)
+    python = str(folder / "bin" / "python")
+    subprocess.run(
+        [python, "-m", "pip", "install", "-q", library.replace(">=", "==")], check=True, timeout=120
+    )
+    return python
+
+
+@pytest.fixture(params=PYTHONS or [OLDEST])
 async def running(request, make_app, launch):
+    python = request.param or request.getfixturevalue("python_with_the_oldest_library")
     app = make_app({"function_app.py": APP})
-    interpreter = await choose_interpreter(app.folder, {SETTING: request.param})
+    interpreter = await choose_interpreter(app.folder, {SETTING: python})
     async with launch(app, interpreter=interpreter) as running:
         assert running.generation.errors == ()
         yield running
