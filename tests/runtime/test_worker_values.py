@@ -304,7 +304,7 @@ def test_a_blob_output_reads_what_can_be_read(make, expected):
 
 @pytest.mark.parametrize("value", [7, {"a": 1}, ["a"]])
 def test_what_a_blob_output_cannot_write_fails(value):
-    with pytest.raises(BindingError, match=r"\(blob\): the binding does not take this type"):
+    with pytest.raises(BindingError, match=r"\(blob\): give it a str, bytes, or an object"):
         written("blob", value)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import azure.functions as func
 
@@ -137,7 +137,7 @@ def _packed(name: str, binding_type: str, encode: Encode, value: Any, parts: lis
     except Exception as error:
         raise BindingError(
             f"a value of type {type(value).__name__} cannot be written to '{name}' "
-            f"({binding_type}): {_reason(error)}"
+            f"({binding_type}): {_reason(error, binding_type)}"
         ) from error
     if kind == "http":
         fields, body = data
@@ -145,7 +145,16 @@ def _packed(name: str, binding_type: str, encode: Encode, value: Any, parts: lis
     return frames.pack(kind, data, parts)
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, NotImplementedError) and not str(error):
-        return "the binding does not take this type"
+_TAKEN: Final = {
+    "http": "a str or an azure.functions.HttpResponse",
+    "queue": "a str, bytes, an azure.functions.QueueMessage, or a list of str and QueueMessage",
+    "blob": "a str, bytes, or an object with read()",
+}
+
+
+def _reason(error: Exception, binding_type: str = "") -> str:
+    if isinstance(error, NotImplementedError):
+        said = f"{error}; " if str(error) else ""
+        taken = _TAKEN.get(binding_type.lower())
+        return f"{said}give it {taken}" if taken else f"{said}the binding does not take this type"
     return f"{type(error).__name__}: {error}"

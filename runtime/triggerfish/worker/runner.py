@@ -142,10 +142,12 @@ class Runner:
         self._link.send([frames.RESULT, number, outputs], parts)
 
     def _fail(self, invocation: Invocation, number: int, error: BaseException) -> None:
-        kind = "binding" if isinstance(error, BindingError) else "user"
-        description = tracebacks.describe(error)
+        kind, text = "user", tracebacks.text_of
+        if isinstance(error, BindingError):
+            kind, text = "binding", tracebacks.text_of_cause
+        told = (type(error).__name__, tracebacks.message_of(error), text(error))
         self._leave(invocation)
-        self._link.send([frames.RAISED, number, kind, *description])
+        self._link.send([frames.RAISED, number, kind, *told])
 
     def _leave(self, invocation: Invocation) -> None:
         if invocation.partial:

@@ -9,8 +9,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
+import azure.functions
+
 _HERE: Final = str(Path(__file__).parent) + os.sep
 _OURS: Final = (_HERE, "<frozen importlib", importlib.__file__)
+_LIBRARY: Final = str(Path(azure.functions.__file__).parent) + os.sep
+_STANDARD: Final = str(Path(os.__file__).parent) + os.sep
 
 
 def describe(error: BaseException) -> tuple[str, str, str]:
@@ -35,6 +39,22 @@ def text_of(error: BaseException) -> str:
         return f"{type(error).__name__}: {message_of(error)}\n"
 
 
+def text_of_cause(error: BaseException) -> str:
+    """Return the traceback of what user code raised behind ``error``; nothing where none did.
+
+    A value may run user code while it is converted, such as a generator or a file's ``read``.
+    """
+    cause = error.__cause__
+    if cause is None:
+        return ""
+    frame = cause.__traceback__
+    while frame is not None:
+        if not _is_library(frame.tb_frame.f_code.co_filename):
+            return "".join(traceback.format_exception(type(cause), cause, frame))
+        frame = frame.tb_next
+    return ""
+
+
 def place_of(error: BaseException, folder: str) -> tuple[str, int]:
     """Return file and line at fault: of a syntax error, else the app's innermost frame."""
     if isinstance(error, SyntaxError) and error.filename:
@@ -47,6 +67,12 @@ def place_of(error: BaseException, folder: str) -> tuple[str, int]:
             place = (name, frame.tb_lineno)
         frame = frame.tb_next
     return place
+
+
+def _is_library(path: str) -> bool:
+    if path.startswith((*_OURS, _LIBRARY)):
+        return True
+    return path.startswith(_STANDARD) and "-packages" not in path
 
 
 def _users_frames(frame: TracebackType | None) -> TracebackType | None:

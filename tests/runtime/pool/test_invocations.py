@@ -59,6 +59,14 @@ APP = """
         deeper()
 
     @queue
+    @app.queue_output(arg_name="out", queue_name="out", connection="")
+    def breaks_off(msg: str, out):
+        def parts():
+            yield "first"
+            1 / 0
+        out.set(parts())
+
+    @queue
     async def fails_on_the_loop(msg: str):
         raise KeyError(msg)
 
@@ -327,6 +335,17 @@ async def test_a_value_that_cannot_be_written_is_a_failure_of_the_binding(app):
 
     assert failure.kind is FailureKind.BINDING
     assert "a value of type list cannot be written to 'out' (queue)" in failure.message
+    assert "give it a str, bytes, an azure.functions.QueueMessage, or a list" in failure.message
+    assert failure.traceback == ""  # nothing of it is the user's
+
+
+async def test_what_user_code_raises_while_its_value_is_written_shows_where(app):
+    failure = (await app.run("breaks_off")).failure
+
+    assert failure.kind is FailureKind.BINDING
+    assert "ZeroDivisionError: division by zero" in failure.message
+    assert failure.traceback.count("File ") == 1
+    assert "in parts" in failure.traceback
 
 
 async def test_a_decorated_function_must_answer(app):
