@@ -43,8 +43,8 @@ NAMES: Final = 20_000  # more than any server takes in the time
 LARGE_NAMES: Final = 32
 TEXT: Final = "eyJvcmRlciI6IDEyMzQsICJjdXN0b21lciI6ICJjLTE3In0="
 _RECEIVED: Final = re.compile(rb"<MessageId>([^<]+)<.*?<PopReceipt>([^<]+)<", re.DOTALL)
-_BLOCK_BLOB: Final = {"x-ms-blob-type": "BlockBlob", "content-type": "application/octet-stream"}
-_JSON: Final = {"accept": "application/json;odata=nometadata", "content-type": "application/json"}
+BLOCK_BLOB: Final = {"x-ms-blob-type": "BlockBlob", "content-type": "application/octet-stream"}
+JSON: Final = {"accept": "application/json;odata=nometadata", "content-type": "application/json"}
 
 Ports = Mapping[ServiceName, int]
 
@@ -103,8 +103,7 @@ async def get_message(asked: Asked) -> float:
     count = account.message_count(asked.ports["queue"], asked.place)
     one = request("queue", "GET", f"/{asked.place}/messages", "visibilitytimeout=3600")
     rate, bodies = await asked.drive("queue", [one] * count, keeps=True)
-    found = (_RECEIVED.search(body) for body in bodies)
-    asked.receipts = [(match[1].decode(), match[2].decode()) for match in found if match]
+    asked.receipts = [received(body) for body in bodies]
     return rate
 
 
@@ -119,6 +118,14 @@ async def delete_message(asked: Asked) -> float:
     return rate
 
 
+def received(body: bytes) -> tuple[str, str]:
+    """Return the id and the pop receipt of the message that an answer gives."""
+    found = _RECEIVED.search(body)
+    if found is None:
+        raise BenchmarkFailed(f"no message was received: {body!r}")
+    return found[1].decode(), found[2].decode()
+
+
 def escaped(receipt: str) -> str:
     return receipt.replace("+", "%2B").replace("/", "%2F").replace("=", "%3D")
 
@@ -129,7 +136,7 @@ def escaped(receipt: str) -> str:
 def put_requests(place: str, size: int, names: int) -> list[Request]:
     content = bytes(size)
     return [
-        request("blob", "PUT", f"/{place}/b{size}-{name}", body=content, headers=_BLOCK_BLOB)
+        request("blob", "PUT", f"/{place}/b{size}-{name}", body=content, headers=BLOCK_BLOB)
         for name in range(names)
     ]
 
@@ -170,7 +177,7 @@ async def list_blobs(asked: Asked) -> float:
 
 async def insert_entity(asked: Asked) -> float:
     requests = [
-        request("table", "POST", f"/{asked.place}", body=entity(row).encode(), headers=_JSON)
+        request("table", "POST", f"/{asked.place}", body=entity(row).encode(), headers=JSON)
         for row in range(NAMES)
     ]
     rate, _ = await asked.drive("table", requests)
@@ -179,7 +186,7 @@ async def insert_entity(asked: Asked) -> float:
 
 async def query_entity(asked: Asked) -> float:
     requests = [
-        request("table", "GET", f"/{asked.place}(PartitionKey='p',RowKey='{row}')", headers=_JSON)
+        request("table", "GET", f"/{asked.place}(PartitionKey='p',RowKey='{row}')", headers=JSON)
         for row in range(LARGE_NAMES)
     ]
     rate, _ = await asked.drive("table", cycle(requests))
@@ -228,7 +235,7 @@ async def prepare(asked: Asked, number: int) -> None:
         body = f'{{"TableName":"{asked.place}"}}'.encode()
         await drive(
             asked.ports["table"],
-            [request("table", "POST", "/Tables", body=body, headers=_JSON)],
+            [request("table", "POST", "/Tables", body=body, headers=JSON)],
             connections=1,
             seconds=5,
         )

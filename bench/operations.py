@@ -1,0 +1,278 @@
+"""Processor time of storage operations behind the transport: µs for each, and where they go.
+
+Hands ready requests to ``Endpoint.answer`` in this process, sixteen in flight, so that sockets
+and clients cost nothing and the figures hardly depend on what else the machine does. A timer
+of processor time looks at the stack now and then: the shares tell in which step it was.
+
+    python bench/operations.py [--count 5000] [--rounds 3] [--only entity] [--functions 20]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+import account
+import results
+import storage
+import uvloop
+
+from triggerfish_storage.protocol.accounts import Accounts
+from triggerfish_storage.protocol.auth import ServiceName
+from triggerfish_storage.protocol.operations import BytesBody
+from triggerfish_storage.protocol.steps import Endpoint, Incoming
+from triggerfish_storage.server import open_account, services
+
+IN_FLIGHT: Final = 16
+LOOK_EVERY_SECONDS: Final = 0.001
+SLOWER: Final = 100  # times fewer listings than other operations
+
+# The functions that are a step of a request each; all they call is theirs.
+STEPS: Final[Mapping[tuple[str, str], str]] = {
+    ("protocol.steps", "_headers"): "headers",
+    ("protocol.steps", "_target"): "target",
+    ("protocol.steps", "_match"): "match",
+    ("protocol.authorise", "authorise"): "authorise",
+    ("protocol.steps", "_render"): "render",
+    ("commits", "commit_together"): "commit",
+    ("database", "look"): "look",
+    ("database", "_read_far"): "read",
+}
+HANDLER: Final = "handler"
+OTHER: Final = "other"
+SHOWN: Final = (
+    *("headers", "target", "match", "authorise"),
+    *(HANDLER, "look", "read", "commit"),
+    *("render", OTHER),
+)
+
+
+class Stacks:
+    """What a timer saw: samples by step, and by the function that ran."""
+
+    def __init__(self) -> None:
+        self.steps: Counter[str] = Counter()
+        self.functions: Counter[str] = Counter()
+
+    def look(self, _: int, frame: FrameType | None) -> None:
+        if frame is not None:
+            self.functions[f"{_module(frame)}.{frame.f_code.co_qualname}"] += 1
+            self.steps[_step(frame)] += 1
+
+    @contextmanager
+    def looking(self) -> Iterator[None]:
+        before = signal.signal(signal.SIGPROF, self.look)
+        signal.setitimer(signal.ITIMER_PROF, LOOK_EVERY_SECONDS, LOOK_EVERY_SECONDS)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            signal.signal(signal.SIGPROF, before)
+
+    def share(self, step: str) -> str:
+        return f"{100 * self.steps[step] / max(self.steps.total(), 1):.0f}%"
+
+
+def _step(innermost: FrameType) -> str:
+    """Return the step that a stack is in; a handler is what is in no step of its own."""
+    frame: FrameType | None = innermost
+    step = OTHER
+    while frame is not None:
+        module = _module(frame)
+        found = STEPS.get((module, frame.f_code.co_name))
+        if found is not None:
+            return found
+        if module.endswith(".operations") or ".handlers." in module:
+            step = HANDLER
+        frame = frame.f_back
+    return step
+
+
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", "")).removeprefix("triggerfish_storage.")
+
+
+@dataclass
+class Bench:
+    """The account under test; ``bodies`` are the answers to the operation before."""
+
+    endpoints: Mapping[ServiceName, Endpoint[Any]]
+    count: int
+    place: str = ""
+    bodies: Sequence[bytes] = field(default_factory=list)
+
+    async def run(self, service: ServiceName, requests: Sequence[Incoming]) -> None:
+        endpoint, waiting = self.endpoints[service], iter(requests)
+        bodies: list[bytes] = []
+
+        async def one_after_another() -> None:
+            for incoming in waiting:
+                outgoing = await endpoint.answer(incoming)
+                reply = outgoing.reply
+                if reply.status >= 300:
+                    raise SystemExit(f"refused: {incoming.target} {outgoing.head!r} {reply.body!r}")
+                assert isinstance(reply.body, bytes)
+                bodies.append(reply.body)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(IN_FLIGHT):
+                group.create_task(one_after_another())
+        self.bodies = bodies
+
+
+def incoming(
+    service: ServiceName,
+    method: str,
+    path: str,
+    query: str = "",
+    *,
+    body: bytes = b"",
+    headers: Mapping[str, str] | None = None,
+) -> Incoming:
+    target, sent = account.head(service, method, path, query, length=len(body), headers=headers)
+    raw = tuple((name.encode(), value.encode()) for name, value in sent.items())
+    raw = ((b"host", b"127.0.0.1:10000"), *raw)
+    return Incoming(method, target, raw, BytesBody(body), "http", "127.0.0.1", keeps_alive=True)
+
+
+def put_message(bench: Bench) -> Iterator[Incoming]:
+    body = f"<QueueMessage><MessageText>{storage.TEXT}</MessageText></QueueMessage>".encode()
+    one = incoming("queue", "POST", f"/{bench.place}/messages", body=body)
+    yield from [one] * bench.count
+
+
+def get_message(bench: Bench) -> Iterator[Incoming]:
+    one = incoming("queue", "GET", f"/{bench.place}/messages", "visibilitytimeout=3600")
+    yield from [one] * bench.count
+
+
+def delete_message(bench: Bench) -> Iterator[Incoming]:
+    for body in bench.bodies:
+        id_, receipt = storage.received(body)
+        path = f"/{bench.place}/messages/{id_}"
+        yield incoming("queue", "DELETE", path, f"popreceipt={storage.escaped(receipt)}")
+
+
+def put_blob(bench: Bench) -> Iterator[Incoming]:
+    content = bytes(storage.KIB)
+    for name in range(bench.count):
+        path = f"/{bench.place}/b-{name}"
+        yield incoming("blob", "PUT", path, body=content, headers=storage.BLOCK_BLOB)
+
+
+def get_blob(bench: Bench) -> Iterator[Incoming]:
+    for name in range(bench.count):
+        yield incoming("blob", "GET", f"/{bench.place}/b-{name}")
+
+
+def list_blobs(bench: Bench) -> Iterator[Incoming]:
+    one = incoming(
+        "blob", "GET", f"/{bench.place}", f"restype=container&comp=list&maxresults={storage.LISTED}"
+    )
+    yield from [one] * max(bench.count // SLOWER, 1)
+
+
+def insert_entity(bench: Bench) -> Iterator[Incoming]:
+    for row in range(bench.count):
+        body = storage.entity(row).encode()
+        yield incoming("table", "POST", f"/{bench.place}", body=body, headers=storage.JSON)
+
+
+def query_entity(bench: Bench) -> Iterator[Incoming]:
+    for row in range(bench.count):
+        path = f"/{bench.place}(PartitionKey='p',RowKey='{row}')"
+        yield incoming("table", "GET", path, headers=storage.JSON)
+
+
+OPERATIONS: Final[Mapping[str, tuple[ServiceName, Callable[[Bench], Iterator[Incoming]]]]] = {
+    "put message": ("queue", put_message),
+    "get message": ("queue", get_message),
+    "delete message": ("queue", delete_message),
+    "put blob, 1 KiB": ("blob", put_blob),
+    "get blob, 1 KiB": ("blob", get_blob),
+    "list 1,000 blobs": ("blob", list_blobs),
+    "insert entity": ("table", insert_entity),
+    "query entity": ("table", query_entity),
+}
+
+
+async def prepare(bench: Bench, number: int) -> None:
+    """Make the queue, container and table of a round."""
+    bench.place = f"round{number}"
+    body = f'{{"TableName":"{bench.place}"}}'.encode()
+    await bench.run("queue", [incoming("queue", "PUT", f"/{bench.place}")])
+    await bench.run("blob", [incoming("blob", "PUT", f"/{bench.place}", "restype=container")])
+    await bench.run(
+        "table", [incoming("table", "POST", "/Tables", body=body, headers=storage.JSON)]
+    )
+
+
+async def measure(
+    folder: Path, options: argparse.Namespace
+) -> tuple[results.Results, dict[str, Stacks]]:
+    """Return µs by operation, and what was seen of each."""
+    found, stacks = results.Results(), {name: Stacks() for name in OPERATIONS}
+    async with open_account(folder) as opened:
+        endpoints = {
+            name: Endpoint(service, Accounts(), opened.clock)
+            for name, service in services(opened).items()
+        }
+        bench = Bench(endpoints, options.count)
+        for number in range(options.rounds):
+            await prepare(bench, number)
+            for name, (service, build) in OPERATIONS.items():
+                requests = list(build(bench))
+                with stacks[name].looking():
+                    began = time.process_time()
+                    await bench.run(service, requests)
+                    spent = time.process_time() - began
+                found.add(name, spent / len(requests) * 1e6)
+    return found, stacks
+
+
+def rows(found: results.Results, stacks: Mapping[str, Stacks], only: str) -> list[tuple[str, ...]]:
+    return [
+        (
+            name,
+            results.number(found.median(name)),
+            *(stacks[name].share(step) for step in SHOWN),
+        )
+        for name in OPERATIONS
+        if only in name
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=5000, help="of requests, for each operation")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default="", help="show operations whose name has this in it")
+    parser.add_argument("--functions", type=int, default=0, help="name so many that took longest")
+    results.add_option(parser)
+    options = parser.parse_args()
+    runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+    with tempfile.TemporaryDirectory(prefix="bench-") as name, runner:
+        found, stacks = runner.run(measure(Path(name), options))
+    head = ("µs of processor", "each", *SHOWN)
+    print(results.table(head, rows(found, stacks, options.only)))
+    for operation, seen in stacks.items():
+        if options.functions and options.only in operation:
+            print(f"\n{operation}")
+            for function, samples in islice(seen.functions.most_common(), options.functions):
+                print(f"{samples / seen.functions.total():6.1%}  {function}")
+    results.write("operations", {"micros": found.medians()}, options.json)
+
+
+if __name__ == "__main__":
+    main()
