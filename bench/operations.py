@@ -41,7 +41,7 @@ SLOWER: Final = 100  # times fewer listings than other operations
 # The functions that are a step of a request each; all they call is theirs.
 STEPS: Final[Mapping[tuple[str, str], str]] = {
     ("protocol.steps", "_headers"): "headers",
-    ("protocol.steps", "_target"): "target",
+    ("protocol.target", "parse_target"): "target",
     ("protocol.steps", "_match"): "match",
     ("protocol.authorise", "authorise"): "authorise",
     ("protocol.steps", "_render"): "render",

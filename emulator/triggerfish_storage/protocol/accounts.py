@@ -59,10 +59,16 @@ class Accounts(Mapping[str, tuple[bytes, ...]]):
         self._keys = _with_default(self._setting)
         self._next: datetime | None = None
 
-    def refresh(self, now: datetime) -> None:
-        """Read the setting again if it is time; a broken one is logged and changes nothing."""
-        if self._next is not None and now < self._next:
-            return
+    def refresh(self, now: datetime) -> Mapping[str, tuple[bytes, ...]]:
+        """Return the keys, read again if it is time.
+
+        A setting that is broken is logged and changes nothing.
+        """
+        if self._next is None or now >= self._next:
+            self._refresh(now)
+        return self._keys
+
+    def _refresh(self, now: datetime) -> None:
         self._next = now + READ_EVERY
         setting = self._read()
         if setting == self._setting:

@@ -14,9 +14,9 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, Literal
+from itertools import repeat
+from typing import Final, Literal, NamedTuple
 
 _INNER: Final = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER: Final = bytes(byte ^ 0x5C for byte in range(256))
@@ -33,8 +33,7 @@ _SIGNED_HEADERS: Final = (
 _PUNCTUATION: Final = {character: rank for rank, character in enumerate("!#$%&*.^_`|~+")}
 
 
-@dataclass(frozen=True, slots=True)
-class Signed:
+class Signed(NamedTuple):
     """What of a request is signed. ``path`` is raw, as sent; names are lower-case."""
 
     method: str
@@ -46,11 +45,15 @@ class Signed:
 
 def sign(key: bytes, text: str) -> str:
     """Return the base64 HMAC-SHA256 of ``text``."""
+    return _mac(key, text).decode("ascii")
+
+
+def _mac(key: bytes, text: str) -> bytes:
     inner, outer = _hmac_ends(key)
     inner, outer = inner.copy(), outer.copy()
     inner.update(text.encode("utf-8", "surrogateescape"))
     outer.update(inner.digest())
-    return base64.b64encode(outer.digest()).decode("ascii")
+    return binascii.b2a_base64(outer.digest(), newline=False)
 
 
 @lru_cache(maxsize=64)
@@ -90,26 +93,23 @@ def is_signed(
 ) -> bool:
     """Whether ``signature`` is what one of the account's keys gives for ``request``."""
     given = signature.encode("utf-8", "surrogateescape")
-    return any(
-        hmac.compare_digest(sign(key, text).encode(), given)
-        for text in _forms(request, service, scheme)
-        for key in keys
-    )
+    for text in _forms(request, service, scheme):
+        for key in keys:
+            if hmac.compare_digest(_mac(key, text), given):
+                return True
+    return False
 
 
 def _forms(request: Signed, service: ServiceName, scheme: Scheme) -> Iterator[str]:
     """Give the texts that clients sign for ``request``, the usual one first."""
-    build = _TEXTS[service == "table", scheme]
-    dates = ["" if "x-ms-date" in request.headers else request.headers.get("date", "")]
-    if "x-ms-date" in request.headers and "date" in request.headers:
-        dates.append(request.headers["date"])
-    seen = set()
-    for date in dates:
-        for order in (_as_sdk, _as_bytes):
-            text = build(request, date, order)
-            if text not in seen:
-                seen.add(text)
-                yield text
+    build, headers = _TEXTS[service == "table", scheme], request.headers
+    date = "" if "x-ms-date" in headers else headers.get("date", "")
+    usual = build(request, date, _as_sdk)
+    yield usual
+    others = [build(request, date, _as_bytes)]
+    if "x-ms-date" in headers and "date" in headers:
+        others += [build(request, headers["date"], order) for order in (_as_sdk, _as_bytes)]
+    yield from dict.fromkeys(text for text in others if text != usual)
 
 
 _Order = Callable[[tuple[str, ...]], Sequence[str]]
@@ -118,7 +118,7 @@ _Text = Callable[[Signed, str, _Order], str]
 
 def _shared_key(request: Signed, date: str, order: _Order) -> str:
     headers = request.headers
-    values = [headers.get(name, "") for name in _SIGNED_HEADERS]
+    values = list(map(headers.get, _SIGNED_HEADERS, repeat("")))
     if values[2] == "0":
         values[2] = ""
     values[5] = date
@@ -163,13 +163,14 @@ _TEXTS: Final[Mapping[tuple[bool, str], _Text]] = {
 
 
 def _canonical_headers(headers: Mapping[str, str], order: _Order) -> str:
-    names = order(tuple([name for name in headers if name.startswith("x-ms-")]))
-    return "".join([f"{name}:{headers[name].strip()}\n" for name in names])
+    return "".join([f"{name}:{headers[name].strip()}\n" for name in order(tuple(headers))])
 
 
 def _resource(request: Signed) -> str:
-    query = "".join(f"\n{name}:{value}" for name, value in sorted(request.query.items()))
-    return f"/{request.account}{request.path}{query}"
+    path = f"/{request.account}{request.path}"
+    if not request.query:
+        return path
+    return path + "".join([f"\n{name}:{value}" for name, value in sorted(request.query.items())])
 
 
 def _short_resource(request: Signed) -> str:
@@ -177,17 +178,19 @@ def _short_resource(request: Signed) -> str:
     return f"/{request.account}{request.path}" + (f"?comp={comp}" if comp is not None else "")
 
 
+@lru_cache(maxsize=1024)
 def _as_bytes(names: tuple[str, ...]) -> Sequence[str]:
-    return sorted(names)
+    """Return those of a request's headers that are signed, sorted by their bytes."""
+    return sorted(name for name in names if name.startswith("x-ms-"))
 
 
 @lru_cache(maxsize=1024)
 def _as_sdk(names: tuple[str, ...]) -> Sequence[str]:
-    """Sort as .NET and the SDKs do: hyphens only break ties, punctuation before digits.
+    """Sort them as .NET and the SDKs do: hyphens only break ties, punctuation before digits.
 
     A client sends the same few headers with every request, so the result is kept.
     """
-    return sorted(names, key=_culture_key)
+    return sorted(_as_bytes(names), key=_culture_key)
 
 
 def _culture_key(name: str) -> tuple[tuple[tuple[int, str], ...], tuple[int, ...]]:

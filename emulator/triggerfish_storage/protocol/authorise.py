@@ -7,8 +7,7 @@ what the service has made public.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from triggerfish_storage import errors
 from triggerfish_storage.errors import StorageError
@@ -26,8 +25,7 @@ _SCHEMES: Final[dict[str, Scheme]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+class Peer(NamedTuple):
     """Where a request comes from, and whether tokens of an identity service are taken."""
 
     address: str

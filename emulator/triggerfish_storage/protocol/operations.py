@@ -13,7 +13,8 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, M
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any, Final, Generic, Literal, Protocol, TypeVar
+from types import MappingProxyType
+from typing import Any, Final, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from triggerfish_storage import errors
 from triggerfish_storage.errors import StorageError
@@ -56,8 +57,7 @@ class BytesBody:
             yield self.content
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """The answer to a call.
 
     A streamed ``body`` needs ``length``, as does a HEAD that tells the length of what a GET
@@ -66,7 +66,7 @@ class Reply:
 
     status: int
     body: bytes | AsyncIterable[bytes] = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
     content_type: str = "application/xml"
     length: int | None = None
 

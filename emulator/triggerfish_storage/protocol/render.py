@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterable, Mapping
 from datetime import datetime
 from http import HTTPStatus
-from typing import Final
+from typing import Final, get_args
 
 from triggerfish_storage import errors
 from triggerfish_storage.errors import StorageError
@@ -16,6 +17,9 @@ from triggerfish_storage.protocol.operations import Reply
 
 _STATUS_LINES: Final = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus
+}
+_SERVERS: Final[Mapping[ServiceName, str]] = {
+    service: f"Triggerfish-{service.capitalize()}/1.0" for service in get_args(ServiceName)
 }
 _BODILESS: Final = frozenset({204, 304})
 
@@ -32,27 +36,33 @@ def head(
     closes: bool,
 ) -> bytes:
     """Return everything that comes before the body."""
-    lines = [
-        _STATUS_LINES.get(reply.status) or f"HTTP/1.1 {reply.status} Status\r\n",
-        f"Server: Triggerfish-{service.capitalize()}/1.0\r\nDate: {http_date(now)}\r\n",
+    status, body, headers, content_type, length = reply
+    start = _STATUS_LINES.get(status) or f"HTTP/1.1 {status} Status\r\n"
+    parts = [
+        start,
+        f"Server: {_SERVERS[service]}\r\nDate: {http_date(now)}\r\n",
         f"x-ms-request-id: {request_id}\r\nx-ms-version: {version}\r\n",
     ]
     if client_request_id is not None:
-        lines.append(f"x-ms-client-request-id: {_one_line(client_request_id)}\r\n")
-    for name, value in reply.headers.items():
-        lines.append(f"{name}: {_one_line(value)}\r\n")
-    length = reply.length
-    if length is None and isinstance(reply.body, bytes):
-        length = len(reply.body)
-    if reply.status not in _BODILESS:
-        if length or (length is not None and reply.length is not None):
-            lines.append(f"Content-Type: {_one_line(reply.content_type)}\r\n")
-        if length is None:
-            lines.append("Transfer-Encoding: chunked\r\n")
-        elif length or not is_head or reply.length is not None:
-            lines.append(f"Content-Length: {length}\r\n")
-    lines.append("Connection: close\r\n\r\n" if closes else "Keep-Alive: timeout=5\r\n\r\n")
-    return "".join(lines).encode("utf-8", "surrogateescape")
+        parts.append(f"x-ms-client-request-id: {_one_line(client_request_id)}\r\n")
+    for name, value in headers.items():
+        parts.append(f"{name}: {value if value.isprintable() else _one_line(value)}\r\n")
+    if status not in _BODILESS:
+        parts.append(_framing(body, content_type, length, is_head=is_head))
+    parts.append("Connection: close\r\n\r\n" if closes else "Keep-Alive: timeout=5\r\n\r\n")
+    return "".join(parts).encode("utf-8", "surrogateescape")
+
+
+def _framing(
+    body: bytes | AsyncIterable[bytes], content_type: str, told: int | None, *, is_head: bool
+) -> str:
+    """Return the headers that say what the body is and where it ends."""
+    length = len(body) if told is None and isinstance(body, bytes) else told
+    if length is None:
+        return "Transfer-Encoding: chunked\r\n"
+    if length or told is not None:
+        return f"Content-Type: {_one_line(content_type)}\r\nContent-Length: {length}\r\n"
+    return "" if is_head else "Content-Length: 0\r\n"
 
 
 def error_reply(

@@ -1,15 +1,16 @@
 """Which operation a request is: templates and demands compiled once, looked up by dictionary.
 
-The row that asks most of a request wins; what no row wants is answered with the documented
-error that comes closest to what the request got wrong.
+The template that says most of a path wins, and of its rows the one that asks most of the
+request. What no row wants is answered with the documented error that comes closest to what
+the request got wrong.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Generic
+from typing import Any, Final, Generic
 from urllib.parse import unquote
 
 from triggerfish_storage import errors
@@ -19,74 +20,95 @@ from triggerfish_storage.protocol.operations import Operation, S
 ANY: Final = "*"
 _VARIABLE: Final = re.compile(r"\{(\w+)(\.\.\.)?\}")
 _Key = tuple[str, int, str, str]
+_NOTHING: Final[Mapping[Any, Any]] = {}
+
+
+class _Template:
+    """A path taken apart: which segments are a text, fit a pattern, or are a value."""
+
+    def __init__(self, path: str) -> None:
+        parts = path.strip("/").split("/") if path != "/" else []
+        self.count = len(parts)
+        self.has_rest = False
+        self._literals: list[tuple[int, str]] = []
+        self._patterns: list[tuple[int, re.Pattern[str]]] = []
+        self._names: list[tuple[int, str]] = []
+        for position, part in enumerate(parts):
+            whole = _VARIABLE.fullmatch(part)
+            if whole:
+                self._names.append((position, whole[1]))
+                self.has_rest = whole[2] is not None
+            elif "{" in part:
+                self._patterns.append((position, re.compile(_pattern(part), re.DOTALL)))
+            else:
+                self._literals.append((position, part))
+        self.weight = 2 * len(self._literals) + len(self._patterns) - self.has_rest
+
+    def takes(self, count: int) -> bool:
+        """Whether a path of ``count`` segments can fit."""
+        return count == self.count or (self.has_rest and count > self.count)
+
+    def values(self, given: list[str]) -> dict[str, str] | None:
+        """Return the values in a path's segments, of which there are enough; None if none fit."""
+        for position, literal in self._literals:
+            if given[position] != literal:
+                return None
+        if self.has_rest:
+            last = self.count - 1
+            given = [*given[:last], "/".join(given[last:])]
+        found: dict[str, str] = {}
+        for position, pattern in self._patterns:
+            match = pattern.fullmatch(given[position])
+            if match is None:
+                return None
+            found |= match.groupdict()
+        for position, name in self._names:
+            found[name] = given[position]
+        return found
 
 
 @dataclass(frozen=True, slots=True)
 class _Row(Generic[S]):
-    """An operation with its template taken apart: per segment a literal, a name or a pattern."""
+    """An operation, and what a request for it must carry beside ``comp`` and ``restype``."""
 
     operation: Operation[S]
-    segments: tuple[str | re.Pattern[str], ...]
-    names: tuple[str, ...]
-    has_rest: bool
-    demands: tuple[tuple[str, str], ...]
+    template: _Template
+    query: tuple[tuple[str, str], ...]
+    headers: tuple[tuple[str, str], ...]
 
     @property
     def weight(self) -> int:
-        fixed = sum(isinstance(segment, re.Pattern) for segment in self.segments)
-        literal = sum(isinstance(segment, str) and segment != "" for segment in self.segments)
         demands = (*self.operation.query.values(), *self.operation.headers.values())
-        asked = sum(2 if value == ANY else 3 for value in demands)
-        return 2 * literal + fixed + asked - self.has_rest
-
-    def takes(self, count: int) -> bool:
-        """Whether a path of ``count`` segments can fit."""
-        return count == len(self.segments) or (self.has_rest and count > len(self.segments))
-
-    def values(self, path: str, given: list[str]) -> dict[str, str] | None:
-        """Return the template's values in ``path``, None where it does not fit."""
-        found: dict[str, str] = {}
-        for position, segment in enumerate(self.segments):
-            if isinstance(segment, re.Pattern):
-                match = segment.fullmatch(_decoded(given[position]))
-                if match is None:
-                    return None
-                found.update(match.groupdict())
-            elif segment:
-                if given[position] != segment:
-                    return None
-            elif self.has_rest and position == len(self.segments) - 1:
-                found[self.names[position]] = _decoded(path.split("/", position)[position])
-            else:
-                found[self.names[position]] = _decoded(given[position])
-        return found
+        return sum(2 if value == ANY else 3 for value in demands)
 
     def wants(self, query: Mapping[str, str], headers: Mapping[str, str]) -> bool:
-        for name, value in self.demands:
-            given = query.get(name)
-            if given is None or (value != ANY and given.lower() != value):
-                return False
-        for name, value in self.operation.headers.items():
-            given = headers.get(name)
-            if given is None or (value != ANY and given.lower() != value.lower()):
-                return False
-        return True
+        return _has(query, self.query) and _has(headers, self.headers)
+
+
+def _has(given: Mapping[str, str], demands: tuple[tuple[str, str], ...]) -> bool:
+    for name, wanted in demands:
+        value = given.get(name)
+        if value is None or (wanted != ANY and value.lower() != wanted):
+            return False
+    return True
 
 
 class Router(Generic[S]):
     """The operations of one service, ready to be matched."""
 
-    def __init__(self, operations: Iterable[Operation[S]]) -> None:
-        self._rows = sorted((_compile(row) for row in operations), key=lambda row: -row.weight)
-        self._most = max((len(row.segments) for row in self._rows), default=0) + 1
-        self._index: dict[_Key, list[_Row[S]]] = {}
+    def __init__(self, operations: Sequence[Operation[S]]) -> None:
+        templates = {path: _Template(path) for path in {row.path for row in operations}}
+        rows = [_compile(row, templates[row.path]) for row in operations]
+        self._rows = sorted(rows, key=lambda row: (-row.template.weight, -row.weight))
+        self._most = max((template.count for template in templates.values()), default=0) + 1
+        self._index: dict[_Key, dict[_Template, list[_Row[S]]]] = {}
         for row in self._rows:
-            query = row.operation.query
+            query, template = row.operation.query, row.template
             comp, restype = query.get("comp", "").lower(), query.get("restype", "").lower()
-            last = self._most if row.has_rest else len(row.segments)
-            for count in range(len(row.segments), last + 1):
+            last = self._most if template.has_rest else template.count
+            for count in range(template.count, last + 1):
                 key = (row.operation.method, count, comp, restype)
-                self._index.setdefault(key, []).append(row)
+                self._index.setdefault(key, {}).setdefault(template, []).append(row)
 
     def match(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]
@@ -95,19 +117,21 @@ class Router(Generic[S]):
         given = path.split("/") if path else []
         if len(given) == 2 and not given[1]:
             given.pop()  # a container's name with a slash behind it
+        if "%" in path:
+            given = [_decoded(segment) for segment in given]
         comp, restype = query.get("comp", ""), query.get("restype", "")
         key = (method, min(len(given), self._most), comp.lower(), restype.lower())
-        for row in self._index.get(key, ()):
-            if row.wants(query, headers):
-                values = row.values(path, given)
-                if values is not None:
-                    return row.operation, values
-        raise self._refusal(method, path, given, query, headers)
+        for template, rows in self._index.get(key, _NOTHING).items():
+            values = template.values(given)
+            if values is not None:
+                for row in rows:
+                    if row.wants(query, headers):
+                        return row.operation, values
+        raise self._refusal(method, given, query, headers)
 
     def _refusal(
         self,
         method: str,
-        path: str,
         given: list[str],
         query: Mapping[str, str],
         headers: Mapping[str, str],
@@ -115,10 +139,7 @@ class Router(Generic[S]):
         fitting = [
             row
             for row in self._rows
-            if (
-                len(row.segments) == len(given) or (row.has_rest and len(given) > len(row.segments))
-            )
-            and row.values(path, given) is not None
+            if row.template.takes(len(given)) and row.template.values(given) is not None
         ]
         if not fitting:
             return StorageError(errors.INVALID_URI)
@@ -157,34 +178,27 @@ def _unmet(row: _Row[S], query: Mapping[str, str], headers: Mapping[str, str]) -
     return StorageError(errors.INVALID_QUERY_PARAMETER_VALUE)
 
 
-def _compile(operation: Operation[S]) -> _Row[S]:
-    segments: list[str | re.Pattern[str]] = []
-    names: list[str] = []
-    has_rest = False
-    for part in operation.path.strip("/").split("/") if operation.path != "/" else []:
-        whole = _VARIABLE.fullmatch(part)
-        if whole:
-            segments.append("")
-            has_rest = whole[2] is not None
-        elif "{" in part:
-            segments.append(re.compile(_pattern(part), re.DOTALL))
-        else:
-            segments.append(part)
-        names.append(whole[1] if whole else "")
-    demands = tuple(
+def _compile(operation: Operation[S], template: _Template) -> _Row[S]:
+    query = tuple(
         (name, value.lower())
         for name, value in operation.query.items()
         if name not in ("comp", "restype") or value == ANY
     )
-    return _Row(operation, tuple(segments), tuple(names), has_rest, demands)
+    headers = tuple((name, value.lower()) for name, value in operation.headers.items())
+    return _Row(operation, template, query, headers)
 
 
 def _pattern(part: str) -> str:
-    """Return the regular expression of a segment such as ``{table}({keys})``."""
+    """Return the regular expression of a segment such as ``{table}({keys})``.
+
+    A value ends where the next literal begins; the last one may hold anything.
+    """
     pieces: list[str] = []
     at = 0
     for variable in _VARIABLE.finditer(part):
-        pieces += [re.escape(part[at : variable.start()]), f"(?P<{variable[1]}>.+?)"]
+        is_last = "{" not in part[variable.end() :]
+        inside = "." if is_last else f"[^{re.escape(part[variable.end()])}]"
+        pieces += [re.escape(part[at : variable.start()]), f"(?P<{variable[1]}>{inside}+)"]
         at = variable.end()
     return "".join(pieces) + re.escape(part[at:])
 

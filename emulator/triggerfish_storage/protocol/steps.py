@@ -9,7 +9,7 @@ import logging
 import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
 from typing import Final, Generic
@@ -123,18 +123,20 @@ class Endpoint(Generic[S]):
     # --- the steps ----------------------------------------------------------------------------
 
     async def _run(self, request: _Request) -> Reply:
-        target = request.target = self._target(request)
-        request.version = self._version(request.headers.get("x-ms-version"))
-        if request.incoming.method == "OPTIONS":
+        incoming, headers = request.incoming, request.headers
+        keys = self._accounts.refresh(request.now)
+        target = request.target = parse_target(
+            incoming.target, host=headers.get("host", ""), scheme=incoming.scheme, accounts=keys
+        )
+        request.version = self._version(headers.get("x-ms-version"))
+        if incoming.method == "OPTIONS":
             properties = self._service.properties(target.account)
-            return cors.preflight(properties, request.headers)
+            return cors.preflight(properties, headers)
         call = self._match(request, target)
         request.name = call.operation.name
         store = self._service.store(call.account)
-        keys = self._accounts[call.account]
-        incoming = request.incoming
         peer = Peer(incoming.peer, incoming.scheme == "https", self._accepts_bearer)
-        call.granted = await authorise(call, self._service, store, keys, peer)
+        call.granted = await authorise(call, self._service, store, keys[call.account], peer)
         if call.is_secondary and call.method not in ("GET", "HEAD"):
             raise StorageError(errors.INSUFFICIENT_ACCOUNT_PERMISSIONS)
         return await call.operation.handler(call, store)
@@ -152,15 +154,6 @@ class Endpoint(Generic[S]):
             value = raw_value.decode("utf-8", "surrogateescape")
             found[name] = f"{found[name]},{value}" if name in found else value
         return found
-
-    def _target(self, request: _Request) -> Target:
-        self._accounts.refresh(request.now)
-        return parse_target(
-            request.incoming.target,
-            host=request.headers.get("host", ""),
-            scheme=request.incoming.scheme,
-            accounts=self._accounts,
-        )
 
     def _version(self, asked: str | None) -> str:
         """Return the version to answer as: the one asked for, or the newest that is known."""
@@ -208,7 +201,7 @@ class Endpoint(Generic[S]):
             return reply
         properties = self._service.properties(request.target.account)
         marks = cors.marks(properties, origin, request.incoming.method, reply.headers)
-        return replace(reply, headers={**reply.headers, **marks})
+        return reply._replace(headers={**reply.headers, **marks})
 
     def _error(self, request: _Request, error: StorageError) -> Reply:
         return error_reply(

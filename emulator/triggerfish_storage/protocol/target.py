@@ -8,8 +8,7 @@ decides; else the first label of the host.
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import unquote
 
 from triggerfish_storage import errors
@@ -18,8 +17,7 @@ from triggerfish_storage.errors import StorageError
 SECONDARY: Final = "-secondary"
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """An address taken apart. ``path`` is raw, behind the account, without its first slash."""
 
     account: str
