@@ -114,6 +114,35 @@ def test_on_a_terminal_a_table_has_a_heading_and_shows_texts_as_they_are(capsys,
     assert row.split(maxsplit=1) == ["a", "[red]not markup[/red]"]
 
 
+def test_on_a_narrow_terminal_a_long_text_stands_below_its_row(capsys, monkeypatch):
+    monkeypatch.setattr(output, "wants_table", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    reason = "No value for the parameter, and this is why"
+
+    output.emit_table(["id", "source", "what"], [("a1", "orders", reason), ("b2", "é", "")])
+
+    assert capsys.readouterr().out.splitlines() == [
+        "id  source",
+        "a1  orders",
+        "    No value for the parameter, and this",
+        "    is why",
+        "b2  é",
+    ]
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_what_was_delivered_does_not_move_the_cursor(capsys, monkeypatch, is_terminal):
+    monkeypatch.setattr(output, "wants_table", lambda: is_terminal)
+
+    output.emit_table(["payload"], [["\x1b[2Jgone\x07\x9b1A"]])
+    output.emit_fields([("payload", "\x1b[2Jgone\r\nand\tback")])
+
+    shown = capsys.readouterr().out
+    assert " [2Jgone" in shown
+    assert "and\tback" in shown
+    assert not {"\x1b", "\x07", "\x9b", "\r"} & set(shown)
+
+
 def test_json_has_a_form_for_instants_lengths_bytes_and_paths(capsys):
     document = {
         "at": datetime(2024, 1, 31, tzinfo=UTC),

@@ -6,12 +6,12 @@ import base64
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import click
 
-from triggerfish.cli.output import emit_fields, emit_table, wants_table
+from triggerfish.cli.output import emit_fields, emit_table, one_line, wants_table
 from triggerfish.history.entries import Entry, Line, Output, Summary
 
 COLUMNS: Final = ("BEGAN", "ID", "FUNCTION", "SOURCE", "STATUS", "TRY", "TOOK", "WHAT")
@@ -32,13 +32,13 @@ def emit_one(summary: Summary) -> None:
         emit_table(COLUMNS, [row(summary, short=False)])
         return
     _, *cells = row(summary, short=True)
-    click.echo("  ".join([f"{summary.at.astimezone():%H:%M:%S}", *(str(cell) for cell in cells)]))
+    click.echo("  ".join([f"{summary.at.astimezone():%H:%M:%S}", *map(one_line, cells)]))
 
 
 def row(summary: Summary, *, short: bool) -> Sequence[object]:
     """Return one line of a list."""
     return (
-        summary.at,
+        _when(summary.at) if short else summary.at,
         short_id(summary.id) if short else summary.id,
         summary.function,
         summary.source,
@@ -47,6 +47,13 @@ def row(summary: Summary, *, short: bool) -> Sequence[object]:
         took(summary.duration),
         what(summary),
     )
+
+
+def _when(instant: datetime) -> str:
+    """Return an instant as the clock on the wall shows it, with its day unless that is today."""
+    local = instant.astimezone()
+    today = datetime.now(local.tzinfo).date()
+    return f"{local:%H:%M:%S}" if local.date() == today else f"{local:%Y-%m-%d %H:%M:%S}"
 
 
 def short_id(delivery_id: str) -> str:

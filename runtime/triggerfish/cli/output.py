@@ -18,6 +18,11 @@ import click
 
 from triggerfish.config.terminal import wants_colours
 
+# What was delivered may hold anything, and must not move the cursor of who looks at it.
+_HARMLESS: Final = {code: " " for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
+_BELOW: Final = "    "
+_LEAST_ROOM: Final = 40  # characters; a narrower column is read with pain
+
 json_option: Final = click.option(
     "--json", "as_json", is_flag=True, help="Answer with one JSON document."
 )
@@ -52,16 +57,36 @@ def emit_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None
     """Write rows as a table on a terminal, else as lines of columns parted by tabs."""
     if not wants_table():
         for row in rows:
-            click.echo("\t".join(_one_line(cell) for cell in row))
+            click.echo("\t".join(one_line(cell) for cell in row))
         return
+    _emit_for_people(columns, [[one_line(cell) for cell in row] for row in rows])
+
+
+def _emit_for_people(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Write a table; a long last column goes below its row where it would be too narrow."""
+    from rich.cells import cell_len, set_cell_size
     from rich.console import Console  # heavy, and only terminals need it
     from rich.table import Table
     from rich.text import Text
 
+    console = Console(no_color=not wants_colours(sys.stdout), highlight=False)
+    *heads, last = (
+        [cell_len(cell) for cell in column] for column in zip(columns, *rows, strict=True)
+    )
+    widths = [max(lengths) for lengths in heads]
+    room = console.width - sum(widths) - 2 * len(widths)
+    if -2 <= room < _LEAST_ROOM < max(last):
+        for number, row in enumerate((columns, *rows)):
+            line = "  ".join(map(set_cell_size, row, widths))
+            console.print(Text(line.rstrip(), style="" if number else "bold"))
+            if number and row[-1]:
+                for part in Text(row[-1]).wrap(console, console.width - len(_BELOW)):
+                    console.print(Text(_BELOW) + part)
+        return
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
-        table.add_row(*(Text(_one_line(cell)) for cell in row))
-    Console(no_color=not wants_colours(sys.stdout), highlight=False).print(table)
+        table.add_row(*map(Text, row))
+    console.print(table)
 
 
 def emit_fields(fields: Iterable[tuple[str, object]]) -> None:
@@ -83,15 +108,16 @@ def _indented(text: str) -> str:
     return "\n".join(f"  {line}" for line in text.rstrip("\n").split("\n"))
 
 
-def _one_line(cell: object) -> str:
-    return _text(cell).replace("\t", " ").replace("\r", " ").replace("\n", " ")
+def one_line(cell: object) -> str:
+    """Return a value as text that keeps to its line."""
+    return _text(cell).replace("\t", " ").replace("\n", " ")
 
 
 def _text(value: object) -> str:
     if value is None:
         return ""
     plain = _plain(value) if isinstance(value, datetime | timedelta | bytes | Path) else value
-    return str(plain)
+    return str(plain).translate(_HARMLESS)
 
 
 def _plain(value: object) -> object:
