@@ -58,6 +58,7 @@ class Dispatcher:
     """Gives invocations of one generation of the app to its workers.
 
     ``stopping`` ends the waits of retry policies: what failed is not tried again.
+    ``outstanding`` is how many invocations run or wait for their next try.
     """
 
     plans: Mapping[str, Plan]
@@ -66,6 +67,7 @@ class Dispatcher:
     log: Callable[[LogLine], None]
     clock: Clock
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    outstanding: int = field(default=0, init=False)
 
     async def invoke(
         self,
@@ -79,6 +81,7 @@ class Dispatcher:
             self, self.plans[event.function], event, invocation_id or new_id(), on_success
         )
         self.ledger.began(invocation.delivery())
+        self.outstanding += 1
         started = monotonic()
         interrupted = True  # unless the run comes to an end, whatever end that is
         outcome = Outcome(invocation.id, _INTERRUPTED)
@@ -86,6 +89,7 @@ class Dispatcher:
             outcome = await invocation.tried()
             interrupted = False
         finally:
+            self.outstanding -= 1
             self.ledger.ended(
                 invocation.id,
                 End(

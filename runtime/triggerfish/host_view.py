@@ -39,7 +39,6 @@ class Host:
         self._lifecycle = lifecycle
         self._around = around
         self._started = time.monotonic()
-        self._draining = False
 
     # --- what it shows ------------------------------------------------------------------------
 
@@ -98,7 +97,7 @@ class Host:
 
     @property
     def drain_status(self) -> DrainStatus:
-        if not self._draining:
+        if not self._lifecycle.is_drained:
             return DrainStatus(DrainState.DISABLED)
         busy = self._lifecycle.outstanding
         state = DrainState.IN_PROGRESS if busy else DrainState.COMPLETED
@@ -180,11 +179,9 @@ class Host:
     # --- what it may be asked for -------------------------------------------------------------
 
     async def restart(self) -> None:
-        self._draining = False
         self._lifecycle.ask(Request.RELOAD)
 
     async def drain(self) -> None:
-        self._draining = True
         self._lifecycle.ask(Request.DRAIN)
 
     async def resume(self) -> None:

@@ -93,13 +93,19 @@ class Lifecycle:
         self._loading: asyncio.Task[None] | None = None
         self._retry_seconds: float | None = None
         self._group: asyncio.TaskGroup | None = None  # None while nothing more may be started
+        self._open: list[Served] = []  # the current state, and those that still settle
         self._running: set[asyncio.Task[Any] | None] = set()
         self._settled = asyncio.Event()
 
     @property
+    def is_drained(self) -> bool:
+        """Whether triggers have been stopped, though the app still runs what it is called for."""
+        return self.current is not None and self.current.serving.draining.is_set()
+
+    @property
     def outstanding(self) -> int:
-        """How many states of the app, and how many runs by hand, are still settling."""
-        return len(self._running) - (self.current is not None)
+        """How many invocations have not ended yet, of this state of the app and of older ones."""
+        return sum(served.serving.outstanding for served in self._open)
 
     def ask(self, request: Request) -> None:
         """Hand in a request. It takes the place of one before that is not done yet."""
@@ -150,8 +156,11 @@ class Lifecycle:
         if request is Request.RELOAD:
             await self._load(group)
             return
-        self._retire()
         self._retry_seconds = None
+        if request is Request.DRAIN and self.current is not None:
+            self.current.serving.draining.set()
+            return
+        self._retire()
         self.state = HostState.OFFLINE if request is Request.OFFLINE else HostState.STOPPED
 
     # --- loading ------------------------------------------------------------------------------
@@ -170,6 +179,7 @@ class Lifecycle:
             with self._tracked():
                 async with self._open_app() as served:
                     self._loading = None
+                    self._open.append(served)
                     self._succeeded(served)
                     loaded.set_result(None)
                     await served.serving.run()
@@ -183,6 +193,8 @@ class Lifecycle:
             if self.current is served:
                 self._end_with(problem)
             return
+        finally:
+            self._open = [one for one in self._open if one is not served]
         if self.current is served:  # not retired, so its workers have given up
             self._say(LogLevel.CRITICAL, str(_BROKEN))
             self._end_with(_BROKEN)

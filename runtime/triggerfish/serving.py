@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from triggerfish.dispatcher import Dispatcher
@@ -46,19 +46,29 @@ class Serving:
     broken: asyncio.Event  # set where its workers can run nothing more
     clock: Clock
     log: Log
+    draining: asyncio.Event = field(default_factory=asyncio.Event)  # set: no trigger fires
 
     @property
     def stopping(self) -> asyncio.Event:
         """Set it, and nothing new is taken and nothing that failed is tried again."""
         return self.dispatcher.stopping
 
+    @property
+    def outstanding(self) -> int:
+        """How many invocations have not ended yet."""
+        return self.dispatcher.outstanding
+
     async def run(self) -> None:
-        """Listen until ``stopping`` or ``broken``; return once all that was taken is settled."""
+        """Listen until ``stopping`` or ``broken``; return once all that was taken is settled.
+
+        After ``draining`` nothing is listened to any more; what is called still runs.
+        """
         async with asyncio.TaskGroup() as group:
             for named in self.listeners:
                 group.create_task(self._keep(named))
             watching = group.create_task(self._stop_when_broken())
             await self.stopping.wait()
+            self.draining.set()
             watching.cancel()
 
     async def _stop_when_broken(self) -> None:
@@ -68,10 +78,10 @@ class Serving:
     async def _keep(self, named: NamedListener) -> None:
         """Start a listener, and start it again whenever it ends before its time."""
         seconds = _FIRST_WAIT_SECONDS
-        while not self.stopping.is_set():
+        while not self.draining.is_set():
             began = self.clock.now()
             reason = await self._listen(named)
-            if self.stopping.is_set():
+            if self.draining.is_set():
                 if reason:
                     self._say(f"The listener for {named.name} ended with an error: {reason}")
                 return
@@ -81,13 +91,13 @@ class Serving:
                 f"The listener for {named.name} stopped and starts again in {seconds:.0f} s: "
                 f"{reason or 'it just ended'}"
             )
-            await self.clock.wait(self.stopping, within=seconds)
+            await self.clock.wait(self.draining, within=seconds)
             seconds = min(seconds * 2, _LONGEST_WAIT_SECONDS)
 
     async def _listen(self, named: NamedListener) -> str:
         """Return why a listener ended, nothing where it raised nothing."""
         try:
-            await named.listener.listen(self.stopping)
+            await named.listener.listen(self.draining)
         except Exception as error:  # whatever it is, the other listeners go on
             return "; ".join(map(_told, _leaves(error)))
         return ""

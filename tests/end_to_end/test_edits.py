@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -110,6 +111,38 @@ def test_an_edit_in_the_middle_of_an_invocation_costs_it_nothing(
     host.wait_for("Executed 'Functions.note' (Succeeded")
     [entry] = json.loads(run_command(app, "history", "--json"))
     assert (entry["status"], entry["attempt"]) == ("succeeded", 1)
+
+
+def test_a_drained_host_takes_nothing_until_it_is_resumed_or_edited(
+    app: Path, start: Callable[..., Any]
+) -> None:
+    host = start(app).ready()
+
+    assert ask(host, "POST", "drain").status == 202
+    send(host, "one")
+    assert document(host, "drain/status")["state"] == "Completed"
+    assert document(host, "status")["state"] == "Running"
+
+    assert ask(host, "POST", "resume").status == 200
+    host.wait_for("first one")
+    assert document(host, "drain/status")["state"] == "Disabled"
+
+    assert ask(host, "POST", "drain").status == 202
+    send(host, "two")
+    (app / "function_app.py").write_text(APP.replace("{mark}", "second"))
+    host.wait_for("second two")
+    assert document(host, "drain/status")["state"] == "Disabled"
+
+
+def ask(host: Any, method: str, endpoint: str) -> Any:
+    request = urllib.request.Request(f"{host.url}/admin/host/{endpoint}", method=method)
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        answer.document = answer.read()
+        return answer
+
+
+def document(host: Any, endpoint: str) -> Any:
+    return json.loads(ask(host, "GET", endpoint).document)
 
 
 def test_strict_ends_where_a_function_does_not_load(app: Path, start: Callable[..., Any]) -> None:

@@ -378,10 +378,12 @@ async def test_a_cancelled_run_is_kept_as_interrupted(bench: Bench) -> None:
     dispatcher.run = never_ends
     running = asyncio.create_task(dispatcher.invoke(event(), done))
     await started.wait()
+    assert dispatcher.outstanding == 1
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
 
+    assert dispatcher.outstanding == 0
     [(_, end)] = bench.ledger.ended_
     assert end.interrupted
     assert bench.account.applied == []

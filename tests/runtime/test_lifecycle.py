@@ -24,6 +24,8 @@ class FakeServing:
 
     def __init__(self) -> None:
         self.stopping = asyncio.Event()
+        self.draining = asyncio.Event()
+        self.outstanding = 0
         self.broken = asyncio.Event()
         self.settled = asyncio.Event()
         self.settled.set()
@@ -153,12 +155,11 @@ async def test_a_reload_moves_the_triggers_to_the_new_state(world: World) -> Non
 
 
 async def test_the_old_state_settles_while_the_new_one_serves(world: World) -> None:
-    async with world.running() as lifecycle:
+    async with world.running():
         world.app.states[0].settled.clear()
         await world.ask(Request.RELOAD)
         assert world.serving == [True, True]
         assert world.app.states[0].stopping.is_set()
-        assert lifecycle.outstanding == 1
 
         await world.clock.advance(minutes=30)
         assert world.serving == [True, True]
@@ -166,7 +167,6 @@ async def test_the_old_state_settles_while_the_new_one_serves(world: World) -> N
         world.app.states[0].settled.set()
         await world.clock.settle()
         assert world.serving == [False, True]
-        assert lifecycle.outstanding == 0
 
 
 async def test_an_edit_that_does_not_load_leaves_the_last_good_state_serving(world: World) -> None:
@@ -339,22 +339,70 @@ async def test_without_strict_the_other_functions_run(world: World) -> None:
 # --- drain, offline, stop ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("request_", "state"),
-    [(Request.DRAIN, HostState.STOPPED), (Request.OFFLINE, HostState.OFFLINE)],
-)
-async def test_drained_or_offline_it_takes_nothing_until_it_is_loaded_again(
-    world: World, request_: Request, state: HostState
-) -> None:
+async def test_drained_it_still_runs_what_it_is_called_for(world: World) -> None:
+    async with world.running() as lifecycle:
+        first = world.app.states[0]
+        await world.ask(Request.DRAIN)
+
+        assert first.draining.is_set()
+        assert not first.stopping.is_set()
+        assert (lifecycle.state, lifecycle.is_drained) == (HostState.RUNNING, True)
+        await world.clock.advance(hours=1)
+        assert world.serving == [True]
+
+
+async def test_loading_again_ends_a_drain_whoever_asked_for_it(world: World) -> None:
+    async with world.running() as lifecycle:
+        await world.ask(Request.DRAIN)
+        await world.ask(Request.RELOAD)  # an edit, or a resume
+
+        assert not lifecycle.is_drained
+        assert world.serving == [False, True]
+
+
+async def test_a_drain_cuts_a_load_short_and_is_not_undone_by_a_retry(world: World) -> None:
+    async with world.running() as lifecycle:
+        world.app.error = AccountError("out of reach")
+        await world.ask(Request.RELOAD)
+        await world.ask(Request.DRAIN)
+        world.app.error = None
+        await world.clock.advance(hours=1)
+
+        assert lifecycle.is_drained
+        assert world.app.loads == 2
+
+
+async def test_a_drain_of_what_does_not_run_stops_it(world: World) -> None:
+    world.app.error = AppLoadError("broken")
+    async with world.running() as lifecycle:
+        await world.ask(Request.DRAIN)
+
+        assert (lifecycle.state, lifecycle.is_drained) == (HostState.STOPPED, False)
+
+
+async def test_outstanding_are_the_invocations_of_all_states_that_settle(world: World) -> None:
     async with world.running() as lifecycle:
         world.app.states[0].settled.clear()
-        await world.ask(request_)
-        assert (lifecycle.state, lifecycle.current) == (state, None)
-        assert lifecycle.outstanding == 1
+        world.app.states[0].outstanding = 2
+        await world.ask(Request.RELOAD)
+        world.app.states[1].outstanding = 1
+        assert lifecycle.outstanding == 3
 
         world.app.states[0].settled.set()
         await world.clock.settle()
-        assert lifecycle.outstanding == 0
+        assert lifecycle.outstanding == 1
+
+
+async def test_offline_it_takes_nothing_until_it_is_loaded_again(world: World) -> None:
+    async with world.running() as lifecycle:
+        world.app.states[0].settled.clear()
+        await world.ask(Request.OFFLINE)
+        assert (lifecycle.state, lifecycle.current) == (HostState.OFFLINE, None)
+        assert world.serving == [True]
+
+        world.app.states[0].settled.set()
+        await world.clock.settle()
+        assert world.serving == [False]
         await world.clock.advance(hours=1)
         assert world.app.loads == 1
 
@@ -492,7 +540,6 @@ async def test_a_run_in_the_background_is_awaited_at_the_end(world: World) -> No
     async with world.running() as lifecycle:
         lifecycle.start(work())
         await world.clock.settle()
-        assert lifecycle.outstanding == 1
         await world.ask(Request.STOP)
         await world.clock.advance(seconds=5)
         goes_on.set()

@@ -153,6 +153,31 @@ async def test_an_error_of_the_last_moment_is_told_and_nothing_is_started(world:
     assert world.errors == ["The listener for queue 'orders' (F) ended with an error: too late"]
 
 
+async def test_drained_it_listens_no_more_and_goes_on(world: World) -> None:
+    running = asyncio.create_task(world.serving.run())
+    await world.clock.settle()
+
+    world.serving.draining.set()
+    await world.clock.advance(hours=1)
+
+    assert world.listener.starts == [0]
+    assert world.errors == []
+    assert not running.done()
+    assert not world.serving.stopping.is_set()
+    world.serving.stopping.set()
+    await running
+
+
+async def test_a_drain_cuts_the_wait_for_a_restart_short(world: World) -> None:
+    world.listener.behave = failing(AccountError("forbidden"))
+
+    async with world.running():
+        world.serving.draining.set()
+        await world.clock.advance(hours=1)
+
+        assert world.listener.starts == [0]
+
+
 async def test_a_broken_generation_stops_its_listeners(world: World) -> None:
     running = asyncio.create_task(world.serving.run())
     await world.clock.settle()
