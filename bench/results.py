@@ -26,6 +26,9 @@ class Results:
     def median(self, name: str) -> float:
         return median(self._values[name])
 
+    def least(self, name: str) -> float:
+        return min(self._values[name])
+
     def range(self, name: str) -> str:
         """Return the lowest and the highest value."""
         values = self._values[name]

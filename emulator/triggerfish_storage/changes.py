@@ -12,15 +12,14 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 Service = Literal["blob", "queue", "table"]
 
 NAMES_KEPT: Final = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """Something that was written: ``resource`` is a queue, container or table."""
 
     service: Service

@@ -17,7 +17,6 @@ from typing import Final, Literal
 from triggerfish_storage import errors as common
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.tables import errors, rows
-from triggerfish_storage.tables.directory import table_id
 from triggerfish_storage.tables.edm import Property
 from triggerfish_storage.tables.entity import Entity, Keys
 
@@ -41,16 +40,16 @@ def perform(
     tx: sqlite3.Connection, account: str, action: Action, *, now: datetime
 ) -> Entity | None:
     """Carry out one action; return the entity as it is now, None where it is deleted."""
-    table = table_id(tx, account, action.table)
-    keys, properties = action.keys, action.properties
+    table, keys, properties = action.table, action.keys, action.properties
     match action.kind:
         case "insert":
-            return rows.insert(tx, table, keys, properties, now=now)
+            return rows.insert(tx, account, table, keys, properties, now=now)
         case "delete":
-            rows.delete(tx, table, keys, if_match=action.if_match or "")
+            rows.delete(tx, account, table, keys, if_match=action.if_match or "")
             return None
     return rows.write(
         tx,
+        account,
         table,
         keys,
         properties,

@@ -20,11 +20,10 @@ def shape_of(call: Call, query: Mapping[str, str], headers: Mapping[str, str]) -
 
 def table_reply(call: Call, name: str) -> Reply:
     """Return the answer to a table's creation."""
-    headers = _applied(call.headers)
     address = f"{call.endpoint}/Tables('{name}')"
-    headers["Location"] = address
-    if prefer(call.headers) == "return-no-content":
-        return Reply(204, headers={**headers, "DataServiceId": address})
+    headers = _created(call.headers, address)
+    if "DataServiceId" in headers:
+        return Reply(204, headers=headers)
     shape = shape_of(call, call.query, call.headers)
     return Reply(201, wire.one_table(name, shape), headers, shape.content_type)
 
@@ -35,19 +34,23 @@ def entity_reply(
     """Return the answer to a change of an entity."""
     if entity is None:
         return Reply(204)
-    headers = {"ETag": entity.etag}
     if action.kind != "insert":
-        return Reply(204, headers=headers)
-    headers |= _applied(request_headers)
+        return Reply(204, headers={"ETag": entity.etag})
     address = f"{call.endpoint}/{wire.entity_address(action.table, action.keys)}"
-    headers["Location"] = address
-    if prefer(request_headers) == "return-no-content":
-        return Reply(204, headers={**headers, "DataServiceId": address})
+    headers = {"ETag": entity.etag, **_created(request_headers, address)}
+    if "DataServiceId" in headers:
+        return Reply(204, headers=headers)
     shape = shape_of(call, {}, request_headers)
     body = wire.one_entity(entity, action.table, shape)
     return Reply(201, body, headers, shape.content_type)
 
 
-def _applied(headers: Mapping[str, str]) -> dict[str, str]:
+def _created(headers: Mapping[str, str], address: str) -> dict[str, str]:
+    """Return the headers that tell where something is; one has it where no body is wanted."""
     wanted = prefer(headers)
-    return {"Preference-Applied": wanted} if wanted else {}
+    if not wanted:
+        return {"Location": address}
+    created = {"Location": address, "Preference-Applied": wanted}
+    if wanted == "return-no-content":
+        created["DataServiceId"] = address
+    return created

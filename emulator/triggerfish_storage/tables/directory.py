@@ -55,6 +55,11 @@ def check_name(name: str) -> None:
         raise StorageError(common.INVALID_RESOURCE_NAME)
 
 
+def named(account: str, name: str) -> dict[str, str | int]:
+    """Return the parameters that find a table."""
+    return {"account": account, "folded": name.lower()}
+
+
 def missing(name: str) -> StorageError:
     """Return the error for a table that is not there: a name that cannot be one says so."""
     try:
@@ -67,18 +72,18 @@ def missing(name: str) -> StorageError:
 def create(tx: sqlite3.Connection, account: str, name: str) -> None:
     """Create a table; raises TableAlreadyExists."""
     check_name(name)
-    if tx.execute(ADD, {**_key(account, name), "name": name}).rowcount == 0:
+    if tx.execute(ADD, {**named(account, name), "name": name}).rowcount == 0:
         raise StorageError(errors.TABLE_ALREADY_EXISTS)
 
 
 def delete(tx: sqlite3.Connection, account: str, name: str) -> None:
     """Hide a table for ever; ``purge_some`` takes what it held."""
-    if tx.execute(HIDE, _key(account, name)).rowcount == 0:
+    if tx.execute(HIDE, named(account, name)).rowcount == 0:
         raise StorageError(common.RESOURCE_NOT_FOUND)
 
 
 def exists(tx: sqlite3.Connection, account: str, name: str) -> bool:
-    return tx.execute(FIND, _key(account, name)).fetchone() is not None
+    return tx.execute(FIND, named(account, name)).fetchone() is not None
 
 
 def table_id(tx: sqlite3.Connection, account: str, name: str) -> int:
@@ -93,13 +98,13 @@ def policies(tx: sqlite3.Connection, account: str, name: str) -> str:
 
 def set_policies(tx: sqlite3.Connection, account: str, name: str, policies: str) -> None:
     """Replace the stored access policies."""
-    if tx.execute(SET_POLICIES, {**_key(account, name), "policies": policies}).rowcount == 0:
+    if tx.execute(SET_POLICIES, {**named(account, name), "policies": policies}).rowcount == 0:
         raise missing(name)
 
 
 def names(tx: sqlite3.Connection, account: str, *, start: str) -> Iterator[str]:
     """Give the tables' names from ``start`` on, in order."""
-    for (name,) in tx.execute(LIST, _key(account, start)):
+    for (name,) in tx.execute(LIST, named(account, start)):
         yield name
 
 
@@ -119,12 +124,8 @@ def has_hidden(tx: sqlite3.Connection) -> bool:
     return tx.execute(HIDDEN).fetchone() is not None
 
 
-def _key(account: str, name: str) -> dict[str, str]:
-    return {"account": account, "folded": name.lower()}
-
-
 def _row(tx: sqlite3.Connection, account: str, name: str) -> tuple[int, str]:
-    found: tuple[int, str] | None = tx.execute(FIND, _key(account, name)).fetchone()
+    found: tuple[int, str] | None = tx.execute(FIND, named(account, name)).fetchone()
     if found is None:
         raise missing(name)
     return found

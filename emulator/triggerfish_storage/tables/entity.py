@@ -29,7 +29,7 @@ KEY_LIMIT: Final = 512  # UTF-16 code units, which are a kibibyte
 SIZE_LIMIT_BYTES: Final = 1024 * 1024
 ANY: Final = "*"
 SYSTEM: Final = frozenset({"PartitionKey", "RowKey", "Timestamp"})
-_ANNOTATION: Final = "@odata.type"
+ANNOTATION: Final = "@odata.type"
 _KEY_FORBIDDEN: Final = re.compile("[/\\\\#?\x00-\x1f\x7f-\x9f]")
 to_json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _ETAG: Final = re.compile(r"W/\"datetime'([^'\"]+)'\"")
@@ -135,7 +135,7 @@ def read_draft(body: bytes) -> Draft:
             keys[name] = value
             continue
         _check_name(name)
-        annotation = document.get(name + _ANNOTATION)
+        annotation = document.get(name + ANNOTATION)
         properties[name] = (
             edm.infer(value) if annotation is None else edm.convert(str(annotation), value)
         )
@@ -145,8 +145,8 @@ def read_draft(body: bytes) -> Draft:
 def read_object(body: bytes) -> dict[str, Any]:
     """Return the JSON object of a body, whose texts are all legal; raises for others."""
     try:
-        text = body.decode("utf-8-sig")
-        found = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        text = body.decode().removeprefix("\ufeff")
+        found = _DECODER.decode(text)
         # A lone surrogate can be written in JSON (``"\\ud800"``) but not in UTF-8.
         if "\\" in text:
             to_json(found).encode()
@@ -159,12 +159,19 @@ def read_object(body: bytes) -> dict[str, Any]:
 
 def encode(properties: Mapping[str, Property]) -> str:
     """Return properties as the inside of a JSON object, annotated where a type needs it."""
-    document: dict[str, object] = {}
-    for name, prop in properties.items():
-        if needs_annotation(prop):
-            document[name + _ANNOTATION] = prop.type
-        document[name] = prop.value
-    return to_json(document)[1:-1]
+    return ",".join([_member(name, prop) for name, prop in properties.items()])
+
+
+def _member(name: str, prop: Property) -> str:
+    """Return a property as JSON; names are letters, digits and underscores."""
+    value = prop.value
+    if isinstance(value, str):
+        if prop.type == "Edm.String":
+            return f'"{name}":{to_json(value)}'
+        return f'"{name}{ANNOTATION}":"{prop.type}","{name}":{to_json(value)}'
+    if isinstance(value, bool):
+        return f'"{name}":true' if value else f'"{name}":false'
+    return f'"{name}":{value!r}'
 
 
 def decode(inside: str) -> dict[str, Property]:
@@ -173,7 +180,7 @@ def decode(inside: str) -> dict[str, Property]:
     found: dict[str, Property] = {}
     annotation = ""
     for name, value in document.items():
-        if name.endswith(_ANNOTATION):
+        if name.endswith(ANNOTATION):
             annotation = value
         else:
             found[name] = Property(cast("EdmType", annotation or _plain_type(value)), value)
@@ -232,3 +239,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is no JSON")
+
+
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)

@@ -127,8 +127,8 @@ async def query_entities(call: Call, store: TableStore) -> Reply:
 
 async def get_entity(call: Call, store: TableStore) -> Reply:
     """Query Entities for a single one, by its address."""
-    table, addressed = _address(call)
-    return single_reply(call, store, table, wire.parse_keys(addressed), call.query, call.headers)
+    keys = wire.parse_keys(call.path["keys"])
+    return single_reply(call, store, call.path["table"], keys, call.query, call.headers)
 
 
 async def insert_entity(call: Call, store: TableStore) -> Reply:
@@ -140,11 +140,9 @@ async def insert_entity(call: Call, store: TableStore) -> Reply:
 
 async def change_entity(call: Call, store: TableStore) -> Reply:
     """Update, Merge and Delete Entity, and Insert Or Replace and Insert Or Merge Entity."""
-    table, addressed = _address(call)
     body = await call.body.read(ENTITY_BODY_LIMIT_BYTES)
-    return await _perform(
-        call, store, read_action(call.method, table, addressed, call.headers, body)
-    )
+    action = read_action(call.method, call.path["table"], call.path["keys"], call.headers, body)
+    return await _perform(call, store, action)
 
 
 async def upsert_entity(call: Call, store: TableStore) -> Reply:
@@ -159,12 +157,6 @@ async def _perform(call: Call, store: TableStore, action: Action) -> Reply:
         raise StorageError(common.AUTHORIZATION_FAILURE)
     entity = await store.perform(action, now=call.now)
     return entity_reply(call, action, entity, call.headers)
-
-
-def _address(call: Call) -> tuple[str, str]:
-    # Keys may hold parentheses too: the first one ends the table's name.
-    table, keys = split_address(f"{call.path['table']}({call.path['keys']})")
-    return table, keys or ""
 
 
 _SERVICE: Final = {"restype": "service", "comp": "properties"}

@@ -18,10 +18,11 @@ from typing import Final
 from triggerfish_storage import errors as common
 from triggerfish_storage.clock import micros
 from triggerfish_storage.errors import StorageError
-from triggerfish_storage.tables import errors
+from triggerfish_storage.tables import directory, errors
 from triggerfish_storage.tables.edm import Property
 from triggerfish_storage.tables.entity import (
     ANY,
+    PROPERTY_LIMIT,
     SYSTEM,
     Entity,
     Keys,
@@ -36,17 +37,22 @@ from triggerfish_storage.tables.matching import Bounds, bounds_of, matches, name
 
 PAGE_LIMIT: Final = 1000
 LOOKED_AT_LIMIT: Final = 20_000  # entities, for one answer; the rest is for the next page
+# Six characters are the shortest property, so less is neither too many nor a mebibyte.
+_WORTH_CHECKING: Final = 6 * PROPERTY_LIMIT
 _BOTH_KEYS: Final = frozenset({"PartitionKey", "RowKey"})
 _PARTITION_KEY: Final = frozenset({"PartitionKey"})
 
+# A look-up of the table's id alone would cost as much as the rest.
 ADD: Final = """
     INSERT INTO entity (table_id, partition_key, row_key, modified, properties)
-    VALUES (:table, :partition, :row, :modified, :properties)
+    SELECT id, :partition, :row, :modified, :properties FROM entity_table
+    WHERE account = :account AND folded = :folded
     ON CONFLICT DO NOTHING
 """
 FIND: Final = """
     SELECT id, modified, properties FROM entity
-    WHERE table_id = :table AND partition_key = :partition AND row_key = :row
+    WHERE table_id = (SELECT id FROM entity_table WHERE account = :account AND folded = :folded)
+        AND partition_key = :partition AND row_key = :row
 """
 SAVE: Final = "UPDATE entity SET modified = :modified, properties = :properties WHERE id = :id"
 REMOVE: Final = "DELETE FROM entity WHERE id = :id"
@@ -76,23 +82,27 @@ class EntityPage:
 
 def insert(
     tx: sqlite3.Connection,
-    table: int,
+    account: str,
+    table: str,
     keys: Keys,
     properties: Mapping[str, Property],
     *,
     now: datetime,
 ) -> Entity:
-    """Add an entity; raises EntityAlreadyExists."""
-    check_size(keys, properties)
-    entity = Entity(keys, micros(now), encode(properties))
-    if tx.execute(ADD, _values(table, entity)).rowcount == 0:
+    """Add an entity; raises EntityAlreadyExists or TableNotFound."""
+    entity = _entity(keys, micros(now), properties)
+    values = _named(account, table, keys)
+    values["modified"], values["properties"] = entity.modified, entity.inside
+    if tx.execute(ADD, values).rowcount == 0:
+        directory.table_id(tx, account, table)
         raise StorageError(errors.ENTITY_ALREADY_EXISTS)
     return entity
 
 
 def write(
     tx: sqlite3.Connection,
-    table: int,
+    account: str,
+    table: str,
     keys: Keys,
     properties: Mapping[str, Property],
     *,
@@ -101,39 +111,38 @@ def write(
     now: datetime,
 ) -> Entity:
     """Replace an entity, or merge into it; without ``if_match`` it is added where missing."""
-    found = tx.execute(FIND, _key(table, keys)).fetchone()
+    found = tx.execute(FIND, _named(account, table, keys)).fetchone()
     if found is None:
         if if_match is not None:
-            raise StorageError(common.RESOURCE_NOT_FOUND)
-        return insert(tx, table, keys, properties, now=now)
+            raise _missing(tx, account, table)
+        return insert(tx, account, table, keys, properties, now=now)
     row_id, modified, inside = found
     _check_match(if_match, modified)
     if merge:
         properties = {**decode(inside), **properties}
-    check_size(keys, properties)
-    entity = Entity(keys, max(micros(now), modified + 1), encode(properties))
-    tx.execute(SAVE, {**_values(table, entity), "id": row_id})
+    entity = _entity(keys, max(micros(now), modified + 1), properties)
+    tx.execute(SAVE, {"id": row_id, "modified": entity.modified, "properties": entity.inside})
     return entity
 
 
-def delete(tx: sqlite3.Connection, table: int, keys: Keys, *, if_match: str) -> None:
+def delete(tx: sqlite3.Connection, account: str, table: str, keys: Keys, *, if_match: str) -> None:
     """Remove an entity; raises ResourceNotFound or UpdateConditionNotSatisfied."""
-    found = tx.execute(FIND, _key(table, keys)).fetchone()
+    found = tx.execute(FIND, _named(account, table, keys)).fetchone()
     if found is None:
-        raise StorageError(common.RESOURCE_NOT_FOUND)
+        raise _missing(tx, account, table)
     _check_match(if_match, found[1])
     tx.execute(REMOVE, {"id": found[0]})
 
 
-def get(tx: sqlite3.Connection, table: int, keys: Keys) -> Entity:
-    """Return an entity; raises ResourceNotFound."""
-    found = tx.execute(FIND, _key(table, keys)).fetchone()
+def get(tx: sqlite3.Connection, account: str, table: str, keys: Keys) -> Entity:
+    """Return an entity; raises ResourceNotFound or TableNotFound."""
+    found = tx.execute(FIND, _named(account, table, keys)).fetchone()
     if found is None:
-        raise StorageError(common.RESOURCE_NOT_FOUND)
+        raise _missing(tx, account, table)
     return Entity(keys, found[1], found[2])
 
 
-def find(tx: sqlite3.Connection, table: int, query: Query) -> EntityPage:
+def find(tx: sqlite3.Connection, table_id: int, query: Query) -> EntityPage:
     """Return a page of the entities that a filter lets through, in the order of their keys."""
     partitions = bounds_of(query.filter, "PartitionKey")
     in_rows = bounds_of(query.filter, "RowKey")
@@ -144,7 +153,8 @@ def find(tx: sqlite3.Connection, table: int, query: Query) -> EntityPage:
     names = names_of(left)
     first = Keys(partitions.first, in_rows.first if is_single else "")
     page: list[Entity] = []
-    cursor = tx.execute(PAGE, _key(table, max(first, query.start or first)))
+    start = max(first, query.start or first)
+    cursor = tx.execute(PAGE, {"table": table_id, "partition": start.partition, "row": start.row})
     try:
         for looked_at, (partition, row, modified, inside) in enumerate(cursor):
             if _is_beyond(partition, row, partitions, in_rows):
@@ -188,13 +198,21 @@ def _check_match(if_match: str | None, modified: int) -> None:
         raise StorageError(errors.UPDATE_CONDITION_NOT_SATISFIED)
 
 
-def _key(table: int, keys: Keys) -> dict[str, str | int]:
-    return {"table": table, "partition": keys.partition, "row": keys.row}
+def _entity(keys: Keys, modified: int, properties: Mapping[str, Property]) -> Entity:
+    inside = encode(properties)
+    if len(inside) >= _WORTH_CHECKING:
+        check_size(keys, properties)
+    return Entity(keys, modified, inside)
 
 
-def _values(table: int, entity: Entity) -> dict[str, str | int]:
-    return {
-        **_key(table, entity.keys),
-        "modified": entity.modified,
-        "properties": entity.inside,
-    }
+def _missing(tx: sqlite3.Connection, account: str, table: str) -> StorageError:
+    """Return the error for an entity that is not there; raises where its table is not."""
+    directory.table_id(tx, account, table)
+    return StorageError(common.RESOURCE_NOT_FOUND)
+
+
+def _named(account: str, table: str, keys: Keys) -> dict[str, str | int]:
+    """Return the parameters that find an entity."""
+    values = directory.named(account, table)
+    values["partition"], values["row"] = keys
+    return values

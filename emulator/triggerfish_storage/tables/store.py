@@ -113,10 +113,7 @@ class TableStore:
     def get(self, table: str, keys: Keys) -> Entity:
         """Return an entity; raises ResourceNotFound or TableNotFound."""
 
-        def unit(tx: sqlite3.Connection) -> Entity:
-            return rows.get(tx, directory.table_id(tx, self.account, table), keys)
-
-        return self._database.look(unit)
+        return self._database.look(lambda tx: rows.get(tx, self.account, table, keys))
 
     async def find(self, table: str, query: Query) -> EntityPage:
         """Return a page of a query's answer."""

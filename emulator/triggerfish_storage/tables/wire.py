@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal
+from functools import lru_cache
+from typing import Final, Literal, NamedTuple
 from urllib.parse import quote
 
 from triggerfish_storage import errors as common
@@ -22,6 +22,7 @@ from triggerfish_storage.protocol.dates import http_date
 from triggerfish_storage.tables import errors
 from triggerfish_storage.tables.edm import Property
 from triggerfish_storage.tables.entity import (
+    ANNOTATION,
     Entity,
     Keys,
     needs_annotation,
@@ -44,8 +45,7 @@ _KEYS: Final = re.compile(
 _TEXT: Final = re.compile(r"\s*(?:TableName\s*=\s*)?'((?:[^']|'')*)'\s*")
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(NamedTuple):
     """How an answer is to look: its metadata, and which properties (None: all) it has."""
 
     level: Level
@@ -61,6 +61,7 @@ class Shape:
 # --- what a request says ----------------------------------------------------------------------
 
 
+@lru_cache(maxsize=256)
 def level_of(accept: str, format_: str = "") -> Level:
     """Return the metadata level that ``Accept`` (or ``$format``) asks for."""
     wanted = (format_ or accept).lower()
@@ -163,11 +164,12 @@ def _metadata(context: str, shape: Shape) -> str:
 
 
 def _inside(entity: Entity, table: str, shape: Shape) -> str:
-    if shape.level == "minimalmetadata" and shape.select is None:
+    if shape.select is None and _is_ready(entity, shape.level):
         keys = entity.keys
+        etag = f'"odata.etag":{to_json(entity.etag)},' if shape.level != "nometadata" else ""
         start = (
-            f'"odata.etag":{to_json(entity.etag)},"PartitionKey":{to_json(keys.partition)},'
-            f'"RowKey":{to_json(keys.row)},"Timestamp":"{entity.timestamp}"'
+            f'{etag}"PartitionKey":{to_json(keys.partition)},"RowKey":{to_json(keys.row)},'
+            f'"Timestamp":"{entity.timestamp}"'
         )
         return f"{start},{entity.inside}" if entity.inside else start
     document = _links(entity, table, shape)
@@ -177,9 +179,14 @@ def _inside(entity: Entity, table: str, shape: Shape) -> str:
             continue
         system_annotated = name == "Timestamp" and shape.level != "fullmetadata"
         if shape.level != "nometadata" and needs_annotation(prop) and not system_annotated:
-            document[f"{name}@odata.type"] = prop.type
+            document[f"{name}{ANNOTATION}"] = prop.type
         document[name] = prop.value
     return to_json(document)[1:-1]
+
+
+def _is_ready(entity: Entity, level: Level) -> bool:
+    """Whether what a row keeps is what the answer says of the properties."""
+    return level == "minimalmetadata" or (level == "nometadata" and ANNOTATION not in entity.inside)
 
 
 def _links(entity: Entity, table: str, shape: Shape) -> dict[str, object]:
@@ -214,6 +221,8 @@ def _table_inside(name: str, shape: Shape) -> str:
 
 
 def _quoted(key: str) -> str:
+    if key.isascii() and key.isalnum():
+        return key
     return quote(key.replace("'", "''"), safe="")
 
 

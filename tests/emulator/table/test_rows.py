@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from itertools import product
+from itertools import product, starmap
 from pathlib import Path
 from typing import Any
 
@@ -172,8 +172,10 @@ def grid() -> Iterator[tuple[sqlite3.Connection, list[Entity]]]:
     tx.executescript(MIGRATION)
     directory.create(tx, ACCOUNT, "people")
     entities = [
-        rows.insert(tx, 1, Keys(p, r), {"x": Property("Edm.Int32", number % 3)}, now=START)
-        for number, (p, r) in enumerate(product("abc", "abc"))
+        rows.insert(
+            tx, ACCOUNT, "people", keys, {"x": Property("Edm.Int32", number % 3)}, now=START
+        )
+        for number, keys in enumerate(starmap(Keys, product("abc", "abc")))
     ]
     yield tx, entities
     tx.close()
