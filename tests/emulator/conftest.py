@@ -11,7 +11,7 @@ import pytest
 
 from triggerfish_storage.changes import Changes
 from triggerfish_storage.database import Database, open_database
-from triggerfish_storage.protocol import connection
+from triggerfish_storage.protocol import http
 from triggerfish_storage.testing import ManualClock, ServedAccount, storage_account
 
 
@@ -41,6 +41,6 @@ async def served(
     clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[ServedAccount]:
     """An account in memory on free ports, on the test's clock."""
-    monkeypatch.setattr(connection, "LINGER_SECONDS", 0.01)
+    monkeypatch.setattr(http, "LINGER_SECONDS", 0.01)
     async with storage_account(clock=clock) as served:
         yield served

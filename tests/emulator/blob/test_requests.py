@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 
 import pytest
 
@@ -272,3 +273,33 @@ async def test_names_that_xml_cannot_carry_are_listed_encoded(raw, sdk):
 
     assert b'<Name Encoded="true">a%EF%BF%BF%20b</Name>' in listed.body
     assert [blob.name async for blob in container.list_blobs()] == ["a\uffff b"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ("startFrom=b", ["b", "c", "folder/a", "folder/b"]),
+        ("startFrom=bb", ["c", "folder/a", "folder/b"]),
+        ("startFrom=folder/b", ["folder/b"]),
+        ("startFrom=a&prefix=folder/", ["folder/a", "folder/b"]),
+        ("startFrom=d&delimiter=/", ["folder/"]),
+        ("startFrom=g", []),
+    ],
+)
+async def test_a_listing_starts_with_the_name_asked_for(raw, sdk, asked, expected):
+    container = await sdk.create_container("data")
+    for name in ("a", "b", "c", "folder/a", "folder/b"):
+        await container.upload_blob(name, b"")
+
+    found = []
+    marker = ""
+    while True:
+        page = await raw(
+            "GET", f"/data?restype=container&comp=list&maxresults=2&{asked}&marker={marker}"
+        )
+        found += [name.decode() for name in re.findall(rb"<Name>([^<]+)</Name>", page.body)]
+        [marker] = re.findall(r"<NextMarker>(.*)</NextMarker>", page.body.decode())
+        if not marker:
+            break
+
+    assert found == expected

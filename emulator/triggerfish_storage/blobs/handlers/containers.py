@@ -16,7 +16,7 @@ from triggerfish_storage.blobs.headers import (
     container_headers,
     stamp,
 )
-from triggerfish_storage.blobs.listing import Listing, list_plainly
+from triggerfish_storage.blobs.listing import Listing, Position, list_plainly
 from triggerfish_storage.blobs.names import parse_marker
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.errors import StorageError
@@ -116,7 +116,7 @@ async def list_blobs_of_container(call: Call, store: BlobStore) -> Reply:
     listing = Listing(
         prefix=call.text("prefix", ""),
         delimiter=call.text("delimiter", ""),
-        start=parse_marker(marker),
+        start=max(parse_marker(marker), Position(call.text("startfrom", ""))),
         limit=page_limit(call),
         snapshots="snapshots" in include,
         deleted="deleted" in include,
