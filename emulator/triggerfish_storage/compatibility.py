@@ -32,7 +32,7 @@ SERVICES: Final[Mapping[str, Sequence[Operation[Any]]]] = {
 }
 # Documented for the service, and perhaps no row of its table.
 DOCUMENTED: Final[Mapping[str, Sequence[str]]] = {
-    "Blob": ("GetUserDelegationKey",),
+    "Blob": (),
     "Queue": (),
     "Table": (),
 }
@@ -54,6 +54,7 @@ request that no service knows.
 | preflight requests (`OPTIONS`) | by the CORS rules of the service's properties |
 | `x-ms-version` | any; one newer than the newest known as that one |
 | SharedKey, SharedKeyLite, account SAS, service SAS, stored access policies | checked |
+| user delegation SAS | checked; keys last seven days at most, and as long as the account's key |
 | bearer tokens | with `--oauth basic`: taken, without checking who signed them; else refused |
 | the secondary endpoint (`ACCOUNT-secondary`) | reads, always in step with the primary |
 | logging and metrics of the service's properties | kept and given back; nothing is logged |

@@ -203,7 +203,7 @@ def services(account: StorageAccount) -> dict[ServiceName, Service[Any]]:
         "queue",
         queue_operations.OPERATIONS,
         account.queues_of,
-        resource="queue",
+        resource=lambda call: call.path.get("queue", ""),
         policies=queue_operations.stored_policies,
         properties=lambda name: account.properties_of(name, "queue"),
     )
@@ -211,7 +211,7 @@ def services(account: StorageAccount) -> dict[ServiceName, Service[Any]]:
         "blob",
         blob_operations.OPERATIONS,
         account.blobs_of,
-        resource="container",
+        resource=access.container_of,
         policies=access.stored_policies,
         public=access.is_public,
         properties=lambda name: account.properties_of(name, "blob"),
@@ -220,7 +220,7 @@ def services(account: StorageAccount) -> dict[ServiceName, Service[Any]]:
         "table",
         table_operations.OPERATIONS,
         account.tables_of,
-        resource="table",
+        resource=table_operations.table_of,
         policies=table_operations.stored_policies,
         properties=lambda name: account.properties_of(name, "table"),
     )

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from triggerfish_storage.clock import Clock
 from triggerfish_storage.connection_string import development_connection_string
@@ -103,10 +104,11 @@ class ServedAccount:
 
     account: StorageAccount
     ports: Mapping[ServiceName, int]
+    protocol: Literal["http", "https"] = "http"
 
     @property
     def connection_string(self) -> str:
-        return development_connection_string(self.ports)
+        return development_connection_string(self.ports, protocol=self.protocol)
 
 
 @asynccontextmanager
@@ -115,8 +117,13 @@ async def storage_account(
     *,
     clock: Clock | None = None,
     services: Sequence[ServiceName] = ("blob", "queue"),
+    tls: ssl.SSLContext | None = None,
+    accepts_bearer: bool = False,
 ) -> AsyncIterator[ServedAccount]:
     """Open an account and serve it on free ports; without ``folder`` nothing of it is kept.
+
+    ``tls`` serves it over HTTPS; ``accepts_bearer`` takes tokens of an identity service, as
+    ``--oauth basic`` does.
 
     As a pytest fixture::
 
@@ -127,6 +134,8 @@ async def storage_account(
     """
     async with (
         open_account(folder, clock=clock) as account,
-        serve(account, ports=dict.fromkeys(services, 0)) as ports,
+        serve(
+            account, ports=dict.fromkeys(services, 0), tls=tls, accepts_bearer=accepts_bearer
+        ) as ports,
     ):
-        yield ServedAccount(account, ports)
+        yield ServedAccount(account, ports, "https" if tls else "http")

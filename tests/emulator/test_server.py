@@ -5,15 +5,11 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import aiohttp
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from triggerfish_storage.database import DatabaseError
 from triggerfish_storage.ownership import FolderOwned, read_owner
@@ -145,11 +141,8 @@ async def test_expired_rows_go_when_their_time_has_come(clock: ManualClock) -> N
         assert found == (0,)
 
 
-async def test_https_is_served_with_a_certificate(tmp_path: Path) -> None:
-    cert, key = _certificate(tmp_path)
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(cert, key)
-    trusted = ssl.create_default_context(cafile=str(cert))
+async def test_https_is_served_with_a_certificate(certificate: Path, tls: ssl.SSLContext) -> None:
+    trusted = ssl.create_default_context(cafile=str(certificate))
     async with (
         open_account(None) as account,
         serve(account, ports={"queue": 0}, tls=tls) as ports,
@@ -157,29 +150,3 @@ async def test_https_is_served_with_a_certificate(tmp_path: Path) -> None:
         session.get(f"https://localhost:{ports['queue']}/healthz", ssl=trusted) as response,
     ):
         assert response.status == 200
-
-
-def _certificate(folder: Path) -> tuple[Path, Path]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(datetime.now(UTC) - timedelta(days=1))
-        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return folder / "cert.pem", folder / "key.pem"

@@ -98,6 +98,15 @@ SERVICE: Final = (
         restype="service",
         comp="stats",
     ),
+    _service(
+        "GetUserDelegationKey",
+        "POST",
+        service.get_user_delegation_key,
+        "",
+        "none",
+        restype="service",
+        comp="userdelegationkey",
+    ),
     _service("BlobBatch", "POST", batch.submit_batch, "dwycar", comp="batch"),
     # The JavaScript client takes the account in the path for a container.
     _service("BlobBatch", "POST", batch.submit_batch, "dwycar", comp="batch", restype="container"),

@@ -14,7 +14,7 @@ from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol import sas
 from triggerfish_storage.protocol.auth import Scheme, Signed, is_signed
 from triggerfish_storage.protocol.bearer import check_bearer
-from triggerfish_storage.protocol.operations import Call, S
+from triggerfish_storage.protocol.operations import Call, Caller, S
 from triggerfish_storage.protocol.policies import StoredPolicy
 from triggerfish_storage.protocol.service import Service
 from triggerfish_storage.protocol.target import SECONDARY
@@ -39,11 +39,14 @@ async def authorise(
     """Return the letters that are granted, None for all; raise the documented 401 or 403."""
     header = call.headers.get("authorization")
     if header is not None:
-        if peer.accepts_bearer and header[:7].lower() == "bearer ":
-            check_bearer(header[7:].strip(), call.now)
+        if header[:7].lower() != "bearer ":
+            _check_header(call, service, header, keys)
             return None
-        _check_header(call, service, header, keys)
-        return None
+        if not peer.accepts_bearer:
+            raise _unauthenticated("Bearer tokens are taken where --oauth basic says so.")
+        call.caller = Caller(check_bearer(header[7:].strip(), call.now), keys[0])
+        if "sduoid" not in call.query:
+            return None  # a signature beside a token counts only if it is made out to its owner
     if sas.is_sas(call.query):
         return await _check_sas(call, service, store, keys, peer)
     if await service.public(call, store):
@@ -73,18 +76,17 @@ def _check_header(call: Call, service: Service[S], header: str, keys: Sequence[b
 async def _check_sas(
     call: Call, service: Service[S], store: S, keys: Sequence[bytes], peer: Peer
 ) -> frozenset[str]:
-    resource = call.path.get(service.resource, "")
-    if service.name == "table" and not resource:
-        resource = call.query.get("tn", "")  # the address of a batch names no table
+    resource = service.resource(call)
     presented = sas.Presented(
         account=call.account,
         query=call.query,
+        headers=call.headers,
         resource=resource,
         name=call.path.get("blob", ""),
-        snapshot=call.query.get("snapshot", call.query.get("versionid", "")),
         client=peer.address,
         is_https=peer.is_https,
         now=call.now,
+        identity=call.caller.identity if call.caller else None,
     )
     policy = await _policy(call, service, store, resource)
     return sas.check(presented, keys, call.operation, service.name, policy)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -20,10 +21,23 @@ _AUDIENCES: Final = (
     "e406a681-f3d4-42a8-90b6-c2b029497af1",  # the application id of Azure Storage
 )
 _SUFFIXES: Final = (".blob.core.windows.net", ".queue.core.windows.net", ".table.core.windows.net")
+_NOBODY: Final = "00000000-0000-0000-0000-000000000000"
 
 
-def check_bearer(token: str, now: datetime) -> None:
-    """Raise the documented error where ``token`` is malformed, expired or for somebody else."""
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a token was issued to: object and tenant id, GUIDs in text."""
+
+    object_id: str
+    tenant_id: str
+
+
+def check_bearer(token: str, now: datetime) -> Identity:
+    """Return whom ``token`` names.
+
+    Raises the documented error where it is malformed, expired or for somebody else. A token
+    that names nobody is taken: those that tests make up often don't.
+    """
     claims = _claims(token)
     try:
         begins, ends = float(claims.get("nbf", 0)), float(claims["exp"])
@@ -34,6 +48,7 @@ def check_bearer(token: str, now: datetime) -> None:
     audience = str(claims.get("aud", "")).rstrip("/")
     if audience not in _AUDIENCES and not audience.endswith(_SUFFIXES):
         raise _unauthenticated(f"The token's audience '{audience}' is not storage.")
+    return Identity(str(claims.get("oid") or _NOBODY), str(claims.get("tid") or _NOBODY))
 
 
 def _claims(token: str) -> dict[str, Any]:

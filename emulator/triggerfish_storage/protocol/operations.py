@@ -18,6 +18,7 @@ from typing import Any, Final, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from triggerfish_storage import errors
 from triggerfish_storage.errors import StorageError
+from triggerfish_storage.protocol.bearer import Identity
 
 S = TypeVar("S")
 
@@ -71,13 +72,22 @@ class Reply(NamedTuple):
     length: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who shows a token, and the key of the account that keys delegated to it derive from."""
+
+    identity: Identity
+    account_key: bytes
+
+
 @dataclass(slots=True)
 class Call:
     """A matched request. ``now`` is the only time a handler sees.
 
     ``path`` holds the template's values, percent-decoded; ``raw_path`` is as sent, account
     included. Names in ``query`` and ``headers`` are lower-case, ``raw_headers`` are as sent.
-    ``granted`` are the permission letters of a SAS, None where everything is allowed.
+    ``granted`` are the permission letters of a SAS, None where everything is allowed;
+    ``caller`` is who shows a token instead.
     ``endpoint`` is the account's URL as this client reaches it, without a slash at the end.
     """
 
@@ -95,6 +105,7 @@ class Call:
     version: str
     request_id: str
     granted: frozenset[str] | None = None
+    caller: Caller | None = None
     is_secondary: bool = False
 
     @property

@@ -32,15 +32,15 @@ class Service(Generic[S]):
 
     ``store`` gives the store of an account by its name. ``policies`` are the stored access
     policies of a container, queue or table, ``public`` says whether a call without credentials
-    is served (and raises where Azure has an own answer). ``resource`` is the name of the first
-    value of the operations' paths. ``properties`` are those that were set on the service of an
-    account, CORS rules among them.
+    is served (and raises where Azure has an own answer). ``resource`` is the container, queue or
+    table that a call is about, empty where it is about none. ``properties`` are those that were
+    set on the service of an account, CORS rules among them.
     """
 
     name: ServiceName
     operations: Sequence[Operation[S]]
     store: Callable[[str], S]
-    resource: str
+    resource: Callable[[Call], str]
     policies: Callable[[S, str], Awaitable[Sequence[StoredPolicy]]] = no_policies
     public: Callable[[Call, S], Awaitable[bool]] = never_public
     properties: Callable[[str], Mapping[str, str]] = no_properties

@@ -10,6 +10,7 @@ from typing import Final
 
 from triggerfish_storage import errors
 from triggerfish_storage.errors import StorageError
+from triggerfish_storage.protocol import delegation
 from triggerfish_storage.protocol.dates import http_date
 from triggerfish_storage.protocol.operations import METADATA_PREFIX, Call, Operation, Reply
 from triggerfish_storage.protocol.policies import (
@@ -76,6 +77,11 @@ async def get_service_stats(call: Call, store: QueueStore) -> Reply:
             Reason="Ask the secondary endpoint.",
         )
     return Reply(200, wire.service_stats(call.now))
+
+
+async def get_user_delegation_key(call: Call, store: QueueStore) -> Reply:
+    """Get User Delegation Key."""
+    return await delegation.get_user_delegation_key(call, "queue")
 
 
 # --- queues -----------------------------------------------------------------------------------
@@ -209,6 +215,15 @@ OPERATIONS: Final[tuple[Operation[QueueStore], ...]] = (
         "r",
         {"restype": "service", "comp": "stats"},
     ),
+    Operation(
+        "GetUserDelegationKey",
+        "POST",
+        "/",
+        get_user_delegation_key,
+        "",
+        {"restype": "service", "comp": "userdelegationkey"},
+        sas="none",
+    ),
     Operation("CreateQueue", "PUT", "/{queue}", create_queue, "cw", sas="account"),
     Operation("DeleteQueue", "DELETE", "/{queue}", delete_queue, "d", sas="account"),
     Operation("GetQueueMetadata", "GET", "/{queue}", get_queue_metadata, "r", {"comp": "metadata"}),
@@ -232,5 +247,5 @@ OPERATIONS: Final[tuple[Operation[QueueStore], ...]] = (
     Operation("PeekMessages", "GET", "/{queue}/messages", peek_messages, "r", {"peekonly": "true"}),
     Operation("ClearMessages", "DELETE", "/{queue}/messages", clear_messages, "d"),
     Operation("UpdateMessage", "PUT", "/{queue}/messages/{message}", update_message, "u"),
-    Operation("DeleteMessage", "DELETE", "/{queue}/messages/{message}", delete_message, "p"),
+    Operation("DeleteMessage", "DELETE", "/{queue}/messages/{message}", delete_message, "pd"),
 )

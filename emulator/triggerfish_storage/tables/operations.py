@@ -9,6 +9,7 @@ from typing import Final
 
 from triggerfish_storage import errors as common
 from triggerfish_storage.errors import StorageError
+from triggerfish_storage.protocol import delegation
 from triggerfish_storage.protocol import policies as stored
 from triggerfish_storage.protocol.operations import Call, Operation, Reply
 from triggerfish_storage.protocol.policies import StoredPolicy
@@ -111,9 +112,22 @@ async def set_table_acl(call: Call, store: TableStore) -> Reply:
     return Reply(204)
 
 
+def table_of(call: Call) -> str:
+    """Return the table that a call is about, empty where it is about the account.
+
+    The path of a batch names none: a SAS for a table says itself which one it means.
+    """
+    return call.path.get("table") or call.query.get("tn", "")
+
+
 async def stored_policies(store: TableStore, table: str) -> list[StoredPolicy]:
     """Return the stored access policies that a SAS for ``table`` may name."""
     return stored.from_json(store.policies(table))
+
+
+async def get_user_delegation_key(call: Call, store: TableStore) -> Reply:
+    """Get User Delegation Key."""
+    return await delegation.get_user_delegation_key(call, "table")
 
 
 # --- entities ---------------------------------------------------------------------------------
@@ -161,6 +175,7 @@ async def _perform(call: Call, store: TableStore, action: Action) -> Reply:
 
 _SERVICE: Final = {"restype": "service", "comp": "properties"}
 _STATS: Final = {"restype": "service", "comp": "stats"}
+_DELEGATION: Final = {"restype": "service", "comp": "userdelegationkey"}
 _ACL: Final = {"comp": "acl"}
 _HELD: Final = {"if-match": "*"}  # any value: the entity must be there
 
@@ -183,7 +198,17 @@ OPERATIONS: Final[tuple[Operation[TableStore], ...]] = (
             ("GetTableServiceStats", "GET", get_service_stats, "r", _STATS),
         )
     ),
-    Operation("EntityGroupTransaction", "POST", "/$batch", entity_group_transaction, "raud"),
+    Operation(
+        "GetUserDelegationKey", "POST", "/", get_user_delegation_key, "", _DELEGATION, sas="none"
+    ),
+    Operation(
+        "EntityGroupTransaction",
+        "POST",
+        "/$batch",
+        entity_group_transaction,
+        "raud",
+        level="object",
+    ),
     Operation("QueryTables", "GET", "/Tables", query_tables, "l", sas="account"),
     Operation("QueryTables", "GET", "/Tables()", query_tables, "l", sas="account"),
     Operation("QueryTables", "GET", "/Tables({keys})", get_table, "l", sas="account"),

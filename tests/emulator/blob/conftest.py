@@ -75,7 +75,7 @@ async def endpoint(store: BlobStore, clock: ManualClock) -> AsyncIterator[str]:
         name="blob",
         operations=OPERATIONS,
         store=lambda account: store,
-        resource="container",
+        resource=access.container_of,
         policies=access.stored_policies,
         public=access.is_public,
     )

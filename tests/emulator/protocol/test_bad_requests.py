@@ -54,7 +54,7 @@ WEEK = 7 * 24 * 3600
         ("GET", "/?comp=nonsense", 400, "InvalidQueryParameterValue"),
         ("GET", "/orders", 400, "MissingRequiredQueryParameter"),
         ("PATCH", "/orders", 405, "UnsupportedHttpVerb"),
-        ("POST", "/", 405, "UnsupportedHttpVerb"),
+        ("DELETE", "/", 405, "UnsupportedHttpVerb"),
         ("GET", "/orders/messages/id/more", 400, "InvalidUri"),
         ("GET", "/%FF/messages", 400, "InvalidUri"),
         ("PUT", "/%2e%2e", 400, "OutOfRangeInput"),

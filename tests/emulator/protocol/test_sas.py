@@ -1,9 +1,9 @@
-"""Shared access signatures, as the official clients make them."""
+"""Shared access signatures, as the official clients make them, and who comes without one."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from azure.storage.blob import (
@@ -12,6 +12,7 @@ from azure.storage.blob import (
     generate_blob_sas,
     generate_container_sas,
 )
+from azure.storage.blob.aio import BlobClient, BlobServiceClient
 from azure.storage.queue import generate_account_sas, generate_queue_sas
 
 from triggerfish_storage.errors import StorageError
@@ -21,7 +22,12 @@ from triggerfish_storage.protocol.auth import ServiceName, decode_key
 from triggerfish_storage.protocol.operations import Operation
 from triggerfish_storage.protocol.policies import StoredPolicy
 from triggerfish_storage.protocol.target import parse_query
+from triggerfish_storage.protocol.xml import parse
 from triggerfish_storage.queues.operations import OPERATIONS
+from triggerfish_storage.testing import ServedAccount
+
+if TYPE_CHECKING:
+    from conftest import Raw
 
 KEY = decode_key(DEFAULT_KEY)
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
@@ -48,9 +54,9 @@ def presented(token: str, **changed: Any) -> sas.Presented:
     given: dict[str, Any] = {
         "account": DEFAULT_ACCOUNT,
         "query": parse_query(token),
+        "headers": {},
         "resource": "orders",
         "name": "",
-        "snapshot": "",
         "client": "127.0.0.1",
         "is_https": False,
         "now": NOW,
@@ -195,3 +201,106 @@ def test_blob_and_container_sas_of_the_sdk_are_genuine() -> None:
     other = presented(blob, resource="uploads", name="other")
     with pytest.raises(StorageError, match="AuthenticationFailed"):
         sas.check(other, [KEY], row, "blob")
+
+
+async def test_the_blobs_of_a_container_sas_have_snapshots(served: ServedAccount) -> None:
+    options: dict[str, Any] = {"account_key": DEFAULT_KEY, "expiry": LATER, "permission": "r"}
+    async with BlobServiceClient.from_connection_string(served.connection_string) as client:
+        container = await client.create_container("data")
+        blob = await container.upload_blob("a", b"old")
+        snapshot = (await blob.create_snapshot())["snapshot"]
+        await blob.upload_blob(b"new", overwrite=True)
+        tokens = [
+            generate_container_sas(DEFAULT_ACCOUNT, "data", **options),
+            generate_blob_sas(DEFAULT_ACCOUNT, "data", "a", **options),
+            generate_blob_sas(DEFAULT_ACCOUNT, "data", "a", snapshot=snapshot, **options),
+        ]
+        for token in tokens:
+            url = f"{container.url}/a?{token}&snapshot={snapshot}"
+            async with BlobClient.from_blob_url(url) as reader:
+                assert await (await reader.download_blob()).readall() == b"old"
+
+
+async def test_a_blob_of_the_root_container_is_read_by_its_name_alone(
+    served: ServedAccount, blob: Raw
+) -> None:
+    async with BlobServiceClient.from_connection_string(served.connection_string) as client:
+        container = await client.create_container("$root")
+        await container.upload_blob("a.txt", b"1")
+        await container.set_container_access_policy({}, public_access="blob")
+    token = generate_blob_sas(
+        DEFAULT_ACCOUNT,
+        "$root",
+        "a.txt",
+        account_key=DEFAULT_KEY,
+        permission="r",
+        expiry=LATER,
+    )
+
+    for target in (f"/a.txt?{token}", f"/$root/a.txt?{token}", "/a.txt", "/$root/a.txt"):
+        answer = await blob.request("GET", target, sign=False)
+        assert (answer.status, answer.body) == (200, b"1")
+
+
+@pytest.mark.parametrize("field", ["permission", "expiry", "start"])
+def test_what_a_stored_policy_says_the_signature_must_not(field: str) -> None:
+    said: dict[str, Any] = {"permission": "r", "start": NOW, "expiry": LATER}
+    policy = StoredPolicy("readers", "2024-05-01", "2024-05-02", "r")
+    token = generate_queue_sas(
+        DEFAULT_ACCOUNT, "orders", DEFAULT_KEY, policy_id="readers", **{field: said[field]}
+    )
+
+    assert code_of(token, policy=policy) == "AuthenticationFailed"
+
+
+@pytest.mark.parametrize(
+    ("ip", "client", "is_inside"),
+    [
+        ("127.0.0.1", "::ffff:127.0.0.1", True),
+        ("10.0.0.0-10.0.0.9", "::ffff:10.0.0.10", False),
+        ("::1", "::1", True),
+        ("0.0.0.0-255.255.255.255", "::1", False),
+        ("nowhere", "127.0.0.1", False),
+    ],
+)
+def test_addresses_of_both_families_are_compared(ip: str, client: str, is_inside: bool) -> None:
+    if is_inside:
+        assert check(account_sas(ip=ip), client=client)
+    else:
+        assert code_of(account_sas(ip=ip), client=client) == "AuthorizationSourceIPMismatch"
+
+
+@pytest.mark.parametrize("name", ["sv", "se"])
+def test_a_signature_without_what_is_mandatory_is_refused(name: str) -> None:
+    query = parse_query(account_sas())
+    del query[name]
+
+    assert code_of("", query=query) == "AuthenticationFailed"
+
+
+async def test_a_refused_signature_tells_what_was_signed(queue: Raw) -> None:
+    answer = await queue.request("GET", f"/orders/messages?{queue_sas()}0", sign=False)
+
+    detail = parse(answer.body, "Error").child_text("AuthenticationErrorDetail")
+    assert (
+        f"String to sign used was raup\n\n2024-05-01T13:00:00Z\n/queue/{DEFAULT_ACCOUNT}" in detail
+    )
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+@pytest.mark.parametrize(
+    ("version", "status", "code"),
+    [
+        ({}, 404, "ResourceNotFound"),
+        ({"x-ms-version": "2019-07-07"}, 404, "ResourceNotFound"),
+        ({"x-ms-version": "2019-12-12"}, 401, "NoAuthenticationInformation"),
+    ],
+)
+async def test_nobody_is_told_of_private_blobs(
+    blob: Raw, method: str, version: dict[str, str], status: int, code: str
+) -> None:
+    await blob.request("PUT", "/data?restype=container")
+
+    answer = await blob.request(method, "/data/a", headers=version, sign=False)
+
+    assert (answer.status, answer.code) == (status, code)

@@ -17,6 +17,7 @@ from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.blobs.tag_filter import parse_tag_search
 from triggerfish_storage.blobs.tag_search import find_blobs
 from triggerfish_storage.errors import StorageError
+from triggerfish_storage.protocol import delegation
 from triggerfish_storage.protocol.operations import Call, Reply
 from triggerfish_storage.protocol.properties import (
     BODY_LIMIT_BYTES,
@@ -84,6 +85,11 @@ async def get_service_stats(call: Call, store: BlobStore) -> Reply:
             Reason="Ask the secondary endpoint.",
         )
     return Reply(200, wire.service_stats(call.now))
+
+
+async def get_user_delegation_key(call: Call, store: BlobStore) -> Reply:
+    """Get User Delegation Key."""
+    return await delegation.get_user_delegation_key(call, "blob")
 
 
 async def get_account_information(call: Call, store: BlobStore) -> Reply:
