@@ -174,7 +174,7 @@ def storage(**given: Any) -> None:
 
 async def _run(options: Options) -> str:
     """Serve until a signal comes; return what kept us from it, if anything did."""
-    # The server and aiohttp are imported only to run, so that --help answers at once.
+    # The server is imported only to run, so that --help answers at once.
     from triggerfish_storage.database import DatabaseError
     from triggerfish_storage.ownership import FolderOwned
     from triggerfish_storage.protocol.accounts import Accounts, AccountsError

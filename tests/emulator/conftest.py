@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from triggerfish_storage.changes import Changes
 from triggerfish_storage.database import Database, open_database
-from triggerfish_storage.protocol import http
+from triggerfish_storage.protocol import connection
 from triggerfish_storage.testing import ManualClock, ServedAccount, storage_account
 
 
@@ -48,7 +48,7 @@ async def served(
     clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[ServedAccount]:
     """An account in memory on free ports, on the test's clock."""
-    monkeypatch.setattr(http, "LINGER_SECONDS", 0.01)
+    monkeypatch.setattr(connection, "LINGER_SECONDS", 0.01)
     async with storage_account(clock=clock) as served:
         yield served
 

@@ -2,7 +2,7 @@
 
 Shared by all three services. Owns how the values of a request are read (with the documented
 error where one is missing, malformed or out of range). Never touches sockets, signatures or
-SQL: ``protocol/http`` builds the call and renders the reply.
+SQL: ``protocol/steps`` builds the call and renders the reply.
 
 Common headers: https://learn.microsoft.com/rest/api/storageservices/common-parameters-and-headers
 """

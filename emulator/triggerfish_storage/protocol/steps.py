@@ -1,6 +1,6 @@
 """What every request goes through, for all three services: ``Endpoint.answer`` is the list.
 
-Knows nothing of sockets: ``protocol.http`` hands requests over and sends what comes back.
+Knows nothing of sockets: ``protocol.connection`` hands requests over and sends what comes back.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 from azure.storage.queue import generate_account_sas
 
-from triggerfish_storage.protocol import http
+from triggerfish_storage.protocol import body
 from triggerfish_storage.protocol.accounts import DEFAULT_ACCOUNT, DEFAULT_KEY
 from triggerfish_storage.testing import START, storage_account
 
@@ -83,7 +83,7 @@ async def test_a_client_that_waits_for_a_refusal_need_not_send(queue: Raw) -> No
 async def test_a_body_that_never_comes_is_not_waited_for_for_ever(
     queue: Raw, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "BODY_SECONDS", 0.01)
+    monkeypatch.setattr(body, "BODY_SECONDS", 0.01)
     await queue.request("PUT", "/orders")
     data = queue.build("POST", "/orders/messages", body=TEXT)
 

@@ -17,7 +17,7 @@ from azure.data.tables import TableServiceClient
 from azure.data.tables.aio import TableServiceClient as AsyncTableServiceClient
 from yarl import URL
 
-from triggerfish_storage.protocol import http
+from triggerfish_storage.protocol import connection
 from triggerfish_storage.protocol.accounts import DEFAULT_ACCOUNT, DEFAULT_KEY
 from triggerfish_storage.protocol.auth import Signed, authorization, decode_key
 from triggerfish_storage.protocol.dates import http_date
@@ -78,7 +78,7 @@ class Tables:
 async def served(
     clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[ServedAccount]:
-    monkeypatch.setattr(http, "LINGER_SECONDS", 0.01)
+    monkeypatch.setattr(connection, "LINGER_SECONDS", 0.01)
     async with storage_account(clock=clock, services=("table",)) as served:
         yield served
 

@@ -1,0 +1,274 @@
+"""One connection of a client: its requests answered one after another by one task.
+
+Owns what belongs to the connection as such: the order of answers, back-pressure both ways, how
+long a silent client is waited for, and how it ends. What is a request is decided in ``reader``,
+what is said to it in ``steps``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterable
+from contextlib import aclosing, suppress
+from typing import Any, Final, cast
+
+from triggerfish_storage.protocol.body import Body
+from triggerfish_storage.protocol.operations import BytesBody
+from triggerfish_storage.protocol.reader import RequestReader
+from triggerfish_storage.protocol.steps import Endpoint, Incoming, Outgoing
+
+IDLE_SECONDS: Final = 120.0  # clients are told 5, and never find a connection closed under them
+HEAD_SECONDS: Final = 60.0  # from the first byte of a head to its last
+BODY_HELD_BYTES: Final = 262144  # that nobody has read, until the client has to wait
+LINGER_SECONDS: Final = 1.0  # for what a refused client still sends, so that it reads why
+PIPELINED_LIMIT: Final = 32  # requests read ahead, until the client has to wait
+JOINED_BYTES: Final = 65536  # of a body that is copied behind its head: one system call
+
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+_log = logging.getLogger("triggerfish_storage")
+
+
+class Connection(asyncio.Protocol):
+    """A client's connection to ``endpoint``; ``opened`` has it from its beginning to its end."""
+
+    task: asyncio.Task[None]
+    _transport: asyncio.Transport
+    _reader: RequestReader
+    _timer: asyncio.TimerHandle
+
+    def __init__(self, endpoint: Endpoint[Any], opened: set[Connection], *, scheme: str) -> None:
+        self._endpoint = endpoint
+        self._opened = opened
+        self._scheme = scheme
+        self._loop = asyncio.get_running_loop()
+        self._answered: Incoming | None = None  # the request that is being answered
+        self._arrival: asyncio.Future[None] | None = None  # there while we wait for a request
+        self._drained: asyncio.Future[None] | None = None  # there while the client does not read
+        self._lost: asyncio.Future[None] = self._loop.create_future()
+        self._waiting_since = 0.0
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._is_paused = False  # we do not read
+        self._is_ended = False  # the client sends no more
+        self._is_stopping = False  # nothing more is answered
+
+    def finish(self) -> None:
+        """Answer what is being answered, and then close."""
+        self._is_stopping = True
+        if self._answered is not None:
+            self._answered.keeps_alive = False
+        self._wake()
+
+    def abort(self) -> None:
+        """Close now, whatever is on its way."""
+        self._transport.abort()
+        self.task.cancel()
+
+    # --- what the transport tells -------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        peer = transport.get_extra_info("peername")
+        address = str(peer[0]) if isinstance(peer, tuple) else ""
+        self._reader = RequestReader(self, scheme=self._scheme, peer=address)
+        self._timer = self._loop.call_later(IDLE_SECONDS, self._look_at_clock)
+        self._opened.add(self)
+        self.task = self._loop.create_task(self._serve(), name="storage connection")
+
+    def data_received(self, data: bytes) -> None:
+        reader = self._reader
+        reader.feed(data)
+        if self._arrival is not None and (reader.requests or reader.is_over):
+            self._wake()
+        if self._is_too_much():
+            self._is_paused = True
+            self._transport.pause_reading()
+        if reader.is_within_head:
+            if self._head_timer is None:
+                self._head_timer = self._loop.call_later(HEAD_SECONDS, self._give_up_head)
+        elif self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def eof_received(self) -> bool:
+        """Serve on a client that only reads from now on; TLS has no such half."""
+        self._is_ended = True
+        self._reader.end()
+        self._wake()
+        return self._scheme == "http"
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._opened.discard(self)
+        self._timer.cancel()
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+        if self._reader.body is not None:
+            self._reader.body.fail(ConnectionResetError("the client has left"))
+        if not self._lost.done():
+            self._lost.set_result(None)
+        self._wake()
+        self.resume_writing()
+
+    def pause_writing(self) -> None:
+        self._drained = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+        self._drained = None
+
+    # --- reading ------------------------------------------------------------------------------
+
+    def wants_more(self, body: Body) -> None:
+        """Read on for the sake of ``body``; tell a client to send it that waits to be told."""
+        if body.expects_continue and not self._lost.done():
+            body.expects_continue = False
+            if not body.received_bytes:
+                self._transport.write(_CONTINUE)
+        self._read_on()
+
+    async def _next(self) -> tuple[Incoming, Body] | None:
+        """Wait for the next request; None where none will come, or none is to be answered."""
+        reader = self._reader
+        while not reader.requests:
+            if reader.is_over or self._is_stopping or self._lost.done():
+                return None
+            self._read_on()
+            await self._arrive()
+        return None if self._is_stopping or self._lost.done() else reader.requests.popleft()
+
+    async def _arrive(self) -> None:
+        """Wait until something has come, or nothing will."""
+        self._waiting_since = self._loop.time()
+        self._arrival = self._loop.create_future()
+        try:
+            await self._arrival
+        finally:
+            self._arrival = None
+
+    def _wake(self) -> None:
+        if self._arrival is not None and not self._arrival.done():
+            self._arrival.set_result(None)
+
+    def _is_too_much(self) -> bool:
+        body = self._reader.body
+        return not self._is_paused and (
+            len(self._reader.requests) > PIPELINED_LIMIT
+            or (body is not None and body.held_bytes > BODY_HELD_BYTES)
+        )
+
+    def _read_on(self) -> None:
+        if self._is_paused and not self._lost.done():
+            self._is_paused = False
+            self._transport.resume_reading()
+
+    def _give_up_head(self) -> None:
+        self._reader.fail(f"The head of the request did not arrive in {HEAD_SECONDS:g} seconds.")
+        self._wake()
+
+    def _look_at_clock(self) -> None:
+        """Close where nothing has come for too long; else look again when that may be so.
+
+        One timer that looks, because one that is set for every request costs more.
+        """
+        now = self._loop.time()
+        left = IDLE_SECONDS
+        if self._arrival is not None:
+            left -= now - self._waiting_since
+            if left <= 0:
+                self.finish()
+        elif self._transport.is_closing():
+            self._transport.abort()  # what is left of the answer nobody takes
+        self._timer = self._loop.call_later(max(left, IDLE_SECONDS / 10), self._look_at_clock)
+
+    # --- answering ----------------------------------------------------------------------------
+
+    async def _serve(self) -> None:
+        """Answer requests until the connection ends; the task's end is the connection's."""
+        try:
+            while await self._serve_next():
+                pass
+            if self._reader.problem:
+                await self._refuse(self._reader.problem)
+        except ConnectionError:
+            pass  # the client has left, or we leave it: nobody to tell
+        except Exception:
+            _log.exception("a connection failed")
+        finally:
+            self._transport.close()
+        await self._lost
+
+    async def _serve_next(self) -> bool:
+        """Answer one request; return whether there may be another."""
+        request = await self._next()
+        if request is None:
+            return False
+        incoming, body = request
+        self._answered = incoming
+        await self._send(incoming, await self._endpoint.answer(incoming))
+        self._answered = None
+        return (body.is_complete or await body.drop(within=LINGER_SECONDS)) and incoming.keeps_alive
+
+    async def _refuse(self, problem: str) -> None:
+        """Answer what is no HTTP, and wait until the client has read why."""
+        incoming = Incoming("GET", "", (), BytesBody(), self._scheme, "", keeps_alive=False)
+        await self._send(incoming, self._endpoint.malformed(incoming, problem))
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        self._read_on()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                while not (self._is_ended or self._is_stopping or self._lost.done()):
+                    await self._arrive()
+
+    async def _send(self, incoming: Incoming, outgoing: Outgoing) -> None:
+        """Send an answer; a client that reads slower than we write makes this wait."""
+        head, body = outgoing.head, outgoing.reply.body
+        if self._lost.done():
+            raise ConnectionResetError("the client has left")
+        if incoming.method == "HEAD" or not body:
+            self._transport.write(head)
+        elif not isinstance(body, bytes):
+            self._transport.write(head)
+            await self._stream(body, incoming.target, is_chunked=outgoing.reply.length is None)
+        elif len(body) <= JOINED_BYTES:
+            self._transport.write(head + body)
+        else:
+            self._transport.writelines((head, body))
+        if self._drained is not None:
+            await self._drain()
+
+    async def _stream(self, body: AsyncIterable[bytes], target: str, *, is_chunked: bool) -> None:
+        pieces = _closeable(body)
+        try:
+            async with aclosing(pieces):
+                async for piece in pieces:
+                    if is_chunked and piece:
+                        self._transport.writelines((b"%x\r\n" % len(piece), piece, b"\r\n"))
+                    elif piece:
+                        self._transport.write(piece)
+                    await self._drain()
+            if is_chunked:
+                self._transport.write(b"0\r\n\r\n")
+        except ConnectionError:
+            raise
+        except Exception as error:
+            # The status is long gone: all that is left to say "not complete" is to hang up.
+            _log.exception("a streamed answer broke off: %s", target)
+            raise ConnectionResetError from error
+
+    async def _drain(self) -> None:
+        if self._drained is not None:
+            await self._drained
+        if self._lost.done():
+            raise ConnectionResetError("the client has left")
+
+
+async def _closeable(body: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
+    """Give the pieces of ``body``; closing what is returned closes it too."""
+    try:
+        async for piece in body:
+            yield piece
+    finally:
+        if isinstance(body, AsyncGenerator):
+            await body.aclose()
