@@ -16,10 +16,11 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from importlib.resources.abc import Traversable
 from itertools import islice
 from pathlib import Path
@@ -42,7 +43,9 @@ T = TypeVar("T")
 GROUP_LIMIT: Final = 512
 READERS: Final = 2
 LOG_LIMIT_BYTES: Final = 16 * 1024 * 1024
-LOOK_AT_LOG_EVERY: Final = 64  # commits
+PATIENCE_BYTES: Final = 64 * 1024 * 1024  # of log, before readers are waited for
+WAIT_FOR_READERS_SECONDS: Final = 1.0
+LOOK_AT_LOG_EVERY: Final = 8  # commits, each of which may be large
 
 
 class Database:
@@ -60,6 +63,7 @@ class Database:
         self._writer = connect_writer(path, durability)
         self._checkpointer = connect_checkpointer(path, durability)
         self._log = path.with_name(path.name + "-wal")
+        self._patience_bytes = PATIENCE_BYTES
         self._checkpoint: asyncio.Task[None] | None = None
         self._local = threading.local()
         self._far: list[sqlite3.Connection] = []
@@ -152,28 +156,50 @@ class Database:
     def _look_at_log(self) -> None:
         if self._checkpoint is not None and not self._checkpoint.done():
             return
-        with suppress(OSError):
-            if self._log.stat().st_size > LOG_LIMIT_BYTES and not self._is_closed:
-                self._checkpoint = self._loop.create_task(self._empty_log())
+        if self._log_bytes() > LOG_LIMIT_BYTES and not self._is_closed:
+            self._checkpoint = self._loop.create_task(self._empty_log())
 
     async def _empty_log(self) -> None:
         """Move the log's pages into the file: most of them beside the writer, the rest alone.
 
         Under a steady load only a moment without writing lets the log start anew; what is
-        handed over meanwhile waits for that moment, and shares one commit after it.
+        handed over meanwhile waits for that moment, and shares one commit after it. Readers
+        that follow one another closely keep the log growing even so: once it is long, writers
+        also wait for those that read it; later ones do without it, since all is in the file.
         """
         await self._loop.run_in_executor(self._disk, self._copy_log)
-        if self._is_busy:
-            return  # the same thread commits, so nothing came between: it starts anew by itself
-        self._is_busy = True
-        try:
-            await self._loop.run_in_executor(self._disk, self._copy_log)
-        finally:
-            self._settle([])
+        is_long = self._log_bytes() > self._patience_bytes
+        copy = self._copy_all_of_log if is_long else self._copy_log
+        if self._on_thread:  # the same thread commits: nothing comes between
+            await self._loop.run_in_executor(self._disk, copy)
+        else:
+            self._is_busy = True
+            try:
+                await self._loop.run_in_executor(self._disk, copy)
+            finally:
+                self._settle([])
+        if is_long:  # not again and again, where a reader does not come to its end
+            self._patience_bytes = max(PATIENCE_BYTES, 2 * self._log_bytes())
 
-    def _copy_log(self) -> None:
-        with suppress(sqlite3.OperationalError):  # a full disk: tried again later
-            self._checkpointer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    def _copy_log(self, mode: str = "PASSIVE") -> bool:
+        """Whether all is copied that ``mode`` promises."""
+        try:
+            found = self._checkpointer.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+        except sqlite3.OperationalError:  # a full disk: tried again later
+            return False
+        return bool(found[0] == 0)
+
+    def _copy_all_of_log(self) -> None:
+        # SQLite's own waiting for readers gives up although each of them is short.
+        deadline = time.monotonic() + WAIT_FOR_READERS_SECONDS
+        while not self._copy_log("TRUNCATE") and time.monotonic() < deadline:
+            time.sleep(0.002)
+
+    def _log_bytes(self) -> int:
+        try:
+            return self._log.stat().st_size
+        except OSError:
+            return 0
 
     async def _stop(self) -> None:
         self._is_closed = True

@@ -37,7 +37,8 @@ def connect_reader(path: Path) -> sqlite3.Connection:
 
 
 def connect_checkpointer(path: Path, durability: Durability) -> sqlite3.Connection:
-    return _connect(path, f"synchronous = {_SYNCHRONOUS[durability]}")
+    # Not to wait at all: who asks for a checkpoint knows better how long, and how often to look.
+    return _connect(path, "busy_timeout = 0", f"synchronous = {_SYNCHRONOUS[durability]}")
 
 
 def migrate(path: Path, migrations: Traversable, durability: Durability) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Callable
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -230,24 +231,64 @@ async def test_a_full_disk_is_an_error_of_the_write_and_passes_with_it(things: D
     assert things.look(names) == ["after", "before", "small"]
 
 
+async def written_until_the_log_starts_anew(things: Database) -> int:
+    """Write without a pause; return how many writes it took."""
+    log = things.path.with_name(things.path.name + "-wal")
+    largest = 0
+    for number in range(20_000):
+        await things.write(add(f"{number} {'x' * 3000}"))
+        size = log.stat().st_size
+        if size < largest:
+            return number + 1
+        largest = size
+    pytest.fail(f"the log only grew, to {largest} bytes")
+
+
 async def test_the_log_is_emptied_under_a_steady_load(
     things: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LOG_LIMIT_BYTES", 100_000)
     monkeypatch.setattr(module, "LOOK_AT_LOG_EVERY", 4)
-    log = things.path.with_name(things.path.name + "-wal")
-    largest = 0
 
-    for number in range(20_000):
-        await things.write(add(f"{number} {'x' * 3000}"))
-        size = log.stat().st_size
-        if size < largest:  # it started anew, though there was never a pause
-            break
-        largest = size
-    else:
-        pytest.fail(f"the log only grew, to {largest} bytes")
+    written = await written_until_the_log_starts_anew(things)
 
-    assert len(things.look(names)) == number + 1
+    assert len(things.look(names)) == written
+
+
+async def test_the_log_is_emptied_although_there_is_always_a_reader(
+    things: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOG_LIMIT_BYTES", 100_000)
+    monkeypatch.setattr(module, "LOOK_AT_LOG_EVERY", 4)
+    monkeypatch.setattr(things, "_patience_bytes", 300_000)
+    changed, begun, is_over = threading.Condition(), 0, False
+
+    def until_the_next_has_begun(tx: sqlite3.Connection) -> None:
+        nonlocal begun
+        tx.execute("BEGIN")
+        names(tx)
+        with changed:
+            begun += 1
+            mine = begun
+            changed.notify_all()
+            changed.wait_for(lambda: is_over or begun > mine)
+        tx.execute("COMMIT")
+
+    async def read() -> None:
+        while not is_over:
+            await things.read(until_the_next_has_begun)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(2):
+            group.create_task(read())
+        try:
+            written = await written_until_the_log_starts_anew(things)
+        finally:
+            with changed:
+                is_over = True
+                changed.notify_all()
+
+    assert len(things.look(names)) == written
 
 
 async def test_a_scan_sees_one_state_while_others_write(things: Database) -> None:
