@@ -20,6 +20,7 @@ from triggerfish.host_view import Host
 from triggerfish.http.server import ServerOptions, serve
 from triggerfish.lifecycle import Lifecycle
 from triggerfish.listeners.blob_receipts import Receipts
+from triggerfish.listeners.consume import Log
 from triggerfish.listeners.locks import Locks
 from triggerfish.model import LogLine
 from triggerfish.pool.options import PoolOptions
@@ -76,7 +77,7 @@ async def _surroundings(
     console: Console,
     clock: Clock,
 ) -> Surroundings:
-    log = partial(_log, console, ledger)
+    log = log_to(console, ledger)
     host_account = await accounts.of("")
     return Surroundings(
         config=config,
@@ -94,9 +95,14 @@ async def _surroundings(
     )
 
 
-def _log(console: Console, ledger: Ledger, line: LogLine) -> None:
-    console.write(line)
-    ledger.logged(line)
+def log_to(console: Console, ledger: Ledger) -> Log:
+    """Return what shows a line of log, and keeps it with the invocation it belongs to."""
+
+    def log(line: LogLine) -> None:
+        console.write(line)
+        ledger.logged(line)
+
+    return log
 
 
 def _web(host: Host, around: Surroundings) -> AbstractAsyncContextManager[int]:
