@@ -24,8 +24,8 @@ import pstats
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -167,6 +167,21 @@ STAGES: Final = (
 )
 
 
+@contextmanager
+def console(path: Path) -> Iterator[Console]:
+    with (
+        path.open("w") as stream,
+        Console(stream, log_filter=LogFilter(), clock=SystemClock()) as lines,
+    ):
+        yield lines
+
+
+def app(folder: Path) -> AppToLoad:
+    folder.mkdir()
+    Path(folder, "function_app.py").write_text(APP)
+    return AppToLoad(folder, "function_app.py")
+
+
 @asynccontextmanager
 async def opened(stages: int, folder: Path) -> AsyncIterator[Stages]:
     """Open the first ``stages`` of ``STAGES``."""
@@ -178,17 +193,12 @@ async def opened(stages: int, folder: Path) -> AsyncIterator[Stages]:
         if stages > STAGES.index("history"):
             ledger = await stack.enter_async_context(open_ledger(folder, report=nobody_looks))
         if stages > STAGES.index("log lines"):
-            stream = stack.enter_context(Path(folder, "lines.log").open("w"))
-            console = Console(stream, log_filter=LogFilter(), clock=SystemClock())
-            log = log_to(stack.enter_context(console), ledger)
+            log = log_to(stack.enter_context(console(folder / "lines.log")), ledger)
         if stages > STAGES.index("a worker"):
-            app = folder / "app"
-            app.mkdir()
-            Path(app, "function_app.py").write_text(APP)
             version = (sys.version_info[0], sys.version_info[1])
             interpreter = Interpreter(Path(sys.executable), version, "the one that runs this")
             options = PoolOptions(interpreter, dict(os.environ))
-            generation = start_generation(AppToLoad(app, "function_app.py"), options, log)
+            generation = start_generation(app(folder / "app"), options, log)
             run = (await stack.enter_async_context(generation)).invoke
         yield Stages(account, ledger, log, run)
 

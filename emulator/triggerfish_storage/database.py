@@ -26,7 +26,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from triggerfish_storage.commits import Unit, Work, commit_together
+from triggerfish_storage.commits import Bulk, Unit, Work, commit_together
 from triggerfish_storage.schema import (
     DatabaseError,
     Durability,
@@ -36,9 +36,10 @@ from triggerfish_storage.schema import (
     migrate,
 )
 
-__all__ = ["Database", "DatabaseError", "Durability", "Unit", "open_database"]
+__all__ = ["Bulk", "Database", "DatabaseError", "Durability", "Unit", "open_database"]
 
 T = TypeVar("T")
+I = TypeVar("I")  # noqa: E741 - an item
 
 GROUP_LIMIT: Final = 512
 READERS: Final = 2
@@ -82,11 +83,17 @@ class Database:
         commit), so it must have no effect but on the database. A caller that is cancelled
         after its unit began does not undo it.
         """
-        if self._is_closed:
-            raise DatabaseError(f"{self.path}: closed, nothing can be written any more.")
         future: asyncio.Future[T] = self._loop.create_future()
-        self._pending.append(Work(unit, future))
-        self._schedule()
+        self._hand_over(Work(future, unit))
+        return await future
+
+    async def write_in_bulk(self, bulk: Bulk[I, T], item: I) -> T:
+        """Run ``bulk`` over ``item`` and the items handed over with it; return its own result.
+
+        As ``write`` otherwise. Where ``bulk`` raises for several items, it is run for each alone.
+        """
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._hand_over(Work(future, bulk=bulk, item=item))
         return await future
 
     async def read(self, unit: Unit[T]) -> T:
@@ -105,6 +112,12 @@ class Database:
             reader = self._local.reader = connect_reader(self.path)
             self._far.append(reader)
         return unit(reader)
+
+    def _hand_over(self, work: Work[Any]) -> None:
+        if self._is_closed:
+            raise DatabaseError(f"{self.path}: closed, nothing can be written any more.")
+        self._pending.append(work)
+        self._schedule()
 
     def _schedule(self) -> None:
         if not self._is_scheduled and not self._is_busy:

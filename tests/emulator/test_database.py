@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
@@ -133,6 +133,40 @@ async def test_a_unit_that_ends_its_own_transaction_harms_only_itself(things: Da
 
     assert [type(outcome) for outcome in outcomes] == [int, LookupError, int]
     assert things.look(names) == ["a", "c"]
+
+
+async def test_items_of_a_bulk_are_written_at_once_each_with_its_own_result(
+    things: Database,
+) -> None:
+    sizes = []
+
+    def bulk(tx: sqlite3.Connection, items: Sequence[str]) -> list[str]:
+        sizes.append(len(items))
+        tx.executemany("INSERT INTO thing VALUES (?)", [(item,) for item in items])
+        return [item.upper() for item in items]
+
+    results = await asyncio.gather(*(things.write_in_bulk(bulk, item) for item in "abc"))
+
+    assert results == ["A", "B", "C"]
+    assert sizes == [3]
+    assert things.look(names) == ["a", "b", "c"]
+
+
+async def test_a_bulk_that_fails_is_run_for_each_item_alone(things: Database) -> None:
+    def bulk(tx: sqlite3.Connection, items: Sequence[str]) -> list[int]:
+        tx.executemany("INSERT INTO thing VALUES (?)", [(item,) for item in items])
+        return [1 for _ in items]
+
+    await things.write(add("b"))
+
+    outcomes = await asyncio.gather(
+        *(things.write_in_bulk(bulk, item) for item in "abc"),
+        things.write(add("d")),
+        return_exceptions=True,
+    )
+
+    assert [type(outcome) for outcome in outcomes] == [int, sqlite3.IntegrityError, int, int]
+    assert things.look(names) == ["a", "b", "c", "d"]
 
 
 async def test_a_cancelled_caller_before_its_turn_writes_nothing(things: Database) -> None:

@@ -129,7 +129,7 @@ class QueueStore:
             return rows.put(tx, self.account, queue, text, now=now, after=after, life=life)
 
         message = await self._database.write(unit)
-        self.announce(queue, message.id)
+        self.announce(queue)
         return message
 
     async def take(
@@ -178,7 +178,7 @@ class QueueStore:
             )
 
         updated = await self._database.write(unit)
-        self.announce(queue, message_id)
+        self.announce(queue)
         return updated
 
     async def release(
@@ -196,7 +196,7 @@ class QueueStore:
             rows.release(tx, self.account, queue, message_id, pop_receipt, now=now, after=after)
 
         await self._database.write(unit)
-        self.announce(queue, message_id)
+        self.announce(queue)
 
     async def delete(self, queue: str, message_id: str, pop_receipt: str, *, now: datetime) -> None:
         """Remove a message for good."""
@@ -214,6 +214,6 @@ class QueueStore:
         """Return when the next hidden message shows; None where none is hidden."""
         return self._database.look(lambda tx: rows.next_visible(tx, self.account, queue, now=now))
 
-    def announce(self, queue: str, message_id: str = "") -> None:
+    def announce(self, queue: str) -> None:
         """Tell who watches ``queue`` that messages were added or released."""
-        self._changes.announce(Change("queue", queue, message_id))
+        self._changes.announce(Change("queue", queue))

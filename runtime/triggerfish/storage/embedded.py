@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from triggerfish.model import Effect, LogLevel, LogLine, PutBlob
+from triggerfish.model import Effect, LogLevel, LogLine, PutBlob, PutMessage, ReleaseMessage
 from triggerfish.storage.account import (
     AccountError,
     Blob,
@@ -26,11 +26,17 @@ from triggerfish.storage.account import (
     Unavailable,
     blob_uri,
 )
-from triggerfish.storage.embedded_effects import Applied, apply_effects, ensure_container, put_blob
+from triggerfish.storage.embedded_effects import (
+    Completion,
+    Invocation,
+    apply_together,
+    ensure_container,
+    put_blob,
+)
 from triggerfish.storage.failures import failure
 from triggerfish_storage.blobs import model
 from triggerfish_storage.blobs.listing import Listing, Position
-from triggerfish_storage.blobs.model import Conditions, Draft, etag_text
+from triggerfish_storage.blobs.model import Address, Conditions, Draft, etag_text
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.changes import Changes, Service, Watch
 from triggerfish_storage.clock import Clock
@@ -85,25 +91,35 @@ class EmbeddedAccount:
 
     async def apply(self, effects: Sequence[Effect]) -> None:
         """Apply all effects in one transaction, or none."""
-        stores, name = self._stores, self.name
-        now = stores.clock.now()
-        contents = await self._made_ready(effects)
-
-        def unit(tx: sqlite3.Connection) -> Applied:
-            return apply_effects(tx, name, effects, contents, now)
-
+        stores = self._stores
+        contents = await self._made_ready([one for one in effects if isinstance(one, PutBlob)])
         try:
-            applied = await stores.database.write(unit)
+            lost = await stores.database.write_in_bulk(
+                self._apply_together, Invocation(effects, contents)
+            )
         except _REFUSALS as error:
             for content in contents:
                 await stores.blobs.contents.abandon(content)
-            raise _failed(name, f"Writing {_summary(effects)}", error) from error
-        for queue, message_id in applied.messages:
-            stores.queues.announce(queue, message_id)
-        if applied.blobs:
-            await stores.blobs.committed(*applied.blobs)
-        for effect in applied.lost:
+            raise _failed(self.name, f"Writing {_summary(effects)}", error) from error
+        await self._announce(effects)
+        for effect in lost:
             self._say(f"Message '{effect.id}' of queue '{effect.queue}' is no longer ours.")
+
+    def _apply_together(
+        self, tx: sqlite3.Connection, invocations: Sequence[Invocation]
+    ) -> list[Sequence[Completion]]:
+        return apply_together(tx, self.name, invocations, self._stores.clock.now())
+
+    async def _announce(self, effects: Sequence[Effect]) -> None:
+        blobs = []
+        for effect in effects:
+            match effect:
+                case PutMessage() | ReleaseMessage():
+                    self._stores.queues.announce(effect.queue)
+                case PutBlob():
+                    blobs.append(Address(self.name, effect.container, effect.blob))
+        if blobs:
+            await self._stores.blobs.committed(*blobs)
 
     def watch_queue(self, queue: str) -> AbstractContextManager[Watch]:
         return self._watch("queue", queue)
@@ -120,12 +136,8 @@ class EmbeddedAccount:
             return nullcontext(Watch())
         return self._stores.changes.watch(service, resource)
 
-    async def _made_ready(self, effects: Sequence[Effect]) -> list[Content]:
-        return [
-            await self._stores.blobs.prepare(effect.content)
-            for effect in effects
-            if isinstance(effect, PutBlob)
-        ]
+    async def _made_ready(self, blobs: Sequence[PutBlob]) -> list[Content]:
+        return [await self._stores.blobs.prepare(blob.content) for blob in blobs]
 
     def _say(self, message: str) -> None:
         self._log(LogLine(LogLevel.DEBUG, CATEGORY, message))

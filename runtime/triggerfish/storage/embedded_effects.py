@@ -1,7 +1,7 @@
-"""What one invocation did, as one unit of work on the embedded account's database.
+"""What invocations did, as units of work on the embedded account's database.
 
 Runs on the writer's thread, inside a transaction, perhaps twice: it touches nothing but the
-database and returns what there is to announce. Contents of blobs were made ready before.
+database. What ended together is applied together. Contents of blobs were made ready before.
 Behaviour: DESIGN decision 2; spec queue-trigger.md, 5 and 7; blob-trigger.md, 10.
 """
 
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from triggerfish.model import DeleteMessage, Effect, PutBlob, PutMessage, ReleaseMessage
 from triggerfish.storage.account import merged_metadata
@@ -27,40 +27,56 @@ from triggerfish_storage.queues.errors import (
     QUEUE_NOT_FOUND,
 )
 
+Completion = DeleteMessage | ReleaseMessage
+
 _NO_LONGER_OURS = (MESSAGE_NOT_FOUND, POP_RECEIPT_MISMATCH, QUEUE_NOT_FOUND)
 
 
-@dataclass(slots=True)
-class Applied:
-    """What a unit changed: messages that can be seen now, blobs, and what it left alone."""
+class Invocation(NamedTuple):
+    """What one invocation did; ``contents`` are those of the ``PutBlob``s among its effects."""
 
-    messages: list[tuple[str, str]] = field(default_factory=list)  # queue and message id
-    blobs: list[Address] = field(default_factory=list)
-    lost: list[DeleteMessage | ReleaseMessage] = field(default_factory=list)
+    effects: Sequence[Effect]
+    contents: Sequence[Content] = ()
 
 
-def apply_effects(
-    tx: sqlite3.Connection,
-    account: str,
-    effects: Sequence[Effect],
-    contents: Sequence[Content],
-    now: datetime,
-) -> Applied:
-    """Apply ``effects`` in order; ``contents`` are those of the ``PutBlob``s among them."""
-    applied = Applied()
-    ready = iter(contents)
-    for effect in effects:
-        match effect:
-            case PutMessage():
-                message_id = _put_message(tx, account, effect, now)
-                applied.messages.append((effect.queue, message_id))
-            case PutBlob():
-                address = Address(account, effect.container, effect.blob)
-                _write_output(tx, address, effect, next(ready), now)
-                applied.blobs.append(address)
-            case DeleteMessage() | ReleaseMessage():
-                _settle(tx, account, effect, now, applied)
-    return applied
+class NotTogether(Exception):  # noqa: N818 - what to do about it
+    """Invocations that must be applied one by one, to find out which of them was too late."""
+
+
+def apply_together(
+    tx: sqlite3.Connection, account: str, invocations: Sequence[Invocation], now: datetime
+) -> list[Sequence[Completion]]:
+    """Apply all effects; return for each invocation the completions that came too late.
+
+    Messages of one queue are written and deleted at once, because a statement for each costs
+    three times as much. Raises ``NotTogether`` where that is impossible.
+    """
+    texts: dict[str, list[str]] = {}
+    deletes: dict[str, list[DeleteMessage]] = {}
+    lost: list[Sequence[Completion]] = [()] * len(invocations)
+    for number, invocation in enumerate(invocations):
+        ready = iter(invocation.contents)
+        for effect in invocation.effects:
+            match effect:
+                case PutMessage():
+                    texts.setdefault(effect.queue, []).append(effect.text)
+                case DeleteMessage():
+                    deletes.setdefault(effect.queue, []).append(effect)
+                case ReleaseMessage():
+                    if not _settled(tx, account, effect, now):
+                        lost[number] = [effect]
+                case PutBlob():
+                    _write_output(tx, account, effect, next(ready), now)
+    for queue, found in texts.items():
+        _put_messages(tx, account, queue, found, now)
+    for queue, completions in deletes.items():
+        if len(invocations) == 1:
+            lost[0] = [one for one in completions if not _settled(tx, account, one, now)]
+            continue
+        keys = [(one.id, one.pop_receipt) for one in completions]
+        if not rows.delete_all(tx, account, queue, keys, now=now):
+            raise NotTogether
+    return lost
 
 
 def ensure_container(tx: sqlite3.Connection, address: Address, *, now: datetime) -> None:
@@ -84,19 +100,22 @@ def put_blob(
     return lifecycle.put_blob(tx, address, content, draft, conditions=conditions, now=now)
 
 
-def _put_message(tx: sqlite3.Connection, account: str, effect: PutMessage, now: datetime) -> str:
+def _put_messages(
+    tx: sqlite3.Connection, account: str, queue: str, texts: Sequence[str], now: datetime
+) -> None:
     try:
-        return rows.put(tx, account, effect.queue, effect.text, now=now).id
+        rows.add(tx, account, queue, texts, now=now)
     except StorageError as error:
         if error.error is not QUEUE_NOT_FOUND:
             raise
-    directory.ensure(tx, account, effect.queue)
-    return rows.put(tx, account, effect.queue, effect.text, now=now).id
+        directory.ensure(tx, account, queue)
+        rows.add(tx, account, queue, texts, now=now)
 
 
 def _write_output(
-    tx: sqlite3.Connection, address: Address, effect: PutBlob, content: Content, now: datetime
+    tx: sqlite3.Connection, account: str, effect: PutBlob, content: Content, now: datetime
 ) -> None:
+    address = Address(account, effect.container, effect.blob)
     check_blob_name(address.blob)
     ensure_container(tx, address, now=now)
     existing = find_blob(tx, address)
@@ -108,21 +127,16 @@ def _write_output(
     lifecycle.put_blob(tx, address, content, Draft(metadata=metadata), now=now)
 
 
-def _settle(
-    tx: sqlite3.Connection,
-    account: str,
-    effect: DeleteMessage | ReleaseMessage,
-    now: datetime,
-    applied: Applied,
-) -> None:
-    queue, message_id, receipt = effect.queue, effect.id, effect.pop_receipt
+def _settled(tx: sqlite3.Connection, account: str, effect: Completion, now: datetime) -> bool:
+    """Delete or release a message; return False where it is no longer ours."""
+    queue, id_, receipt = effect.queue, effect.id, effect.pop_receipt
     try:
         if isinstance(effect, DeleteMessage):
-            rows.delete(tx, account, queue, message_id, receipt, now=now)
+            rows.delete(tx, account, queue, id_, receipt, now=now)
         else:
-            rows.release(tx, account, queue, message_id, receipt, now=now, after=effect.after)
-            applied.messages.append((queue, message_id))
+            rows.release(tx, account, queue, id_, receipt, now=now, after=effect.after)
     except StorageError as error:
         if error.error not in _NO_LONGER_OURS:
             raise
-        applied.lost.append(effect)
+        return False
+    return True

@@ -151,15 +151,64 @@ async def test_whoever_watches_is_told_of_messages_after_their_commit(
     with changes.watch("queue", "orders") as watch:
         await store.create("orders")
         assert watch.take().names
-        put = await store.put("orders", "one", now=clock.now())
-        assert watch.take().names == {put.id}
+        await store.put("orders", "one", now=clock.now())
+        assert watch.take().names
         [taken] = await store.take("orders", count=1, now=clock.now(), hide_for=SOON)
         assert not watch.event.is_set()
         await store.release("orders", taken.id, taken.pop_receipt, now=clock.now())
-        assert watch.take().names == {put.id}
+        assert watch.take().names
         with pytest.raises(StorageError):
             await store.release("orders", taken.id, taken.pop_receipt, now=clock.now())
         assert not watch.event.is_set()
+
+
+# --- many at once -----------------------------------------------------------------------------
+
+
+async def test_messages_added_at_once_are_taken_in_their_order(
+    database: Database, store: QueueStore, clock: ManualClock
+) -> None:
+    await store.create("orders")
+    texts = [str(number) for number in range(20)]
+
+    await database.write(lambda tx: rows.add(tx, ACCOUNT, "orders", texts, now=clock.now()))
+
+    taken = await store.take("orders", count=32, now=clock.now(), hide_for=SOON)
+    assert [message.text for message in taken] == texts
+    assert len({message.id for message in taken}) == 20
+    assert {message.expires_at for message in taken} == {clock.now() + rows.LIFE}
+    assert store.count("orders", now=clock.now()) == 20
+
+
+async def test_of_messages_deleted_at_once_it_is_known_whether_all_were_ours(
+    database: Database, store: QueueStore, clock: ManualClock
+) -> None:
+    await store.create("orders")
+    for number in range(3):
+        await store.put("orders", str(number), now=clock.now())
+    taken = await store.take("orders", count=3, now=clock.now(), hide_for=SOON)
+    ours = [(message.id, message.pop_receipt) for message in taken]
+
+    def delete(tx: sqlite3.Connection, messages: list[tuple[str, str]]) -> None:
+        if not rows.delete_all(tx, ACCOUNT, "orders", messages, now=clock.now()):
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await database.write(lambda tx: delete(tx, [*ours[:2], (ours[2][0], "0" * 16)]))
+    assert store.count("orders", now=clock.now()) == 3
+
+    await database.write(lambda tx: delete(tx, ours))
+    assert store.count("orders", now=clock.now()) == 0 == database.look(_count_rows)
+
+
+@pytest.mark.parametrize("id_", ["f" * 36, "ffffffff-ffff-ffff-ffff-ffffffffffff", "", "é" * 36])
+async def test_an_id_that_no_message_can_have_is_not_found(
+    store: QueueStore, clock: ManualClock, id_: str
+) -> None:
+    await store.create("orders")
+
+    with pytest.raises(StorageError, match="MessageNotFound"):
+        await store.delete("orders", id_, "f" * 16, now=clock.now())
 
 
 # --- texts ------------------------------------------------------------------------------------
@@ -249,7 +298,7 @@ _NAMES = {"account": ACCOUNT, "queue": "orders", "name": "orders"}
 _VALUES: Mapping[str, Any] = dict.fromkeys(
     (
         *("now", "until", "receipt", "held", "count", "seq", "secret", "given", "visible_at"),
-        *("text", "backlog_id", "first", "beyond"),
+        *("text", "backlog_id", "first", "beyond", "more"),
     ),
     1,
 )
@@ -258,7 +307,7 @@ _VALUES: Mapping[str, Any] = dict.fromkeys(
 @pytest.mark.parametrize(
     ("statement", "index"),
     [
-        (rows.ADDED, "SEARCH backlog USING INTEGER PRIMARY KEY"),
+        (rows.COUNTED, "SEARCH backlog USING INTEGER PRIMARY KEY"),
         (
             rows.VISIBLE,
             "SEARCH message USING INDEX message_visible (backlog_id=? AND visible_at<?)",

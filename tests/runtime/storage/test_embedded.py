@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -70,6 +71,31 @@ async def test_of_an_invocation_that_cannot_be_written_nothing_is(account, tmp_p
     assert files_of(tmp_path) == []
     assert not queue.event.is_set()
     assert not container.event.is_set()
+
+
+async def test_of_invocations_that_end_together_one_that_fails_harms_no_other(account):
+    await account.blobs.put("files", "leased", b"old")
+    await account.blobs.acquire_lease("files", "leased", seconds=15)
+    await account.queues.create("inbox")
+    for number in range(4):
+        await account.queues.put("inbox", str(number))
+    messages = await account.queues.take("inbox", count=4, hide_for=TEN_MINUTES)
+    effects = [
+        [
+            PutMessage("outbox", message.text),
+            DeleteMessage("inbox", message.id, message.pop_receipt),
+        ]
+        for message in messages
+    ]
+    effects[1].append(PutBlob("files", "leased", b"new"))
+    effects[2][1] = DeleteMessage("inbox", messages[2].id, "no longer ours")
+
+    outcomes = await asyncio.gather(*map(account.apply, effects), return_exceptions=True)
+
+    assert [type(outcome) for outcome in outcomes] == [type(None), Conflict, *[type(None)] * 2]
+    written = await account.queues.peek("outbox", count=32)
+    assert [message.text for message in written] == ["0", "2", "3"]
+    assert await account.queues.count("inbox") == 2
 
 
 async def test_a_large_output_that_is_overwritten_leaves_one_file(account, tmp_path):
