@@ -19,7 +19,7 @@ from azure.storage.blob.aio import BlobClient, BlobServiceClient, ContainerClien
 from azure.storage.queue import generate_queue_sas
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
-from triggerfish_storage.protocol import http
+from triggerfish_storage.protocol import connection
 from triggerfish_storage.protocol.accounts import DEFAULT_ACCOUNT
 from triggerfish_storage.testing import START, ManualClock, ServedAccount, storage_account
 
@@ -58,7 +58,7 @@ async def served(
     clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[ServedAccount]:
     """An account that takes tokens."""
-    monkeypatch.setattr(http, "LINGER_SECONDS", 0.01)
+    monkeypatch.setattr(connection, "LINGER_SECONDS", 0.01)
     async with storage_account(clock=clock, accepts_bearer=True) as served:
         yield served
 
@@ -68,7 +68,7 @@ async def secure(
     clock: ManualClock, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[ServedAccount]:
     """An account that takes tokens, over HTTPS: clients send them no other way."""
-    monkeypatch.setattr(http, "LINGER_SECONDS", 0.01)
+    monkeypatch.setattr(connection, "LINGER_SECONDS", 0.01)
     async with storage_account(clock=clock, tls=tls, accepts_bearer=True) as served:
         yield served
 
