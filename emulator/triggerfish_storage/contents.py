@@ -23,7 +23,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Se
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final, Protocol
+from typing import BinaryIO, Final, NamedTuple, Protocol
 from weakref import WeakSet
 
 from triggerfish_storage import errors
@@ -52,8 +52,7 @@ _IS_USED: Final = "SELECT 1 FROM content WHERE file = :name"
 _LOAD: Final = "SELECT data FROM content WHERE id = :id"
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(NamedTuple):
     """Bytes ready to be named by a row; ``md5`` is empty where nobody asked for it."""
 
     size_bytes: int
@@ -134,6 +133,7 @@ class Contents:
         self._sync = durability == "full"
         self._holds: WeakSet[Hold] = WeakSet()
         self._kept: deque[tuple[WeakSet[Hold], list[str]]] = deque()
+        self._looked_at: int | None = None  # the commit after which ``collect`` last looked
         folder.mkdir(parents=True, exist_ok=True)
 
     async def keep(self, data: bytes, *, md5: bool = True, also: Checksum | None = None) -> Content:
@@ -222,6 +222,9 @@ class Contents:
 
     async def collect(self, database: Database) -> None:
         """Delete the files whose last use was committed away, as soon as no reader needs them."""
+        if self._looked_at == database.commits:
+            return  # whoever shared the commit has looked
+        self._looked_at = database.commits
         names = [name for (name,) in database.look(lambda tx: tx.execute(_DISCARDED).fetchall())]
         if not names:
             return

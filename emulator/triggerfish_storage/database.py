@@ -60,7 +60,7 @@ class Database:
         self._is_busy = False
         self._is_closed = False
         self._idle = asyncio.Event()
-        self._commits = 0
+        self.commits = 0  # so far: while it stays the same, so does what is stored
         self._writer = connect_writer(path, durability)
         self._checkpointer = connect_checkpointer(path, durability)
         self._log = path.with_name(path.name + "-wal")
@@ -150,8 +150,8 @@ class Database:
                 work.future.set_result(work.result)
             else:
                 work.future.set_exception(self._explained(work.error))
-        self._commits += 1
-        if self._commits % LOOK_AT_LOG_EVERY == 0:
+        self.commits += 1
+        if self.commits % LOOK_AT_LOG_EVERY == 0:
             self._look_at_log()
         if self._pending:
             self._schedule()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import uuid4
 
@@ -67,8 +67,7 @@ def copy_blob(
         raise StorageError(errors.INVALID_BLOB_TYPE)
     data, extents = load_data(tx, original), all_extents(tx, original.id)
     share_contents(tx, [extent.content_id for extent in extents])
-    draft = replace(
-        order.draft,
+    draft = order.draft._replace(
         headers=original.headers,
         md5=original.md5,
         metadata=order.metadata or original.metadata,
@@ -98,7 +97,7 @@ def write_copy(
 ) -> Blob:
     """Write a blob with bytes that came from elsewhere; ``order`` says all else of it."""
     place = begin_write(tx, address, conditions, now)
-    draft = replace(order.draft, metadata=order.metadata)
+    draft = order.draft._replace(metadata=order.metadata)
     made = finish_write(tx, place, address, blob_type, draft, now, content=content)
     made = made._replace(
         block_count=1 if blob_type == "AppendBlob" and content.size_bytes else 0,

@@ -7,11 +7,13 @@ Headers: https://learn.microsoft.com/rest/api/storageservices/get-blob
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from binascii import Error as Base64Error
+from binascii import b2a_base64
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -46,10 +48,20 @@ from triggerfish_storage.protocol.dates import http_date
 from triggerfish_storage.protocol.operations import Call
 
 ROOT_CONTAINER: Final = "$root"
+_NO_LEASE: Final = MappingProxyType(
+    {"x-ms-lease-status": "unlocked", "x-ms-lease-state": "available"}
+)
 _OCTETS: Final = "application/octet-stream"
-_DEFAULT_HEADERS: Final = ContentHeaders()
 _MD5_BYTES: Final = 16
 _CONTENT_FIELDS: Final = ContentHeaders._fields
+_CONTENT_NAMES: Final = tuple(
+    (f"x-ms-blob-{name}", name) for name in (field.replace("_", "-") for field in _CONTENT_FIELDS)
+)
+_CONDITIONAL: Final = frozenset(
+    f"{prefix}{name}"
+    for prefix in ("", "x-ms-source-")
+    for name in ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since")
+) | {"x-ms-if-tags", "x-ms-source-if-tags", "x-ms-lease-id"}
 
 
 # --- requests ---------------------------------------------------------------------------------
@@ -102,6 +114,8 @@ def blob_address(call: Call) -> Address:
 def conditions_of(call: Call, prefix: str = "") -> Conditions:
     """Return the conditional headers; ``prefix`` is ``x-ms-source-`` for those of a source."""
     headers = call.headers
+    if _CONDITIONAL.isdisjoint(headers):
+        return NO_CONDITIONS
     if_match = headers.get(f"{prefix}if-match", "")
     if_none_match = headers.get(f"{prefix}if-none-match", "")
     modified = call.header_instant(f"{prefix}if-modified-since")
@@ -166,30 +180,20 @@ def tags_of(call: Call) -> dict[str, str]:
 def content_headers_of(call: Call, *, fall_back: bool = False) -> ContentHeaders:
     """Return the ``x-ms-blob-*`` headers, or what the request says of its own body."""
     headers = call.headers
-
-    def given(name: str) -> str:
-        value = headers.get(f"x-ms-blob-{name}")
-        if value is None and fall_back:
-            value = headers.get(name)
-        return value or ""
-
-    return ContentHeaders(
-        given("content-type") or _OCTETS,
-        given("content-encoding"),
-        given("content-language"),
-        given("content-disposition"),
-        given("cache-control"),
-    )
+    found = [
+        headers.get(name, headers.get(own, "") if fall_back else "") for name, own in _CONTENT_NAMES
+    ]
+    found[0] = found[0] or _OCTETS
+    return ContentHeaders._make(found)
 
 
 def given_headers(call: Call) -> dict[str, str]:
     """Return those of ``ContentHeaders`` that a request names, by field."""
-    found = {}
-    for name in _CONTENT_FIELDS:
-        value = call.headers.get(f"x-ms-blob-{name.replace('_', '-')}")
-        if value is not None:
-            found[name] = value
-    return found
+    return {
+        field: call.headers[name]
+        for field, (name, _) in zip(_CONTENT_FIELDS, _CONTENT_NAMES, strict=True)
+        if name in call.headers
+    }
 
 
 def md5_of(call: Call, name: str) -> bytes:
@@ -217,7 +221,7 @@ def range_of(call: Call) -> ByteRange:
 
 def base64_text(data: bytes) -> str:
     """Return bytes as headers and XML carry them."""
-    return b64encode(data).decode()
+    return b2a_base64(data, newline=False).decode()
 
 
 def stamp(resource: Blob | Container) -> dict[str, str]:
@@ -227,18 +231,20 @@ def stamp(resource: Blob | Container) -> dict[str, str]:
 
 def written(blob: Blob) -> dict[str, str]:
     """Return the headers of an answer to a write."""
-    return stamp(blob) | {"x-ms-request-server-encrypted": "true"}
+    return {**stamp(blob), "x-ms-request-server-encrypted": "true"}
 
 
-def lease_headers(lease: Lease | None, now: datetime) -> dict[str, str]:
+def lease_headers(lease: Lease | None, now: datetime) -> Mapping[str, str]:
     """Return the lease as properties show it."""
-    state = lease.state(now) if lease else "available"
+    if lease is None:
+        return _NO_LEASE
+    state = lease.state(now)
     locked = state in ("leased", "breaking")
     headers = {
         "x-ms-lease-status": "locked" if locked else "unlocked",
         "x-ms-lease-state": state,
     }
-    if lease and state == "leased":
+    if state == "leased":
         infinite = lease.seconds == INFINITE
         headers["x-ms-lease-duration"] = "infinite" if infinite else "fixed"
     return headers
@@ -247,14 +253,15 @@ def lease_headers(lease: Lease | None, now: datetime) -> dict[str, str]:
 def blob_headers(blob: Blob, now: datetime) -> dict[str, str]:
     """Return all properties but length, type and MD5 of what is sent."""
     headers = {
-        **stamp(blob),
+        "ETag": etag_text(blob.etag),
+        "Last-Modified": http_date(blob.modified),
         "Accept-Ranges": "bytes",
         "x-ms-blob-type": blob.type,
         "x-ms-creation-time": http_date(blob.created),
         "x-ms-server-encrypted": "true",
         **lease_headers(blob.lease, now),
     }
-    if blob.headers is not _DEFAULT_HEADERS:
+    if any(blob.headers[1:]):
         headers |= _content_headers(blob.headers)
     if blob.metadata:
         headers |= {f"x-ms-meta-{name}": value for name, value in blob.metadata.items()}
@@ -268,7 +275,9 @@ def blob_headers(blob: Blob, now: datetime) -> dict[str, str]:
             headers["x-ms-blob-sealed"] = "true"
     if blob.copy is not None:
         headers |= copy_headers(blob.copy)
-    return headers | guard_headers(blob)
+    if blob.immutable_until is not None or blob.legal_hold:
+        headers |= guard_headers(blob)
+    return headers
 
 
 def tier_headers(blob: Blob) -> dict[str, str]:

@@ -72,13 +72,12 @@ class ContentHeaders(NamedTuple):
     cache_control: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """What the writer of a new blob says of it, beside its bytes."""
 
-    headers: ContentHeaders = field(default_factory=ContentHeaders)
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    tags: Mapping[str, str] = field(default_factory=dict)
+    headers: ContentHeaders = ContentHeaders()
+    metadata: Mapping[str, str] = MappingProxyType({})
+    tags: Mapping[str, str] = MappingProxyType({})
     tier: str = ""
     md5: bytes = b""
     immutable_until: datetime | None = None

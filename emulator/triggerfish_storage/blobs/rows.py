@@ -7,8 +7,9 @@ in one place. Runs inside the caller's transaction.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from triggerfish_storage.blobs import errors
 from triggerfish_storage.blobs.columns import (
@@ -61,28 +62,50 @@ _BLOB_COLUMN_NAMES: Final = (
     "deleted",
     "expires",
 )
+# Few blobs have anything of the rest, and each value costs a fifth of finding the row: those that
+# have nothing are written by a statement that says so itself.
+_USUAL: Final = 18
 _USUAL_REST: Final = (None, None, None, None, None, 0, 0, 0, None, None, "", 0, None, None)
+_NOTHING_MORE: Final = tuple(Blob._field_defaults[name] for name in Blob._fields[14:])
+_LITERALS: Final = {None: "NULL", 0: "0", "": "''"}
+_GIVEN: Final = ("?",) * len(_USUAL_REST)
+_SAID: Final = tuple(_LITERALS[value] for value in _USUAL_REST)
 BLOB_COLUMNS: Final = ", ".join(f"blob.{name}" for name in _BLOB_COLUMN_NAMES)
 
-FIND_BLOB: Final = f"""
+FIND_PLACE: Final = """
     SELECT container.id, EXISTS (
             SELECT 1 FROM block WHERE block.container_id = container.id AND block.name = :blob),
-        blob.data IS NULL, {BLOB_COLUMNS}
+        blob.id
     FROM container LEFT JOIN blob
         ON blob.container_id = container.id AND blob.name = :blob AND blob.snapshot = :snapshot
-    WHERE container.account = :account AND container.name = :container"""  # noqa: S608 - columns
-READ_BLOB: Final = f"""
-    SELECT {BLOB_COLUMNS}, blob.data FROM container JOIN blob
+    WHERE container.account = :account AND container.name = :container"""
+LOAD_BLOB: Final = f"SELECT {BLOB_COLUMNS}, data IS NULL FROM blob WHERE id = :id"  # noqa: S608
+_BLOB_HERE: Final = """FROM container JOIN blob
         ON blob.container_id = container.id AND blob.name = :blob AND blob.snapshot = :snapshot
     WHERE container.account = :account AND container.name = :container
-        AND blob.deleted IS NULL"""  # noqa: S608 - names of columns
-_ADD_BLOB: Final = (
-    f"INSERT INTO blob ({', '.join(_BLOB_COLUMN_NAMES[1:])}, data) "  # noqa: S608 - columns
-    f"VALUES ({', '.join(':' + name for name in _BLOB_COLUMN_NAMES[1:])}, :data) RETURNING id"
-)
-_SETTINGS: Final = ", ".join(f"{name} = :{name}" for name in _BLOB_COLUMN_NAMES[3:])
-_SAVE_BLOB: Final = f"UPDATE blob SET {_SETTINGS} WHERE id = :id"  # noqa: S608 - columns
-_REWRITE_BLOB: Final = f"UPDATE blob SET {_SETTINGS}, data = :data WHERE id = :id"  # noqa: S608
+        AND blob.deleted IS NULL"""
+FIND_BLOB: Final = f"SELECT {BLOB_COLUMNS} {_BLOB_HERE}"
+READ_BLOB: Final = f"SELECT {BLOB_COLUMNS}, blob.data {_BLOB_HERE}"
+
+
+def _adding(rest: Sequence[str]) -> str:
+    columns = ", ".join(("data", *_BLOB_COLUMN_NAMES[1:]))
+    values = ", ".join((*("?",) * _USUAL, *rest))
+    return f"INSERT INTO blob ({columns}) VALUES ({values})"  # noqa: S608 - names of columns
+
+
+def _saving(rest: Sequence[str], *others: str) -> str:
+    usual = [f"{name} = ?" for name in (*others, *_BLOB_COLUMN_NAMES[3:_USUAL])]
+    rare = zip(_BLOB_COLUMN_NAMES[_USUAL:], rest, strict=True)
+    settings = ", ".join((*usual, *(f"{name} = {value}" for name, value in rare)))
+    return f"UPDATE blob SET {settings} WHERE id = ?"  # noqa: S608 - columns
+
+
+ADD_BLOB: Final = _adding(_GIVEN)
+ADD_USUAL_BLOB: Final = _adding(_SAID)
+SAVE_BLOB: Final = _saving(_GIVEN)
+REWRITE_BLOB: Final = _saving(_GIVEN, "data")
+REWRITE_USUAL_BLOB: Final = _saving(_SAID, "data")
 _LOAD_DATA: Final = "SELECT data FROM blob WHERE id = :id"
 _NEXT_SNAPSHOT: Final = """
     SELECT max(snapshot) FROM blob
@@ -117,16 +140,23 @@ def next_change(tx: sqlite3.Connection, now: datetime) -> int:
 
 def find_place(tx: sqlite3.Connection, address: Address) -> Place:
     """Return what there is at an address, soft-deleted or not; raises ContainerNotFound."""
-    row = tx.execute(FIND_BLOB, named(address)).fetchone()
-    if row is None:
+    found = tx.execute(FIND_PLACE, named(address)).fetchone()
+    if found is None:
         raise StorageError(errors.CONTAINER_NOT_FOUND)
-    blob = blob_of(row[3:]) if row[3] is not None else None
-    return Place(row[0], row[1] == 1, row[2] == 1, blob)
+    container, has_staged, blob_id = found
+    if blob_id is None:
+        return Place(container, has_staged == 1, False, None)
+    row = tx.execute(LOAD_BLOB, {"id": blob_id}).fetchone()
+    return Place(container, has_staged == 1, row[-1] == 1, blob_of(row))
 
 
 def find_blob(tx: sqlite3.Connection, address: Address) -> Blob | None:
     """Return a blob, None where it is missing or deleted; raises ContainerNotFound."""
-    return find_place(tx, address).blob
+    row = tx.execute(FIND_BLOB, named(address)).fetchone()
+    if row is None:
+        container_id(tx, address)
+        return None
+    return blob_of(row)
 
 
 def read_blob(tx: sqlite3.Connection, address: Address) -> tuple[Blob, bytes | None]:
@@ -148,21 +178,25 @@ def get_blob(tx: sqlite3.Connection, address: Address) -> Blob:
 
 def add_blob(tx: sqlite3.Connection, blob: Blob, data: bytes | None = None) -> int:
     """Write a new blob or snapshot and return its id (that of ``blob`` does not count)."""
-    values = _blob_values(blob)
-    values["data"] = data
-    return int(tx.execute(_ADD_BLOB, values).fetchone()[0])
+    if blob[14:] == _NOTHING_MORE:
+        added = tx.execute(ADD_USUAL_BLOB, (data, *_usual_values(blob)))
+    else:
+        added = tx.execute(ADD_BLOB, (data, *_usual_values(blob), *_rest_values(blob)))
+    return cast(int, added.lastrowid)
 
 
 def save_blob(tx: sqlite3.Connection, blob: Blob) -> None:
     """Write a blob that was changed, but for its bytes."""
-    tx.execute(_SAVE_BLOB, _blob_values(blob))
+    tx.execute(SAVE_BLOB, (*_usual_values(blob)[2:], *_rest_values(blob), blob.id))
 
 
 def rewrite_blob(tx: sqlite3.Connection, blob: Blob, data: bytes | None) -> None:
     """Write a blob that was replaced."""
-    values = _blob_values(blob)
-    values["data"] = data
-    tx.execute(_REWRITE_BLOB, values)
+    usual = _usual_values(blob)[2:]
+    if blob[14:] == _NOTHING_MORE:
+        tx.execute(REWRITE_USUAL_BLOB, (data, *usual, blob.id))
+    else:
+        tx.execute(REWRITE_BLOB, (data, *usual, *_rest_values(blob), blob.id))
 
 
 def blob_of(row: tuple[Any, ...]) -> Blob:
@@ -184,7 +218,7 @@ def blob_of(row: tuple[Any, ...]) -> Blob:
         row[17],
     )
     # Most blobs have none of the rest, and listings are long.
-    rest = row[18 : len(_BLOB_COLUMN_NAMES)]
+    rest = row[_USUAL : len(_BLOB_COLUMN_NAMES)]
     return blob if rest == _USUAL_REST else _with_rest(blob, *rest)
 
 
@@ -220,38 +254,36 @@ def _with_rest(
     )
 
 
-def _blob_values(blob: Blob) -> dict[str, object]:
-    return {
-        "id": blob.id,
-        "container_id": blob.container_id,
-        "name": blob.name,
-        "snapshot": blob.snapshot,
-        "type": blob.type,
-        "etag": blob.etag,
-        "created": micros(blob.created),
-        "modified": micros(blob.modified),
-        "length": blob.length,
-        "content_type": blob.headers.content_type,
-        "content_encoding": blob.headers.content_encoding,
-        "content_language": blob.headers.content_language,
-        "content_disposition": blob.headers.content_disposition,
-        "cache_control": blob.headers.cache_control,
-        "content_md5": blob.md5 or None,
-        "metadata": json_text(blob.metadata),
-        "tags": json_text(blob.tags),
-        "tier": blob.tier,
-        "tier_changed": maybe_micros(blob.tier_changed),
-        **lease_values(blob.lease),
-        "sequence_number": blob.sequence_number,
-        "block_count": blob.block_count,
-        "sealed": int(blob.is_sealed),
-        "copy": copy_text(blob.copy),
-        "immutable_until": maybe_micros(blob.immutable_until),
-        "immutability_mode": blob.immutability_mode,
-        "legal_hold": int(blob.legal_hold),
-        "deleted": maybe_micros(blob.deleted),
-        "expires": maybe_micros(blob.expires),
-    }
+def _usual_values(blob: Blob) -> tuple[object, ...]:
+    """Return what lies in the columns from ``container_id`` to ``tier``."""
+    return (
+        *blob[1:6],
+        micros(blob.created),
+        micros(blob.modified),
+        blob.length,
+        *blob.headers,
+        blob.md5 or None,
+        json_text(blob.metadata),
+        json_text(blob.tags),
+        blob.tier,
+    )
+
+
+def _rest_values(blob: Blob) -> tuple[object, ...]:
+    """Return what lies in the columns behind those."""
+    return (
+        maybe_micros(blob.tier_changed),
+        *lease_values(blob.lease).values(),
+        blob.sequence_number,
+        blob.block_count,
+        int(blob.is_sealed),
+        copy_text(blob.copy),
+        maybe_micros(blob.immutable_until),
+        blob.immutability_mode,
+        int(blob.legal_hold),
+        maybe_micros(blob.deleted),
+        maybe_micros(blob.expires),
+    )
 
 
 def load_data(tx: sqlite3.Connection, blob: Blob) -> bytes | None:

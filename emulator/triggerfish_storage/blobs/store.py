@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 from uuid import uuid4
 
 from triggerfish_storage.blobs import blocks, containers, deletion, leases, leasing, lifecycle
@@ -43,8 +42,7 @@ Rule = Callable[[sqlite3.Connection], T]
 NO_DRAFT: Final = Draft()
 
 
-@dataclass(frozen=True, slots=True)
-class Download:
+class Download(NamedTuple):
     """A blob and some of its bytes, from ``begin`` up to ``end``; ``body`` can be read once."""
 
     blob: Blob

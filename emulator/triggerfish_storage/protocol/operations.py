@@ -226,6 +226,8 @@ class Call:
     def metadata(self) -> dict[str, str]:
         """Return the ``x-ms-meta-*`` headers by name as it was written, checked as documented."""
         found: dict[str, str] = {}
+        if not [name for name in self.headers if name.startswith(METADATA_PREFIX)]:
+            return found
         size = 0
         for raw_name, raw_value in self.raw_headers:
             if raw_name[:10].lower() == _RAW_PREFIX:

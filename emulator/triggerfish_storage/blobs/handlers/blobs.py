@@ -95,10 +95,11 @@ async def get_blob_content(call: Call, store: BlobStore) -> Reply:
         if with_md5 or with_crc64:
             body = await _short(download)
             headers |= _sum_of(body, md5=with_md5)
+    headers |= _overrides(call)
     return Reply(
         200 if wanted is WHOLE else 206,
         body,
-        headers | _overrides(call),
+        headers,
         call.query.get("rsct") or blob.headers.content_type,
         download.end - download.begin,
     )
@@ -213,4 +214,6 @@ def _sum_of(body: bytes, *, md5: bool) -> dict[str, str]:
 
 def _overrides(call: Call) -> dict[str, str]:
     query = call.query
+    if not query:
+        return {}
     return {header: query[name] for name, header in _OVERRIDES.items() if name in query}

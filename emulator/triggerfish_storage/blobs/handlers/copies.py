@@ -54,7 +54,7 @@ async def put_blob_from_url(call: Call, store: BlobStore) -> Reply:
         call, store, source, limit=BLOCK_BLOB_LIMIT_BYTES, md5=True
     )
     if call.header("x-ms-copy-source-blob-properties", "true").lower() != "false":
-        draft = replace(draft, headers=source.headers._replace(**given_headers(call)))
+        draft = draft._replace(headers=source.headers._replace(**given_headers(call)))
     order = copies.CopyOrder(sources.source_url(call), metadata=draft.metadata, draft=draft)
     blob = await store.write(
         lambda tx: copies.write_copy(
@@ -96,7 +96,7 @@ async def _copy(call: Call, store: BlobStore, *, limit: int) -> Blob:
     order = replace(
         order,
         metadata=order.metadata or source.metadata,
-        draft=replace(order.draft, headers=source.headers),
+        draft=order.draft._replace(headers=source.headers),
     )
     return await store.write(
         lambda tx: copies.write_copy(
