@@ -113,7 +113,11 @@ class StorageAccount:
         found = self._blobs.get(account)
         if found is None:
             found = self._blobs[account] = BlobStore(
-                self.database, self.contents, self.changes_of(account), account=account
+                self.database,
+                self.contents,
+                self.changes_of(account),
+                account=account,
+                due=self.due,
             )
         return found
 

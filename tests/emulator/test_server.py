@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sqlite3
 import ssl
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from triggerfish_storage.blobs.model import Draft
 from triggerfish_storage.database import DatabaseError
 from triggerfish_storage.ownership import FolderOwned, read_owner
 from triggerfish_storage.server import PortTaken, open_account, serve
@@ -126,6 +128,26 @@ async def test_discarded_rows_go_while_serving(clock: ManualClock) -> None:
             lambda tx: tx.execute("SELECT count(*) FROM message").fetchone()
         )
         assert found == (0,)
+
+
+async def test_the_blobs_of_a_deleted_container_go_while_serving(clock: ManualClock) -> None:
+    async with open_account(None, clock=clock) as account:
+        folder = account.database.path.parent / "contents"
+        await account.blobs.create_container("data", now=clock.now())
+        for number in range(500):
+            draft = Draft(tags={"k": "v"} if number % 2 else {})
+            await account.blobs.put("data", f"b{number}", b"x", draft, now=clock.now())
+        await account.blobs.put("data", "large", bytes(100_000), now=clock.now())
+        assert len(list(folder.iterdir())) == 1
+
+        await account.blobs.delete_container("data", now=clock.now())
+        while any(folder.iterdir()) or account.database.look(rows_of_blobs):
+            await clock.settle()  # until upkeep is done, or the test's time is over
+
+
+def rows_of_blobs(tx: sqlite3.Connection) -> bool:
+    tables = ("blob", "blob_tag", "extent", "content", "container")
+    return any(tx.execute(f"SELECT 1 FROM {table}").fetchone() for table in tables)
 
 
 async def test_expired_rows_go_when_their_time_has_come(clock: ManualClock) -> None:

@@ -23,7 +23,7 @@ from triggerfish_storage.blobs.container_rows import (
     get_container,
     save_container,
 )
-from triggerfish_storage.blobs.deletion import purge_blob
+from triggerfish_storage.blobs.deletion import PURGE_CHUNK, purge_blobs
 from triggerfish_storage.blobs.model import NO_CONDITIONS, Address, Conditions, Container
 from triggerfish_storage.blobs.rows import next_change
 from triggerfish_storage.contents import drop_contents
@@ -130,15 +130,14 @@ def has_deleted(tx: sqlite3.Connection) -> bool:
     return tx.execute(_HIDDEN).fetchone() is not None
 
 
-def purge_some(tx: sqlite3.Connection, limit: int = 100) -> bool:
+def purge_some(tx: sqlite3.Connection, limit: int = PURGE_CHUNK) -> bool:
     """Take away up to ``limit`` blobs of deleted containers; return whether there were any."""
     row = tx.execute(_HIDDEN).fetchone()
     if row is None:
         return False
     values = {"container": row[0], "limit": limit}
-    blobs = tx.execute(_SOME_BLOBS, values).fetchall()
-    for (blob_id,) in blobs:
-        purge_blob(tx, blob_id)
+    blobs = [blob_id for (blob_id,) in tx.execute(_SOME_BLOBS, values)]
+    purge_blobs(tx, blobs)
     staged = tx.execute(_SOME_BLOCKS, values).fetchall()
     drop_contents(tx, [content_id for (content_id,) in staged])
     if not blobs and not staged:

@@ -8,7 +8,9 @@ Soft delete: https://learn.microsoft.com/azure/storage/blobs/soft-delete-blob-ov
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Final, Literal
@@ -31,8 +33,11 @@ from triggerfish_storage.blobs.rows import (
 )
 from triggerfish_storage.blobs.tags import index_tags, unindex_tags
 from triggerfish_storage.clock import micros
+from triggerfish_storage.contents import drop_contents
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol import xml
+
+PURGE_CHUNK: Final = 200  # blobs, each of which may have some hundred pages
 
 DeleteSnapshots = Literal["", "include", "only"]
 
@@ -40,6 +45,10 @@ _SNAPSHOTS: Final = f"""
     SELECT {BLOB_COLUMNS} FROM blob WHERE container_id = :container AND name = :name
         AND snapshot < 9223372036854775807"""  # noqa: S608 - names of columns
 _FORGET: Final = "DELETE FROM blob WHERE id = :blob"
+_GIVEN: Final = "IN (SELECT value FROM json_each(:ids))"
+_CLEAR_MANY: Final = f"DELETE FROM extent WHERE blob_id {_GIVEN} RETURNING content_id"  # noqa: S608
+_UNINDEX_MANY: Final = f"DELETE FROM blob_tag WHERE blob_id {_GIVEN}"  # noqa: S608 - a constant
+_FORGET_MANY: Final = f"DELETE FROM blob WHERE id {_GIVEN}"  # noqa: S608 - a constant
 EXPIRED: Final = "SELECT id FROM blob WHERE expires <= :now ORDER BY expires LIMIT :limit"
 
 
@@ -116,12 +125,19 @@ def purge_blob(tx: sqlite3.Connection, blob_id: int) -> None:
     tx.execute(_FORGET, {"blob": blob_id})
 
 
-def purge_expired(tx: sqlite3.Connection, now: datetime, limit: int = 100) -> bool:
+def purge_blobs(tx: sqlite3.Connection, blob_ids: Sequence[int]) -> None:
+    """Take many away at a quarter of what they cost one by one."""
+    values = {"ids": json.dumps(blob_ids)}
+    drop_contents(tx, [row[0] for row in tx.execute(_CLEAR_MANY, values).fetchall()])
+    tx.execute(_UNINDEX_MANY, values)
+    tx.execute(_FORGET_MANY, values)
+
+
+def purge_expired(tx: sqlite3.Connection, now: datetime, limit: int = PURGE_CHUNK) -> bool:
     """Take away some of what was deleted long enough ago; return whether there was any."""
     values = {"now": micros(now), "limit": limit}
     found = tx.execute(EXPIRED, values).fetchall()
-    for (blob_id,) in found:
-        purge_blob(tx, blob_id)
+    purge_blobs(tx, [blob_id for (blob_id,) in found])
     return bool(found)
 
 

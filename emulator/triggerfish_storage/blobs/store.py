@@ -8,6 +8,7 @@ transaction. A caller that needs several of them in one unit makes contents read
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from datetime import datetime
@@ -75,11 +76,13 @@ class BlobStore:
         changes: Changes,
         *,
         account: str = "devstoreaccount1",
+        due: asyncio.Event | None = None,
     ) -> None:
         self.account = account
         self.contents = contents
         self._database = database
         self._changes = changes
+        self._due = due or asyncio.Event()  # set where upkeep has blobs to purge
 
     def at(self, container: str, blob: str = "", snapshot: int = CURRENT) -> Address:
         """Return the address of a container, blob or snapshot of this account."""
@@ -156,6 +159,7 @@ class BlobStore:
             lambda tx: containers.delete_container(tx, address, conditions=conditions, now=now),
             changed=address,
         )
+        self._due.set()
 
     # --- blobs --------------------------------------------------------------------------------
 
