@@ -206,7 +206,7 @@ def _webhook(path: str) -> web.Response:
     if path.split("/")[3] == "blobs":
         return text(
             501,
-            'Event Grid events for blob triggers are not supported. Remove "source": '
-            '"EventGrid" from the trigger: then the host finds new blobs itself.',
+            "Event Grid events are not taken: the host finds new blobs itself, whatever the "
+            "source of their triggers.",
         )
     return empty(404)

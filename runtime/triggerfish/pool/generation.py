@@ -28,6 +28,7 @@ from triggerfish.pool.crashes import Crashes
 from triggerfish.pool.messages import failed
 from triggerfish.pool.options import Log, PoolOptions
 from triggerfish.pool.spare import Spare, start_of
+from triggerfish.pool.suspects import AT_ONCE, Suspects, is_suspect
 from triggerfish.pool.worker import SYSTEM, Worker, start_worker
 
 StartOne = Callable[[], AbstractAsyncContextManager[Worker]]
@@ -48,6 +49,7 @@ class Generation:
         self._options = options
         self._log = log
         self._start_one = start_one
+        self.suspects = Suspects(app, options, log, start_one)
         limit = options.crash_limit
         self._crashes = Crashes(CRASHES_PER_WORKER * options.processes if limit is None else limit)
         self._first: asyncio.Future[Contents | AppLoadError] = (
@@ -66,7 +68,11 @@ class Generation:
         while not self._over:
             if self._ready:
                 self._turn += 1
-                return await self._ready[self._turn % len(self._ready)].invoke(request)
+                worker = self._ready[self._turn % len(self._ready)]
+                result = await worker.invoke(request)
+                if worker.lost > 1 and is_suspect(request, result):
+                    return await self.suspects.run(request, result)
+                return result
             await self._changed.wait()
         return failed(FailureKind.CRASH, "NoWorker", self._over)
 
@@ -78,6 +84,7 @@ class Generation:
             async with asyncio.timeout(grace.total_seconds()):
                 for worker in workers:
                     await worker.idle.wait()
+                await self.suspects.idle.wait()
         for worker in workers:
             worker.end()
         with suppress(TimeoutError):
@@ -177,6 +184,8 @@ async def start_generation(
     generation = Generation(
         app, options, log, spare.worker if spare else lambda: start_worker(start)
     )
-    async with beside(*(generation.keep_one() for _ in range(options.processes))):
+    keeping = (generation.keep_one() for _ in range(options.processes))
+    again = (generation.suspects.serve() for _ in range(AT_ONCE))
+    async with beside(*keeping, *again):
         await generation.loaded()
         yield generation

@@ -92,6 +92,7 @@ class Worker:
         self._is_ready = False
         self._ending = False
         self.timed_out = False
+        self.lost = 0  # how many invocations it had in hand when it crashed
         self.started = asyncio.Event()  # whether well or badly: see is_usable
         self.idle = asyncio.Event()
         self.idle.set()
@@ -164,6 +165,7 @@ class Worker:
         """Fail what is still in hand, because the worker is gone."""
         self._on_unusable(self)
         self._reports.put_nowait(None)
+        self.lost = 0 if self.timed_out else len(self._in_hand)
         for invocation in self._in_hand.values():
             invocation.finish(failed(FailureKind.CRASH, "WorkerProcessExit", message))
         self._in_hand.clear()

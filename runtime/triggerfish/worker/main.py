@@ -32,7 +32,7 @@ from .runner import Runner
 
 def main(link: Link) -> None:
     """Serve the host at the other end of ``link`` until it says that it is over."""
-    faulthandler.enable(file=2)  # a crash in C code shows where it happened
+    faulthandler.enable(file=2, all_threads=False)  # a crash in C code shows where it happened
     worker = _Worker(link)
     threading.Thread(target=worker.read, name="triggerfish-read", daemon=True).start()
     worker.serve()
