@@ -24,6 +24,7 @@ from triggerfish_storage.blobs.container_rows import (
     save_container,
 )
 from triggerfish_storage.blobs.deletion import PURGE_CHUNK, purge_blobs
+from triggerfish_storage.blobs.guards import check_all_mutable
 from triggerfish_storage.blobs.model import NO_CONDITIONS, Address, Conditions, Container
 from triggerfish_storage.blobs.rows import next_change
 from triggerfish_storage.contents import drop_contents
@@ -119,9 +120,13 @@ def delete_container(
     conditions: Conditions = NO_CONDITIONS,
     now: datetime,
 ) -> None:
-    """Hide a container for ever; ``purge_some`` takes what it held."""
+    """Hide a container for ever; ``purge_some`` takes what it held.
+
+    Raises where a blob in it is kept by a legal hold or an immutability policy.
+    """
     container = get_container(tx, address)
     check_write(container, conditions, now)
+    check_all_mutable(tx, container.id, now)
     tx.execute(_HIDE, {"id": container.id})
 
 

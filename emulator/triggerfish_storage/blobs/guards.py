@@ -9,24 +9,43 @@ from __future__ import annotations
 
 import sqlite3
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from triggerfish_storage import errors as common
 from triggerfish_storage.blobs import errors
 from triggerfish_storage.blobs.conditions import check_read
 from triggerfish_storage.blobs.model import NO_CONDITIONS, Address, Blob, Conditions
 from triggerfish_storage.blobs.rows import get_blob, save_blob
+from triggerfish_storage.clock import micros
 from triggerfish_storage.errors import StorageError
 
 Mode = Literal["Unlocked", "Locked"]
+
+_LEGAL_HOLD: Final = errors.BLOB_IMMUTABLE_DUE_TO_LEGAL_HOLD
+_POLICY: Final = errors.BLOB_IMMUTABLE_DUE_TO_POLICY
+# The first condition is that of the index.
+_GUARDED: Final = """
+    SELECT legal_hold FROM blob
+    WHERE container_id = :container AND (legal_hold <> 0 OR immutable_until IS NOT NULL)
+        AND (legal_hold <> 0 OR immutable_until > :now)
+    LIMIT 1"""
 
 
 def check_mutable(blob: Blob, now: datetime) -> None:
     """Raise where a legal hold or an immutability policy keeps a blob as it is."""
     if blob.legal_hold:
-        raise StorageError(errors.BLOB_IMMUTABLE_DUE_TO_LEGAL_HOLD)
+        raise StorageError(_LEGAL_HOLD)
     if blob.immutable_until is not None and blob.immutable_until > now:
-        raise StorageError(errors.BLOB_IMMUTABLE_DUE_TO_POLICY)
+        raise StorageError(_POLICY)
+
+
+def check_all_mutable(tx: sqlite3.Connection, container_id: int, now: datetime) -> None:
+    """Raise where a blob of a container is kept as it is."""
+    values = {"container": container_id, "now": micros(now)}
+    found = tx.execute(_GUARDED, values).fetchone()
+    if found is not None:
+        is_held = bool(found[0])
+        raise StorageError(_LEGAL_HOLD if is_held else _POLICY)
 
 
 def check_readable(blob: Blob) -> None:
@@ -53,7 +72,7 @@ def set_policy(
         )
     shortened = blob.immutable_until is not None and until < blob.immutable_until
     if blob.immutability_mode == "Locked" and (shortened or mode != "Locked"):
-        raise StorageError(errors.BLOB_IMMUTABLE_DUE_TO_POLICY)
+        raise StorageError(_POLICY)
     changed = blob._replace(immutable_until=until, immutability_mode=mode)
     save_blob(tx, changed)
     return changed
@@ -63,7 +82,7 @@ def delete_policy(tx: sqlite3.Connection, address: Address) -> None:
     """Let a blob be changed again; a locked policy stays."""
     blob = get_blob(tx, address)
     if blob.immutability_mode == "Locked":
-        raise StorageError(errors.BLOB_IMMUTABLE_DUE_TO_POLICY)
+        raise StorageError(_POLICY)
     save_blob(tx, blob._replace(immutable_until=None, immutability_mode=""))
 
 

@@ -136,6 +136,7 @@ def change_blob(
     """Write other properties of a blob (``metadata``, ``headers``, ``md5``, …)."""
     blob = get_blob(tx, address)
     check_write(blob, conditions, now)
+    check_mutable(blob, now)
     return save_change(tx, blob, now, **changes)
 
 

@@ -107,9 +107,9 @@ SERVICE: Final = (
         restype="service",
         comp="userdelegationkey",
     ),
-    _service("BlobBatch", "POST", batch.submit_batch, "dwycar", comp="batch"),
+    _service("BlobBatch", "POST", batch.submit_batch, "dwxycar", comp="batch"),
     # The JavaScript client takes the account in the path for a container.
-    _service("BlobBatch", "POST", batch.submit_batch, "dwycar", comp="batch", restype="container"),
+    _service("BlobBatch", "POST", batch.submit_batch, "dwxycar", comp="batch", restype="container"),
 )
 
 CONTAINERS: Final = (
@@ -151,7 +151,7 @@ CONTAINERS: Final = (
     _container("LeaseContainer", "PUT", leases.lease_container, "wd", "lease", sas="account"),
     _container("ListBlobs", "GET", containers.list_blobs_of_container, "l", "list"),
     _container("FindBlobsByTagsInContainer", "GET", service.find_blobs_by_tags, "f", "blobs"),
-    _container("BlobBatch", "POST", batch.submit_batch, "dwycar", "batch"),
+    _container("BlobBatch", "POST", batch.submit_batch, "dwxycar", "batch"),
     _container("RestoreContainer", "PUT", service.refuse, "cw", "undelete", sas="account"),
     _container("RenameContainer", "PUT", service.refuse, "cw", "rename", sas="account"),
 )

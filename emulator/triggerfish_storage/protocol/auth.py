@@ -79,8 +79,13 @@ def authorization(
     request: Signed, key: bytes, *, service: ServiceName, scheme: Scheme = "SharedKey"
 ) -> str:
     """Return the Authorization header for ``request``."""
-    text = next(_forms(request, service, scheme))
+    text = text_to_sign(request, service=service, scheme=scheme)
     return f"{scheme} {request.account}:{sign(key, text)}"
+
+
+def text_to_sign(request: Signed, *, service: ServiceName, scheme: Scheme) -> str:
+    """Return what a client signs of ``request``."""
+    return next(_forms(request, service, scheme))
 
 
 def is_signed(

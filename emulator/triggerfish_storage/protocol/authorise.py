@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from triggerfish_storage import errors
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol import sas
-from triggerfish_storage.protocol.auth import Scheme, Signed, is_signed
+from triggerfish_storage.protocol.auth import Scheme, Signed, is_signed, text_to_sign
 from triggerfish_storage.protocol.bearer import check_bearer
 from triggerfish_storage.protocol.operations import Call, Caller, S
 from triggerfish_storage.protocol.policies import StoredPolicy
@@ -70,7 +70,11 @@ def _check_header(call: Call, service: Service[S], header: str, keys: Sequence[b
         raise _unauthenticated("Neither x-ms-date nor Date was sent.")
     signed = Signed(call.method, account, call.raw_path, call.query, call.headers)
     if not is_signed(signed, signature, keys, service=service.name, scheme=scheme):
-        raise _unauthenticated("The MAC signature in the Authorization header is not the same.")
+        text = text_to_sign(signed, service=service.name, scheme=scheme)
+        raise _unauthenticated(
+            f"The MAC signature '{signature}' is not the same as any computed signature. "
+            f"Server used following string to sign: '{text}'."
+        )
 
 
 async def _check_sas(

@@ -7,6 +7,7 @@ Rules: https://learn.microsoft.com/rest/api/storageservices/set-queue-service-pr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -19,6 +20,7 @@ ROOT: Final = "StorageServiceProperties"
 BODY_LIMIT_BYTES: Final = 65536
 CORS_LIMIT: Final = 5
 
+_VERSION: Final = re.compile(r"(\d{4}-\d{2}-\d{2})?")  # empty takes it back
 _OFF: Final = "<RetentionPolicy><Enabled>false</Enabled></RetentionPolicy>"
 _METRICS: Final = f"<Version>1.0</Version><Enabled>false</Enabled>{_OFF}"
 _DEFAULTS: Final = {
@@ -62,6 +64,8 @@ def _check(element: xml.Element) -> None:
             for name in ("AllowedOrigins", "AllowedMethods", "MaxAgeInSeconds"):
                 rule.child_text(name)
             _check_number(rule, "MaxAgeInSeconds", low=0, high=2**31 - 1)
+    if element.name == "DefaultServiceVersion" and not _VERSION.fullmatch(element.text.strip()):
+        raise _bad(element.name, element.text)
     retention = element.find("RetentionPolicy")
     if element.name == "DeleteRetentionPolicy":
         retention = element

@@ -7,6 +7,7 @@ from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import (
     BlobSasPermissions,
     ContainerSasPermissions,
+    ContentSettings,
     ImmutabilityPolicy,
     PartialBatchErrorException,
     PublicAccess,
@@ -14,11 +15,12 @@ from azure.storage.blob import (
     generate_blob_sas,
     generate_container_sas,
 )
-from azure.storage.blob.aio import BlobClient, ContainerClient
+from azure.storage.blob.aio import BlobClient, BlobLeaseClient, ContainerClient
 
 from triggerfish_storage.protocol.accounts import DEFAULT_KEY
 
 ACCOUNT = "devstoreaccount1"
+LEASE_ID = "11111111-2222-3333-4444-555555555555"
 
 
 @pytest.fixture
@@ -171,6 +173,26 @@ async def test_a_legal_hold_keeps_a_blob_until_it_is_lifted(blob):
     await blob.delete_blob()
 
 
+async def test_what_keeps_a_blob_keeps_its_properties_and_its_container(container, blob, clock):
+    until = clock.now() + timedelta(days=1)
+    policy = ImmutabilityPolicy(expiry_time=until, policy_mode="Unlocked")
+    await blob.set_immutability_policy(policy)
+    await blob.set_blob_tags({"still": "allowed"})
+
+    for attempt in (
+        blob.set_blob_metadata({"a": "1"}),
+        blob.set_http_headers(ContentSettings("text/plain")),
+        container.delete_container(),
+    ):
+        assert await refused(attempt) == "409 BlobImmutableDueToPolicy"
+    await blob.set_legal_hold(True)
+    assert await refused(container.delete_container()) == "409 BlobImmutableDueToLegalHold"
+
+    await blob.set_legal_hold(False)
+    clock.move(days=1)
+    await container.delete_container()
+
+
 async def test_an_immutability_policy_keeps_a_blob_for_its_time(blob, clock):
     until = clock.now() + timedelta(days=1)
     await blob.set_immutability_policy(ImmutabilityPolicy(expiry_time=until, policy_mode="Locked"))
@@ -243,6 +265,31 @@ async def test_a_signature_that_may_only_create_does_not_overwrite(blob, clock):
         refusal = await refused(old.upload_blob(b"2", overwrite=True))
         assert refusal == "403 AuthorizationPermissionMismatch"
         await new.upload_blob(b"2", overwrite=True)
+
+
+@pytest.mark.parametrize(
+    ("letter", "allowed"),
+    [("d", {"delete", "break"}), ("w", {"acquire", "break"}), ("x", set()), ("y", set())],
+)
+async def test_a_letter_allows_what_it_is_for(blob, clock, letter, allowed):
+    await blob.acquire_lease(lease_id=LEASE_ID)
+    token = generate_blob_sas(
+        *(ACCOUNT, "data", "a"),
+        account_key=DEFAULT_KEY,
+        permission=letter,
+        expiry=clock.now() + timedelta(hours=1),
+    )
+    async with BlobClient.from_blob_url(f"{blob.url}?{token}", retry_total=0) as signed:
+        attempts = {
+            "acquire": lambda: signed.acquire_lease(lease_id=LEASE_ID),
+            "break": lambda: BlobLeaseClient(signed, LEASE_ID).break_lease(lease_break_period=0),
+            "delete": lambda: signed.delete_blob(),
+        }
+        for name, attempt in attempts.items():
+            if name in allowed:
+                await attempt()
+            else:
+                assert await refused(attempt()) == "403 AuthorizationPermissionMismatch"
 
 
 async def test_a_stored_policy_gives_a_signature_its_rights(container, blob, clock):

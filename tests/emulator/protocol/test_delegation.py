@@ -223,6 +223,18 @@ async def test_a_signature_holds_for_the_headers_it_is_tied_to(account: Account)
     assert denied == "403 AuthenticationFailed"
 
 
+async def test_a_signed_blob_is_copied_over_https_under_a_certificate_of_our_own(
+    account: Account,
+) -> None:
+    source = account.client.get_blob_client("data", "a")
+    async with account.blob("copy", account.sas("copy", permission="w")) as copy:
+        await copy.upload_blob_from_url(f"{source.url}?{account.sas('a')}")
+        denied = await refusal(copy.upload_blob_from_url(f"{source.url}?{account.sas('copy')}"))
+
+    assert denied == "403 CannotVerifyCopySource"
+    assert await account.read("copy", account.sas("copy")) == b"a"
+
+
 async def test_a_key_of_one_service_is_none_of_another(
     secure: ServedAccount, account: Account
 ) -> None:

@@ -181,6 +181,14 @@ def test_properties_that_make_no_sense_are_refused(inside: str, code: str) -> No
         properties.read_properties(body(inside), "queue")
 
 
+def test_the_default_version_is_a_date_or_none() -> None:
+    for text in ("2024-08-04", ""):
+        inside = f"<DefaultServiceVersion>{text}</DefaultServiceVersion>"
+        assert properties.read_properties(body(inside), "blob")
+    with pytest.raises(StorageError, match="400 InvalidXmlNodeValue"):
+        properties.read_properties(body("<DefaultServiceVersion>1</DefaultServiceVersion>"), "blob")
+
+
 # --- tokens -----------------------------------------------------------------------------------
 
 

@@ -126,6 +126,17 @@ async def test_nobody_is_asked_for_credentials(queue: Raw) -> None:
     assert answer.headers["www-authenticate"].startswith("Bearer ")
 
 
+async def test_who_signs_something_else_is_told_what_was_expected(queue: Raw) -> None:
+    header = {"authorization": f"SharedKey {DEFAULT_ACCOUNT}:c2ln"}
+
+    answer = await queue.request("GET", "/?comp=list", headers=header, sign=False)
+
+    detail = parse(answer.body, "Error").child_text("AuthenticationErrorDetail")
+    assert "'c2ln' is not the same as any computed signature" in detail
+    assert "string to sign: 'GET\n\n\n\n\n\n\n\n\n\n\n\nx-ms-date:" in detail
+    assert detail.endswith(f"\n/{DEFAULT_ACCOUNT}/{DEFAULT_ACCOUNT}/\ncomp:list'.")
+
+
 @pytest.mark.parametrize(
     "authorization",
     [

@@ -130,6 +130,8 @@ async def delete_blob(call: Call, store: BlobStore) -> Reply:
         case _:
             raise call.bad_header("x-ms-delete-snapshots")
     for_good = call.text("deletetype", "").lower() == "permanent"
+    if not call.allows("y" if for_good else "d"):
+        raise StorageError(common.AUTHORIZATION_PERMISSION_MISMATCH)
     is_gone = await store.write(
         lambda tx: deletion.delete_blob(
             tx,

@@ -52,6 +52,8 @@ async def _lease(call: Call, store: BlobStore, address: Address) -> Reply:
     action = call.header("x-ms-lease-action").lower()
     if action not in _STEPS:
         raise call.bad_header("x-ms-lease-action")
+    if not call.allows("wd" if action == "break" else "w"):  # who may delete may break
+        raise StorageError(common.AUTHORIZATION_PERMISSION_MISMATCH)
     step = _STEPS[action](call)
     conditions = conditions_of(call)
     if conditions is not NO_CONDITIONS:  # the id names the lease to act on; it is no condition

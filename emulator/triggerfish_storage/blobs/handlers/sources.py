@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from triggerfish_storage import errors as common
 from triggerfish_storage.blobs.copies import find_source
-from triggerfish_storage.blobs.handlers.remote import fetch
+from triggerfish_storage.blobs.handlers.remote import THIS_MACHINE, fetch
 from triggerfish_storage.blobs.headers import conditions_of, md5_of
 from triggerfish_storage.blobs.model import CURRENT, Address, BlobType, ContentHeaders
 from triggerfish_storage.blobs.names import parse_snapshot
@@ -25,7 +25,6 @@ from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol.operations import Call
 
 URL_LIMIT: Final = 2048
-_HERE: Final = ("localhost", "127.0.0.1", "::1", "host.docker.internal")
 _CONDITIONS: Final = ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since")
 
 
@@ -53,7 +52,7 @@ def own_source(call: Call) -> Address | None:
         return None
     try:
         given, here = urlsplit(source_url(call)), urlsplit(call.endpoint)
-        is_here = given.port == here.port and given.hostname in (here.hostname, *_HERE)
+        is_here = given.port == here.port and given.hostname in (here.hostname, *THIS_MACHINE)
     except ValueError:
         raise call.bad_header("x-ms-copy-source") from None
     path = given.path.removeprefix(f"{here.path}/")
