@@ -87,6 +87,7 @@ async def open_app(around: Surroundings) -> AsyncIterator[Served]:
             generation.functions,
             settings=config.settings,
             route_prefix=host.http.route_prefix,
+            script=layout.script,
             only=only,
         )
         plans, unbound = await _bind_all(validated.functions, around, host)

@@ -7,6 +7,7 @@ queue-trigger.md, 1; blob-trigger.md, 1 and 2; timer-trigger.md, 1 and 2; http-t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
@@ -46,11 +47,14 @@ def validate(
     *,
     settings: Mapping[str, str],
     route_prefix: str,
+    script: str = "",
     only: Collection[str] = (),
 ) -> Validated:
     """Check every function of an app.
 
-    ``only`` limits which are looked at at all, by name in any letter case; empty means all.
+    ``script`` is the file of a v2 app, to be named in errors; a v1 app has a function.json for
+    each function. ``only`` limits which are looked at at all, by name in any letter case; empty
+    means all.
     """
     valid: list[Function] = []
     errors: list[FunctionError] = []
@@ -61,15 +65,22 @@ def validate(
         try:
             _check_unique(function.name, names)
             valid.append(_validate(function, settings))
+        except DeclarationError as error:
+            errors.append(_in_file(FunctionError(function.name, str(error)), script))
         except TriggerfishError as error:
             errors.append(FunctionError(function.name, str(error)))
     routes = Routes.of((f for f in valid if not f.disabled), prefix=route_prefix)
     unroutable = {error.function for error in routes.errors}
     return Validated(
         functions=tuple(f for f in valid if f.name not in unroutable),
-        errors=(*errors, *routes.errors),
+        errors=(*errors, *(_in_file(error, script) for error in routes.errors)),
         routes=routes,
     )
+
+
+def _in_file(error: FunctionError, script: str) -> FunctionError:
+    file = script or f"{error.function}/function.json"
+    return replace(error, message=f"{file}: {error.message}")
 
 
 def is_disabled(name: str, settings: Mapping[str, str]) -> bool:
@@ -203,8 +214,12 @@ def _check_http_trigger(binding: Binding) -> None:
         raise _fault(binding, "route", "must be a text such as items/{id}.")
     methods = binding.properties.get("methods")
     listed = methods if isinstance(methods, list | tuple) else [methods]
-    if not all(method is None or isinstance(method, str) for method in listed):
+    if not all(method is None or _is_method(method) for method in listed):
         raise _fault(binding, "methods", 'must be a list such as ["get", "post"].')
+
+
+def _is_method(method: object) -> bool:
+    return isinstance(method, str) and re.fullmatch(r"[A-Za-z-]+", method.strip()) is not None
 
 
 def _is_template(binding: Binding, key: str) -> bool:

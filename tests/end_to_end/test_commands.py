@@ -86,7 +86,6 @@ def test_a_command_without_a_host_says_what_to_do(
     app = copy_of("orders")
 
     assert "triggerfish start" in fail(run_command, app, "invoke", "daily_report")
-    assert "triggerfish start" in fail(run_command, app, "queue", "list")
 
 
 def test_a_module_of_the_app_hides_none_of_the_standard_library(

@@ -324,8 +324,8 @@ def test_an_incomplete_retry_policy_names_the_missing_key(policy, key):
 
 
 @pytest.mark.parametrize("key", ["extensions", "extensions.queues", "logging.console", "retry"])
-@pytest.mark.parametrize("value", ["text", 5, True])
-def test_a_plain_value_in_place_of_an_object_is_named(key, value):
+@pytest.mark.parametrize("value", ["text", 5, True, [16]])
+def test_another_value_in_place_of_an_object_is_named(key, value):
     with pytest.raises(ConfigError, match=rf"^host\.json: {key}: .* an object is expected\. Write"):
         parse(nested(key, value))
 

@@ -21,8 +21,12 @@ def function(name: str = "F", *bindings: Binding, disabled: bool = False) -> Fun
     return Function(name, bindings or (TRIGGER,), "/app", "function_app.py", disabled=disabled)
 
 
-def check(*functions: Function, settings=None, prefix: str = "api", only=()) -> Validated:
-    return validate(functions, settings=settings or {}, route_prefix=prefix, only=only)
+def check(
+    *functions: Function, settings=None, prefix: str = "api", script="function_app.py", only=()
+) -> Validated:
+    return validate(
+        functions, settings=settings or {}, route_prefix=prefix, script=script, only=only
+    )
 
 
 def error_of(*bindings: Binding, settings=None) -> str:
@@ -81,8 +85,21 @@ def test_settings_are_not_put_into_routes():
 def test_a_setting_that_has_no_value_puts_the_function_in_error(text, told):
     message = error_of(binding("queueTrigger", name="msg", queueName=text))
 
-    assert message.startswith("binding 'msg': ")
+    assert message.startswith("function_app.py: binding 'msg': ")
     assert told in message
+
+
+def test_an_error_of_a_v1_function_names_its_function_json():
+    wrong = function("F", binding("queueTrigger", name="msg", queueName="A_b"))
+    first = function("G", binding("httpTrigger", route="x"))
+    again = function("H", binding("httpTrigger", route="X"))
+
+    errors = check(wrong, first, again, script="").errors
+
+    assert [error.message.partition(": ")[0] for error in errors] == [
+        "F/function.json",
+        "H/function.json",
+    ]
 
 
 # --- names, paths, schedules, connections -----------------------------------------------------
@@ -153,6 +170,7 @@ def test_types_get_the_spelling_of_the_registry():
         (binding("httpTrigger", authLevel="user"), "authLevel 'user': must be anonymous"),
         (binding("httpTrigger", route=["a"]), "route '['a']': must be a text"),
         (binding("httpTrigger", methods=[5]), "methods '[5]': must be a list"),
+        (binding("httpTrigger", methods=["fetch it"]), "methods '['fetch it']': must be a list"),
         (binding("kafkaTrigger"), "The binding type(s) 'kafkaTrigger' are not registered"),
     ],
 )

@@ -72,7 +72,7 @@ def find(root: Tree, path: str, *, file: str) -> Member | None:
         member = branch.get(name)
         if member is None or member.value is None:
             return None
-        if not isinstance(member.value, dict):
+        if not isinstance(member.value, dict) or _is_list(member.value):
             key = ".".join(path.split(".")[:depth])
             raise misplaced(member, key, file=file)
         branch = member.value
@@ -94,15 +94,19 @@ def plain(value: Any) -> Any:
     """Return a member's value as JSON has it: objects, arrays and scalars."""
     if not isinstance(value, dict):
         return value
-    if value and all(name.isdecimal() for name in value):
+    if _is_list(value):
         return [plain(value[index].value) for index in sorted(value, key=int)]
     return {member.name: plain(member.value) for member in value.values()}
+
+
+def _is_list(branch: Tree) -> bool:
+    return bool(branch) and all(name.isdecimal() for name in branch)
 
 
 def shown(value: Any) -> str:
     """Return a value as error messages show it."""
     if isinstance(value, dict):
-        return "a list" if value and all(name.isdecimal() for name in value) else "an object"
+        return "a list" if _is_list(value) else "an object"
     if isinstance(value, bool):
         return str(value).lower()
     text = str(value)

@@ -48,7 +48,8 @@ def constraint(name: str, argument: str | None) -> Constraint:
         return _WITH_ARGUMENT[key](argument)
     elif key in _PLAIN:
         raise ValueError(f"the route constraint '{name}' takes no argument")
-    raise ValueError(f"the route constraint '{name}' is unknown")
+    known = ", ".join(sorted({*_PLAIN, *_WITH_ARGUMENT}))
+    raise ValueError(f"the route constraint '{name}' is unknown; there are {known}")
 
 
 def _fits(text: str, largest: int) -> bool:

@@ -101,7 +101,9 @@ def methods_of(function: Function) -> tuple[str, ...]:
 def _route(function: Function, prefix: str) -> _Route:
     route = str(function.trigger.properties.get("route") or "").strip() or function.name
     if route.strip("/").lower().startswith(_OF_THE_HOST):
-        raise RouteError(f"route '{route}': conflicts with one or more built in routes.")
+        raise RouteError(
+            f"route '{route}': conflicts with one or more built in routes. Choose another."
+        )
     prefix, below = prefix.strip("/"), route.removeprefix("/")  # ASGI apps declare "/{*route}"
     template = RouteTemplate.parse(f"{prefix}/{below}" if prefix else below)
     return _Route(function, frozenset(methods_of(function)), template, route.strip("/").lower())
@@ -113,5 +115,5 @@ def _check_conflicts(route: _Route, earlier: Iterable[_Route]) -> None:
         if other.conflicts_by == route.conflicts_by and overlap:
             raise RouteError(
                 f"route '{route.conflicts_by}': conflicts with the route of function "
-                f"'{other.function.name}'."
+                f"'{other.function.name}'. Change one of them, or its methods."
             )

@@ -74,13 +74,15 @@ def contents(app: AppToLoad, report: Mapping[str, Any]) -> Contents:
     return Contents(tuple(functions), tuple(errors))
 
 
-def load_error(report: Mapping[str, Any]) -> AppLoadError:
+def load_error(app: AppToLoad, report: Mapping[str, Any]) -> AppLoadError:
     """Return the error of an app that raised while it was imported."""
     kind, message = str(report["type"]), str(report["message"])
     file, line = str(report["file"]), int(report["line"])
     text = f"{kind}: {message}" if kind else message
     if file:
         text = f"{file}, line {line}: {text}"
+    elif kind and app.script:
+        text = f"{app.script}: {text}"  # raised by the library, for what the script declares
     # An app without a type of error broke a rule of the host: there is no traceback to show.
     traceback = str(report["traceback"]) if kind else ""
     return AppLoadError(text, traceback=traceback, file=file, line=line)

@@ -229,7 +229,7 @@ class Worker:
                 f"azure.functions cannot be imported by {python} (Python {head[1]['python']}): "
                 f"{head[1]['reason']}. Install it there: {python} -m pip install -U azure-functions"
             )
-        return load_error(head[1])
+        return load_error(app, head[1])
 
     async def _await_last_frames(self) -> None:
         if self._connection is None:

@@ -59,9 +59,15 @@ def _index(folder: str, script: str) -> Loaded:
     module = _import_script(folder, script)
     found = {id(v): v for v in vars(module).values() if isinstance(v, FunctionRegister)}
     if not found:
-        raise AppError(f"could not find top level function app instances in {script}")
+        raise AppError(
+            f"could not find top level function app instances in {script}. Define one there: "
+            "app = azure.functions.FunctionApp()"
+        )
     if len(found) > 1:
-        raise AppError(f"more than one top level function app instance is defined in {script}")
+        raise AppError(
+            f"more than one top level function app instance is defined in {script}. Keep one, and "
+            "register the others on it as blueprints"
+        )
     (app,) = found.values()
     loaded = Loaded({}, [], [])
     for function in app.get_functions():

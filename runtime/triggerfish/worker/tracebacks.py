@@ -78,4 +78,6 @@ def _is_library(path: str) -> bool:
 def _users_frames(frame: TracebackType | None) -> TracebackType | None:
     while frame is not None and frame.tb_frame.f_code.co_filename.startswith(_OURS):
         frame = frame.tb_next
+    while frame is not None and frame.tb_frame.f_code.co_filename.startswith(_LIBRARY):
+        frame = frame.tb_next
     return frame
