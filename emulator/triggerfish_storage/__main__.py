@@ -1,5 +1,5 @@
 """``python -m triggerfish_storage`` is ``triggerfish storage``."""
 
-from triggerfish_storage.cli import storage
+from triggerfish_storage.cli.storage import storage
 
 storage(prog_name="triggerfish storage")

@@ -49,6 +49,7 @@ _DISCARD_DONE: Final = "DELETE FROM discarded_file WHERE name = :name"
 # The condition matters: without one SQLite writes a page even where there is nothing to delete.
 _ALL_DISCARDED_DONE: Final = "DELETE FROM discarded_file WHERE name IS NOT NULL"
 _IS_USED: Final = "SELECT 1 FROM content WHERE file = :name"
+_FILES: Final = "SELECT file FROM content WHERE file IS NOT NULL"
 _LOAD: Final = "SELECT data FROM content WHERE id = :id"
 
 
@@ -122,6 +123,26 @@ def drop_contents(tx: sqlite3.Connection, content_ids: Sequence[int]) -> None:
     tx.execute(_FORGET, values)
 
 
+def file_names(tx: sqlite3.Connection) -> Iterator[str]:
+    """Give the names of all files that rows name."""
+    for (name,) in tx.execute(_FILES):
+        yield name
+
+
+def read_parts(tx: sqlite3.Connection, folder: Path, parts: Iterable[Part]) -> Iterator[bytes]:
+    """Give the bytes of ``parts`` on the caller's own thread; their files lie in ``folder``."""
+    for part, offset, length in _pieces(parts):
+        if part.file is not None:
+            yield _read_piece(folder / part.file, offset, length)
+        elif part.content_id is None:
+            yield bytes(length)
+        else:
+            data = part.data
+            if data is None:
+                data = tx.execute(_LOAD, {"id": part.content_id}).fetchone()[0]
+            yield data[offset : offset + length]
+
+
 # --- files ------------------------------------------------------------------------------------
 
 
@@ -175,6 +196,27 @@ class Contents:
         if size <= IN_ROW_LIMIT_BYTES:
             return await self.keep(b"".join(held), md5=md5, also=also)
         return await _finish(draft, held, size)
+
+    def store(self, pieces: Iterable[bytes]) -> Content:
+        """Make ready bytes from a disk: on the caller's own thread, in constant memory."""
+        draft = _Draft(self._folder, md5=True, also=None, sync=self._sync)
+        held: list[bytes] = []
+        size = 0
+        try:
+            for piece in pieces:
+                held.append(piece)
+                size += len(piece)
+                if size > IN_ROW_LIMIT_BYTES:
+                    draft.write(held)
+                    held = []
+            if size <= IN_ROW_LIMIT_BYTES:
+                data = b"".join(held)
+                return Content(size, _md5(data), data, None)
+            draft.finish(held)
+        except BaseException:
+            draft.abandon()
+            raise
+        return Content(size, draft.md5, None, draft.name)
 
     async def abandon(self, content: Content) -> None:
         """Delete what was made ready and then not named by a row."""
@@ -245,12 +287,18 @@ class Contents:
         names = await asyncio.to_thread(lambda: [e.name for e in os.scandir(self._folder)])
 
         def unused(tx: sqlite3.Connection) -> list[str]:
-            return [n for n in names if tx.execute(_IS_USED, {"name": n}).fetchone() is None]
+            return [name for name in names if not _is_named(tx, name)]
 
         orphans = await database.read(unused)
         await asyncio.to_thread(self._unlink, orphans)
         await database.write(lambda tx: tx.execute(_ALL_DISCARDED_DONE).rowcount)
         return len(orphans)
+
+    def remove_unused(self, tx: sqlite3.Connection) -> None:
+        """Do what ``sweep`` does, for who has the data folder to themselves and no event loop."""
+        with os.scandir(self._folder) as entries:
+            self._unlink(one.name for one in entries if not _is_named(tx, one.name))
+        tx.execute(_ALL_DISCARDED_DONE)
 
     async def _unlink_free(self) -> None:
         free: list[str] = []
@@ -319,6 +367,10 @@ class _Draft:
                 self._file.close()
                 with suppress(FileNotFoundError):
                     self._path.unlink()
+
+
+def _is_named(tx: sqlite3.Connection, file: str) -> bool:
+    return tx.execute(_IS_USED, {"name": file}).fetchone() is not None
 
 
 async def _within(limit: int, pieces: AsyncIterable[bytes]) -> AsyncIterator[bytes]:

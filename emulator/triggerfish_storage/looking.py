@@ -12,11 +12,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from triggerfish_storage.data_folder import DATABASE_FILE
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol.accounts import DEFAULT_ACCOUNT
 from triggerfish_storage.queues import rows
 
-DATABASE_FILE: Final = "storage.db"
 _ALL: Final = 2**62
 
 

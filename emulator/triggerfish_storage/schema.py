@@ -47,11 +47,7 @@ def migrate(path: Path, migrations: Traversable, durability: Durability) -> None
     ``migrations`` is a folder of ``NNNN_name.sql`` files. Raises ``DatabaseError`` where the
     file is no database, is damaged, or comes from a newer version.
     """
-    steps = sorted(
-        (int(file.name.split("_", 1)[0]), file)
-        for file in migrations.iterdir()
-        if file.name.endswith(".sql")
-    )
+    steps = _steps(migrations)
     try:
         connection = connect_writer(path, durability)
         try:
@@ -70,6 +66,19 @@ def migrate(path: Path, migrations: Traversable, durability: Durability) -> None
             f"{path}: not a usable database ({error}). Move the file away to start afresh, "
             "or restore a copy of it."
         ) from error
+
+
+def newest_version(migrations: Traversable) -> int:
+    """Return the version to which ``migrate`` brings a file."""
+    return _steps(migrations)[-1][0]
+
+
+def _steps(migrations: Traversable) -> list[tuple[int, Traversable]]:
+    return sorted(
+        (int(file.name.split("_", 1)[0]), file)
+        for file in migrations.iterdir()
+        if file.name.endswith(".sql")
+    )
 
 
 def _check(connection: sqlite3.Connection, path: Path, *, newest: int) -> None:

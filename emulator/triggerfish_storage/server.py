@@ -17,7 +17,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +27,7 @@ from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.changes import Changes
 from triggerfish_storage.clock import Clock, SystemClock
 from triggerfish_storage.contents import Contents
+from triggerfish_storage.data_folder import CONTENTS_FOLDER, DATABASE_FILE, migrations
 from triggerfish_storage.database import Database, DatabaseError, Durability, open_database
 from triggerfish_storage.ownership import Ownership, own
 from triggerfish_storage.protocol.accounts import DEFAULT_ACCOUNT, Accounts
@@ -40,9 +40,9 @@ from triggerfish_storage.queues.upkeep import next_queue_upkeep, queue_upkeep
 from triggerfish_storage.tables import operations as table_operations
 from triggerfish_storage.tables.store import TableStore
 from triggerfish_storage.tables.upkeep import table_upkeep
+from triggerfish_storage.transfer.seeding import Seed, plant
+from triggerfish_storage.transfer.tally import Tally
 
-DATABASE_FILE: Final = "storage.db"
-CONTENTS_FOLDER: Final = "contents"
 UPKEEP_EVERY: Final = timedelta(hours=1)
 RETRY_UPKEEP_AFTER: Final = timedelta(minutes=1)
 
@@ -69,6 +69,7 @@ class StorageAccount:
     contents: Contents
     clock: Clock
     ownership: Ownership
+    planted: Tally = field(default_factory=Tally)  # by the seed
     due: asyncio.Event = field(default_factory=asyncio.Event)
     _changes: dict[str, Changes] = field(default_factory=dict)
     _queues: dict[str, QueueStore] = field(default_factory=dict)
@@ -132,11 +133,17 @@ class StorageAccount:
 
 @asynccontextmanager
 async def open_account(
-    folder: Path | None, *, clock: Clock | None = None, durability: Durability = "process"
+    folder: Path | None,
+    *,
+    clock: Clock | None = None,
+    durability: Durability = "process",
+    seed: Seed | None = None,
 ) -> AsyncIterator[StorageAccount]:
     """Open the account kept in ``folder``, or with None one that is gone at the end.
 
-    Raises FolderOwned where another process has it, DatabaseError where it cannot be used.
+    What the ``seed`` holds and the account does not is brought in first. Raises FolderOwned
+    where another process has the folder, DatabaseError where it cannot be used, TransferError
+    where the seed cannot be.
     """
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
@@ -145,15 +152,12 @@ async def open_account(
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="triggerfish-")))
         _hide_from_git(folder)
         ownership = stack.enter_context(own(folder, started=clock.now().isoformat()))
+        planted = await _plant(folder, seed, clock, durability)
         database = await stack.enter_async_context(
-            open_database(
-                folder / DATABASE_FILE,
-                files("triggerfish_storage") / "migrations",
-                durability=durability,
-            )
+            open_database(folder / DATABASE_FILE, migrations(), durability=durability)
         )
         contents = Contents(folder / CONTENTS_FOLDER, durability=durability)
-        account = StorageAccount(database, contents, clock, ownership)
+        account = StorageAccount(database, contents, clock, ownership, planted=planted)
         await _mend(account)
         upkeep = asyncio.create_task(_keep_up(account), name="storage upkeep")
         try:
@@ -229,6 +233,20 @@ def services(account: StorageAccount) -> dict[ServiceName, Service[Any]]:
         properties=lambda name: account.properties_of(name, "table"),
     )
     return {"blob": blobs, "queue": queues, "table": tables}
+
+
+async def _plant(folder: Path, seed: Seed | None, clock: Clock, durability: Durability) -> Tally:
+    """Bring the seed in; a cancelled caller waits for the thread, which nothing can end."""
+    if seed is None:
+        return Tally()
+    planting = asyncio.ensure_future(
+        asyncio.to_thread(plant, folder, seed, now=clock.now(), durability=durability)
+    )
+    try:
+        return await asyncio.shield(planting)
+    except asyncio.CancelledError:
+        await asyncio.wait([planting])
+        raise
 
 
 async def _mend(account: StorageAccount) -> None:

@@ -18,13 +18,13 @@ from typing import Final
 
 from triggerfish.config.app_config import AppConfig, load_app_config
 from triggerfish.config.start_options import StartOptions
-from triggerfish.config.terminal import wants_colours
 from triggerfish.console import Console, banner, log_filter
 from triggerfish.interpreter import choose_interpreter
 from triggerfish.model import TriggerfishError
 from triggerfish.pool.options import PoolOptions
 from triggerfish.pool.spare import keep_spare
 from triggerfish_storage.clock import Clock, SystemClock
+from triggerfish_storage.terminal import wants_colours
 
 # Cycles are rare here, and looking for them at the usual 700 objects takes 5 % of a busy host.
 _COLLECT_AFTER: Final = (20_000, 20, 20)

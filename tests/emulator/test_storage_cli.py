@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from triggerfish_storage import cli
+from triggerfish_storage.cli import storage as cli
+from triggerfish_storage.cli.options import Options
 from triggerfish_storage.client import StorageClient, connect
 from triggerfish_storage.connection_string import parse_connection_string
 
@@ -193,11 +194,11 @@ async def _put_fifty(client: StorageClient, worker: int) -> None:
 
 
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[cli.Options]:
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Options]:
     """What the program would have been started with."""
-    seen: list[cli.Options] = []
+    seen: list[Options] = []
 
-    async def run(options: cli.Options) -> str:
+    async def run(options: Options) -> str:
         seen.append(options)
         return ""
 
@@ -210,7 +211,7 @@ def invoke(*arguments: str) -> Any:
     return CliRunner().invoke(cli.storage, arguments)
 
 
-def test_azurites_command_line_is_understood(started: list[cli.Options], tmp_path: Path) -> None:
+def test_azurites_command_line_is_understood(started: list[Options], tmp_path: Path) -> None:
     result = invoke(
         *("--silent", "--location", str(tmp_path), "--debug", str(tmp_path / "debug.log")),
         *("--blobHost", "0.0.0.0", "--blobPort", "1", "--queueHost", "::", "--queuePort", "2"),
@@ -226,7 +227,7 @@ def test_azurites_command_line_is_understood(started: list[cli.Options], tmp_pat
     assert (options.folder, options.is_silent, options.accepts_bearer) == (tmp_path, True, True)
 
 
-def test_the_defaults_are_the_well_known_ports_on_this_machine(started: list[cli.Options]) -> None:
+def test_the_defaults_are_the_well_known_ports_on_this_machine(started: list[Options]) -> None:
     assert invoke().exit_code == 0
 
     [options] = started
@@ -236,7 +237,7 @@ def test_the_defaults_are_the_well_known_ports_on_this_machine(started: list[cli
     assert options.tls is None
 
 
-def test_in_memory_has_no_folder(started: list[cli.Options]) -> None:
+def test_in_memory_has_no_folder(started: list[Options]) -> None:
     assert invoke("--inMemoryPersistence").exit_code == 0
 
     assert started[0].folder is None
@@ -254,7 +255,7 @@ def test_in_memory_has_no_folder(started: list[cli.Options]) -> None:
     ],
 )
 def test_a_wrong_option_is_named(
-    started: list[cli.Options], arguments: tuple[str, ...], problem: str
+    started: list[Options], arguments: tuple[str, ...], problem: str
 ) -> None:
     result = invoke(*arguments)
 
@@ -265,7 +266,75 @@ def test_a_wrong_option_is_named(
 
 def test_every_option_has_its_environment_variable() -> None:
     for parameter in cli.storage.params:
-        if parameter.expose_value:
-            variable = parameter.envvar
-            assert isinstance(variable, str)
-            assert variable.startswith("TRIGGERFISH_")
+        if parameter.name not in ("version", "help"):
+            variables = parameter.envvar
+            assert variables
+            for variable in [variables] if isinstance(variables, str) else variables:
+                assert variable.startswith("TRIGGERFISH_")
+
+
+def test_every_variable_says_the_same_as_its_option(
+    started: list[Options], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "TRIGGERFISH_BLOB_HOST": "::1",
+        "TRIGGERFISH_QUEUE_PORT": "5",
+        "TRIGGERFISH_LOCATION": str(tmp_path / "here"),
+        "TRIGGERFISH_SEED": str(tmp_path / "seed"),
+        "TRIGGERFISH_DURABILITY": "full",
+        "TRIGGERFISH_SILENT": "true",
+        "TRIGGERFISH_OAUTH": "basic",
+        "TRIGGERFISH_LOOSE": "1",
+        "TRIGGERFISH_SKIP_API_VERSION_CHECK": "1",
+        "TRIGGERFISH_EXTENT_MEMORY_LIMIT": "512",
+        "TRIGGERFISH_BLOB_KEEP_ALIVE_TIMEOUT": "5",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+    assert invoke().exit_code == 0
+
+    [options] = started
+    assert (options.addresses["blob"], options.ports["queue"]) == ("::1", 5)
+    assert (options.folder, options.seed) == (tmp_path / "here", tmp_path / "seed")
+    assert (options.durability, options.is_silent, options.accepts_bearer) == ("full", True, True)
+
+
+def test_a_variable_for_in_memory_counts_under_both_names(
+    started: list[Options], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRIGGERFISH_IN_MEMORY_PERSISTENCE", "1")
+
+    assert invoke().exit_code == 0
+
+    assert started[0].folder is None
+
+
+def test_a_pfx_certificate_is_refused_with_the_way_to_make_a_pem_of_it(
+    started: list[Options], tmp_path: Path
+) -> None:
+    (tmp_path / "cert.pfx").write_bytes(b"")
+
+    result = invoke("--cert", str(tmp_path / "cert.pfx"), "--pwd", "secret")
+
+    assert result.exit_code == 2
+    assert "openssl pkcs12" in result.output
+    assert "secret" not in result.output
+    assert started == []
+
+
+@pytest.mark.slow
+async def test_a_debug_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    process = await launch("--in-memory", "--debug", str(tmp_path / "missing" / "debug.log"))
+    async with asyncio.timeout(20):
+        _, error = await process.communicate()
+
+    assert process.returncode == 2
+    assert b"debug.log: No such file or directory" in error
+
+
+@pytest.mark.parametrize("flag", ["-v", "--version"])
+def test_it_tells_its_version_alone(flag: str) -> None:
+    result = invoke(flag)
+
+    assert result.exit_code == 0
+    assert result.output[0].isdigit()

@@ -13,10 +13,10 @@ import pytest
 from click.testing import CliRunner
 
 from triggerfish import __version__
-from triggerfish.cli import output
 from triggerfish.cli.main import COMMANDS, run, triggerfish
-from triggerfish.config.terminal import wants_colours
 from triggerfish.model import TriggerfishError
+from triggerfish_storage.cli import output
+from triggerfish_storage.terminal import wants_colours
 
 
 def test_help_names_every_command_without_loading_any():

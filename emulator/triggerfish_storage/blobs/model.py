@@ -166,3 +166,8 @@ NO_CONDITIONS: Final = Conditions()
 def etag_text(number: int) -> str:
     """Return a change number as an etag, quotes included, as Azure's look."""
     return f'"0x{number * 10 + _TICKS_AT_1970:X}"'
+
+
+def etag_number(text: str) -> int:
+    """Undo ``etag_text``, with or without quotes; raises ValueError for others."""
+    return (int(text.strip('"'), 16) - _TICKS_AT_1970) // 10

@@ -114,6 +114,8 @@ _MOVE: Final = "UPDATE blob SET snapshot = :snapshot WHERE id = :id"
 _NEXT_CHANGE: Final = """
     UPDATE blob_change SET number = max(number + 1, :now) WHERE id = 1 RETURNING number"""
 
+_KEEP_ABOVE: Final = "UPDATE blob_change SET number = max(number, :number) WHERE id = 1"
+
 
 class Place(NamedTuple):
     """What there is at a blob's address.
@@ -136,6 +138,11 @@ class Place(NamedTuple):
 def next_change(tx: sqlite3.Connection, now: datetime) -> int:
     """Return a number greater than all before: about ``now`` in microseconds."""
     return int(tx.execute(_NEXT_CHANGE, {"now": micros(now)}).fetchone()[0])
+
+
+def keep_above(tx: sqlite3.Connection, number: int) -> None:
+    """Let all later changes have greater numbers than ``number``, which came from elsewhere."""
+    tx.execute(_KEEP_ABOVE, {"number": number})
 
 
 def find_place(tx: sqlite3.Connection, address: Address) -> Place:

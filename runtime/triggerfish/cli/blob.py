@@ -17,9 +17,9 @@ import click
 from triggerfish.cli.accounts import Target, of_account
 from triggerfish.cli.blob_paths import BlobPath, folder_of, local_path
 from triggerfish.cli.history_view import emit_raw, is_text, size
-from triggerfish.cli.output import emit_json, emit_table, json_option, remark, wants_table
-from triggerfish.cli.progress import progress
 from triggerfish.model import TriggerfishError
+from triggerfish_storage.cli.output import emit_json, emit_table, json_option, remark, wants_table
+from triggerfish_storage.cli.progress import progress
 from triggerfish_storage.client import ListedBlob, StorageClient
 
 _DOCUMENTS: Final = ("{", "[", "<")

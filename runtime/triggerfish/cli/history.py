@@ -25,19 +25,19 @@ from triggerfish.cli.history_view import (
     entry_document,
     summary_document,
 )
-from triggerfish.cli.output import (
-    emit_json,
-    emit_json_line,
-    json_option,
-    remark,
-    warn,
-)
 from triggerfish.cli.running import Place, place_options
 from triggerfish.cli.selection import Instant, selected, selection_options
 from triggerfish.history import queries
 from triggerfish.history.clearing import clear_history
 from triggerfish.history.entries import Status, Summary
 from triggerfish.history.queries import Filter
+from triggerfish_storage.cli.output import (
+    emit_json,
+    emit_json_line,
+    json_option,
+    remark,
+    warn,
+)
 
 _FOLLOW_SECONDS: Final = 0.5
 _FOLLOWED_AT_ONCE: Final = 10_000

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import click
 
-from triggerfish.cli.output import emit_fields, emit_table, one_line, wants_table
 from triggerfish.history.entries import Entry, Line, Output, Summary
+from triggerfish_storage.cli.output import emit_fields, emit_table, one_line, wants_table
 
 COLUMNS: Final = ("BEGAN", "ID", "FUNCTION", "SOURCE", "STATUS", "TRY", "TOOK", "WHAT")
 _UUID_LENGTH: Final = 36

@@ -25,13 +25,13 @@ from triggerfish.cli.history_view import (
     short_id,
     took,
 )
-from triggerfish.cli.output import emit_json, fail, json_option, remark
 from triggerfish.cli.redelivery import LOOK_SECONDS, await_ends
 from triggerfish.cli.running import Place, RunningHost, host_option, place_options
 from triggerfish.history import queries
 from triggerfish.history.entries import Entry, Status
 from triggerfish.history.queries import Filter, HistoryError
 from triggerfish.model import TriggerfishError
+from triggerfish_storage.cli.output import emit_json, fail, json_option, remark
 
 _BEGIN_SECONDS: Final = 5.0
 

@@ -14,8 +14,8 @@ from typing import Any, Final
 import click
 
 from triggerfish import __version__
-from triggerfish.cli.output import fail
 from triggerfish.model import TriggerfishError
+from triggerfish_storage.cli.output import fail
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Row:
 
 COMMANDS: Final[Mapping[str, Row]] = {
     "start": Row("triggerfish.cli.start:start", "Run a function app, with its storage account."),
-    "storage": Row("triggerfish_storage.cli:storage", "Run the storage account alone."),
+    "storage": Row("triggerfish_storage.cli.storage:storage", "Run the storage account alone."),
     "invoke": Row("triggerfish.cli.invoke:invoke", "Run one function of a running app now."),
     "history": Row("triggerfish.cli.history:history", "Show what was delivered to functions."),
     "replay": Row("triggerfish.cli.replay:replay", "Deliver again what is in the history."),

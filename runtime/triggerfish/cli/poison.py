@@ -10,13 +10,14 @@ from typing import Final
 
 from triggerfish.bindings.queue import POISON_SUFFIX
 from triggerfish.cli.accounts import Target, find_target, message_encoding
-from triggerfish.cli.message_files import Message, decode, document
-from triggerfish.cli.output import emit_json, emit_table, remark
-from triggerfish.cli.progress import progress
+from triggerfish.cli.message_files import decode
 from triggerfish.cli.queue_transfer import move
 from triggerfish.cli.running import Place
 from triggerfish.listeners.blob import POISON_QUEUE
 from triggerfish.model import TriggerfishError
+from triggerfish_storage.cli.output import emit_json, emit_table, remark
+from triggerfish_storage.cli.progress import progress
+from triggerfish_storage.transfer.message_lines import Message, message_document
 
 _SHOWN: Final = 32
 _ALL: Final = 2**62
@@ -50,7 +51,7 @@ def _show(target: Target, poison: str, total: int, *, as_json: bool) -> None:
     peeked: Sequence[Message] = target.run(lambda client: client.peek_messages(poison, count))
     messages = peeked[:total]
     if as_json:
-        emit_json([document(one) for one in messages])
+        emit_json([message_document(one) for one in messages])
     else:
         encoding = message_encoding(target.place)
         emit_table(

@@ -16,22 +16,16 @@ import click
 
 from triggerfish.cli.accounts import Target, message_encoding, of_account
 from triggerfish.cli.history_view import readable
-from triggerfish.cli.message_files import (
-    Message,
-    decode,
-    document,
-    encode,
-    read_messages,
-    write_messages,
-)
-from triggerfish.cli.output import emit_json, emit_table, json_option, remark
-from triggerfish.cli.progress import progress
+from triggerfish.cli.message_files import decode, encode, read_messages, write_messages
 from triggerfish.cli.queue_transfer import Advance, copy_out, move_out, put
 from triggerfish.model import TriggerfishError
 from triggerfish.names import queue_name_problem
+from triggerfish_storage.cli.output import emit_json, emit_table, json_option, remark
+from triggerfish_storage.cli.progress import progress
 from triggerfish_storage.client import StorageClient
 from triggerfish_storage.clock import SystemClock
 from triggerfish_storage.looking import visible_messages
+from triggerfish_storage.transfer.message_lines import Message, message_document
 
 _ALL: Final = 2**62
 _FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
@@ -147,7 +141,7 @@ def peek(*, name: str, count: int, as_base64: bool | None, as_json: bool, target
     encoding = _encoding(target, as_base64)
     messages: Sequence[Message] = target.run(lambda client: client.peek_messages(name, count))
     if as_json:
-        emit_json([{**document(one), "body": _body(one, encoding)} for one in messages])
+        emit_json([{**message_document(one), "body": _body(one, encoding)} for one in messages])
         return
     emit_table(
         ("ID", "INSERTED", "TRIES", "BODY"),

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import IO, Final
 
-from triggerfish.cli.message_files import Message, write_messages
+from triggerfish.cli.message_files import write_messages
 from triggerfish_storage.client import RequestFailed, StorageClient
+from triggerfish_storage.transfer.message_lines import Message
 
 _AT_ONCE: Final = 32
 _HIDDEN_FOR: Final = timedelta(minutes=10)

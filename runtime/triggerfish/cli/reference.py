@@ -68,9 +68,10 @@ def _body(command: click.Command) -> Iterator[str]:
     if shown:
         rows = ["| Option | Variable | Default | Meaning |", "| --- | --- | --- | --- |"]
         yield "\n".join([*rows, *map(_row, shown)])
-    silent = [f"`{'`, `'.join(option.opts)}`" for option in options if option.hidden]
+    silent = [option for option in options if option.hidden]
     if silent:
-        yield f"Accepted without effect: {', '.join(silent)}."
+        rows = ["| Accepted, to no effect | Variable | Because |", "| --- | --- | --- |"]
+        yield "\n".join([*rows, *map(_silent_row, silent)])
 
 
 def _argument(argument: click.Argument) -> str:
@@ -85,16 +86,25 @@ def _row(option: click.Option) -> str:
     value = _value(option)
     if value:
         names[-1] += f" `{value}`"
-    variable = option.envvar if isinstance(option.envvar, str) else ""
     meaning = option.help or ""
     written = _DEFAULT.search(meaning)
     cells = (
         ", ".join(names),
-        f"`{variable}`" if variable else "",
+        _variables(option),
         written[1] if written else _default(option),
         _DEFAULT.sub("", meaning),
     )
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _silent_row(option: click.Option) -> str:
+    names = ", ".join(f"`{name}`" for name in option.opts)
+    return f"| {names} | {_variables(option)} | {option.help} |"
+
+
+def _variables(option: click.Option) -> str:
+    given = option.envvar or ()
+    return ", ".join(f"`{name}`" for name in ([given] if isinstance(given, str) else given))
 
 
 def _default(option: click.Option) -> str:

@@ -15,8 +15,6 @@ from typing import Any, Final
 
 import click
 
-from triggerfish.cli.output import json_option, remark, warn
-from triggerfish.cli.progress import progress
 from triggerfish.cli.redelivery import LOOK_SECONDS, Redelivery, Sent
 from triggerfish.cli.replay_view import emit_plan, emit_sent
 from triggerfish.cli.running import (
@@ -30,6 +28,8 @@ from triggerfish.cli.running import (
 from triggerfish.cli.selection import selected, selection_options
 from triggerfish.history import queries
 from triggerfish.history.entries import Summary
+from triggerfish_storage.cli.output import json_option, remark, warn
+from triggerfish_storage.cli.progress import progress
 
 _MANY: Final = 10
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from triggerfish.cli.history_view import short_id, size, took, what
-from triggerfish.cli.output import emit_json, emit_table, remark, wants_table
 from triggerfish.cli.redelivery import Sent
 from triggerfish.history.entries import Summary
+from triggerfish_storage.cli.output import emit_json, emit_table, remark, wants_table
 
 
 def emit_plan(found: Sequence[Summary], problems: Mapping[str, str], *, as_json: bool) -> None:

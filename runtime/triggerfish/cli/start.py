@@ -84,6 +84,12 @@ def option(*names: str, **settings: Any) -> Callable[[Any], Any]:
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for messages, blobs and history.  [default: .triggerfish in the app]",
 )
+@option(
+    "--seed",
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    help="Folder, archive or queue's file: what the account is to hold unless it does already.",
+)
 @option("--functions", multiple=True, metavar="NAME…", help="Run only these functions.")
 @option("--no-reload", is_flag=True, help="Do not load the app again when a file changes.")
 @option("--verbose", is_flag=True, help="Show the host's own log lines too.")
@@ -132,6 +138,7 @@ def options_from(given: dict[str, Any]) -> StartOptions:
         queue_port=given["queue_port"],
         table_port=given["table_port"],
         data=given["data"],
+        seed=given["seed"],
         functions=given["functions"],
         reload=not given["no_reload"],
         verbose=given["verbose"],

@@ -29,6 +29,7 @@ class StartOptions:
     queue_port: int = DEFAULT_QUEUE_PORT
     table_port: int = DEFAULT_TABLE_PORT
     data: Path | None = None  # default: .triggerfish in the app folder
+    seed: Path | None = None  # what the account is to hold unless it does already
     functions: tuple[str, ...] = ()  # empty: all
     reload: bool = True
     verbose: bool = False

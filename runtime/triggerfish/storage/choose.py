@@ -39,6 +39,8 @@ from triggerfish_storage.protocol.accounts import Accounts as AccountKeys
 from triggerfish_storage.protocol.accounts import AccountsError
 from triggerfish_storage.server import PortTaken, StorageAccount, open_account, serve
 from triggerfish_storage.server import services as served_services
+from triggerfish_storage.transfer.failure import TransferError
+from triggerfish_storage.transfer.seeding import Seed
 
 LOOPBACK: Final = "127.0.0.1"
 CATEGORY: Final = "Host.Storage"
@@ -47,6 +49,10 @@ _NEEDED: Final = ("blob", "queue")
 _OPTIONS: Final = (
     "Stop it, choose other ports (--blob-port, --queue-port, --table-port), or set "
     "AzureWebJobsStorage to the connection string of another account."
+)
+_UNSEEDED: Final = (
+    "--seed was not loaded: the storage account is not this host's own. Bring it in where the "
+    "account is, with 'triggerfish storage import' or 'triggerfish storage --seed'."
 )
 
 
@@ -58,6 +64,7 @@ class Place:
     ports: Mapping[str, int]
     durability: Durability = "process"
     announces: bool = True
+    seed: Seed | None = None
 
 
 class Accounts:
@@ -103,6 +110,8 @@ class Accounts:
 
         Raises ``AccountError`` where another host has it.
         """
+        if self._storage is None and self._place.seed is not None:
+            self._log(LogLine(LogLevel.WARNING, CATEGORY, _UNSEEDED))
         if self._storage is not None or self._is_attached:
             return
         try:
@@ -161,7 +170,7 @@ class Accounts:
         except PortTaken as error:
             taken_first = sorted(_NEEDED, key=error.service.__ne__)
             return await self._attach(LOOPBACK, self._place.ports, taken_first, "")
-        except (DatabaseError, AccountsError) as error:
+        except (DatabaseError, AccountsError, TransferError) as error:
             raise AccountError(str(error)) from error
         except OSError as error:
             raise _unusable(self._place.data, error) from error
@@ -171,7 +180,9 @@ class Accounts:
         keys = AccountKeys(lambda: self._settings.get("AZURITE_ACCOUNTS", ""))
         async with AsyncExitStack() as opening:
             storage = await opening.enter_async_context(
-                open_account(place.data, clock=self._clock, durability=place.durability)
+                open_account(
+                    place.data, clock=self._clock, durability=place.durability, seed=place.seed
+                )
             )
             wanted = {name: place.ports.get(name, 0) for name in served_services(storage)}
             bound = await opening.enter_async_context(
@@ -180,6 +191,9 @@ class Accounts:
             self._ports = {str(name): port for name, port in bound.items()}
             await self._stack.enter_async_context(opening.pop_all())
         self._storage, self._ownership = storage, storage.ownership
+        if place.seed is not None:
+            seeded = f"Seed {place.seed.path}: {storage.planted}."
+            self._log(LogLine(LogLevel.INFORMATION, CATEGORY, seeded))
         return EmbeddedAccount(
             storage,
             blob_endpoint=_endpoint(LOOPBACK, self._ports["blob"]),
@@ -242,9 +256,16 @@ async def open_accounts(
         },
         durability="full" if options.durability == "full" else "process",
         announces=options.timing == "local",
+        seed=_seed(options.seed, config),
     )
     async with AsyncExitStack() as stack:
         yield Accounts(config.settings, place, stack, clock=clock, log=log)
+
+
+def _seed(path: Path | None, config: AppConfig) -> Seed | None:
+    if path is None:
+        return None
+    return Seed(path, "base64" if config.host.queues.message_encoding == "base64" else "none")
 
 
 def _unusable(folder: Path, error: OSError) -> AccountError:

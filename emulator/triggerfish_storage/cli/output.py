@@ -16,7 +16,7 @@ from typing import Final
 
 import click
 
-from triggerfish.config.terminal import wants_colours
+from triggerfish_storage.terminal import wants_colours
 
 # What was delivered may hold anything, and must not move the cursor of who looks at it.
 _HARMLESS: Final = {code: " " for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}

@@ -1,0 +1,43 @@
+"""How a command ends that could not do what it was asked for: in one message, exit code 1."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+import click
+
+from triggerfish_storage.cli.output import fail
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Failed(click.ClickException):
+    """Ends a command with exit code 1 and its message."""
+
+    def show(self, file: Any = None) -> None:
+        fail(self.message)
+
+
+def failing(command: Command) -> Command:
+    """Let what the user can mend end the command in one message."""
+
+    @wraps(command)
+    def guarded(*args: Any, **given: Any) -> Any:
+        from triggerfish_storage.ownership import FolderOwned
+        from triggerfish_storage.schema import DatabaseError
+        from triggerfish_storage.transfer.failure import TransferError
+
+        try:
+            return command(*args, **given)
+        except (DatabaseError, FolderOwned, TransferError) as error:
+            raise Failed(str(error)) from error
+        except sqlite3.Error as error:
+            raise Failed(f"The account's database cannot be used ({error}).") from error
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            raise Failed(f"{where}{error.strerror or error}.") from error
+
+    return guarded  # type: ignore[return-value]

@@ -1,0 +1,146 @@
+"""Where an export goes: a folder, or an archive by the suffix of its name.
+
+Everything is written under another name and gets its own at the end, so what stands under the
+name that was asked for is always whole: after an error, Ctrl-C or a kill it is what was there
+before, or nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tarfile
+import time
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from io import BytesIO, RawIOBase
+from pathlib import Path
+from typing import Final, Protocol
+
+from triggerfish_storage.transfer.failure import TransferError
+from triggerfish_storage.transfer.scratch import remove
+
+ARCHIVES: Final = (".tar", ".tar.gz", ".tgz", ".zip")
+COPY_BYTES: Final = 1024 * 1024
+_EARLIEST_IN_ZIP: Final = 315_619_200.0  # 1980-01-02: it knows no earlier dates
+
+
+class Carrier(Protocol):
+    """Takes files one by one, each whole."""
+
+    def add(self, path: str, size_bytes: int, pieces: Iterable[bytes], modified: float) -> None:
+        """Take a file of ``size_bytes``; ``modified`` is in seconds since 1970."""
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a path names an archive, by its suffix."""
+    return path.name.lower().endswith(ARCHIVES)
+
+
+@contextmanager
+def carrier(target: Path, *, overwrite: bool) -> Iterator[Carrier]:
+    """Give a carrier to fill; at the end of the block ``target`` is what it was filled with.
+
+    Raises TransferError where ``target`` exists, unless ``overwrite``.
+    """
+    check_target(target, overwrite=overwrite)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
+    try:
+        if target.name.lower().endswith(".zip"):
+            with zipfile.ZipFile(unfinished, "x", zipfile.ZIP_DEFLATED) as archive:
+                yield _Zip(archive)
+        elif is_archive(target):
+            is_packed = not target.name.lower().endswith(".tar")
+            with tarfile.open(unfinished, "x:gz" if is_packed else "x") as tar:
+                yield _Tar(tar)
+        else:
+            unfinished.mkdir()
+            yield _Folder(unfinished)
+        put_in_place(unfinished, target)
+    finally:
+        remove(unfinished)
+
+
+def check_target(target: Path, *, overwrite: bool) -> None:
+    """Raise where something is at ``target`` that must stay."""
+    if overwrite or not target.exists():
+        return
+    if target.is_dir() and not any(target.iterdir()) and not is_archive(target):
+        return
+    raise TransferError(f"{target}: exists already. Choose another name, or give --overwrite.")
+
+
+def put_in_place(unfinished: Path, target: Path) -> None:
+    """Give what is finished its name; what had that name before is removed."""
+    if not target.is_dir():
+        unfinished.replace(target)
+        return
+    before = target.with_name(f".{target.name}.{secrets.token_hex(4)}.before")
+    target.rename(before)  # a folder that is not empty cannot be replaced in one step
+    try:
+        unfinished.rename(target)
+    except BaseException:
+        before.rename(target)
+        raise
+    remove(before)
+
+
+class _Folder:
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def add(self, path: str, size_bytes: int, pieces: Iterable[bytes], modified: float) -> None:
+        file = self._root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("xb") as opened:
+            for piece in pieces:
+                opened.write(piece)
+        os.utime(file, (modified, modified))
+
+
+class _Zip:
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self._archive = archive
+
+    def add(self, path: str, size_bytes: int, pieces: Iterable[bytes], modified: float) -> None:
+        entry = zipfile.ZipInfo(path, time.gmtime(max(modified, _EARLIEST_IN_ZIP))[:6])
+        entry.compress_type = zipfile.ZIP_DEFLATED
+        entry.file_size = size_bytes  # decides whether the entry needs the large format
+        with self._archive.open(entry, "w") as opened:
+            for piece in pieces:
+                opened.write(piece)
+
+
+class _Tar:
+    def __init__(self, tar: tarfile.TarFile) -> None:
+        self._tar = tar
+
+    def add(self, path: str, size_bytes: int, pieces: Iterable[bytes], modified: float) -> None:
+        entry = tarfile.TarInfo(path)
+        entry.size = size_bytes
+        entry.mtime = int(modified)
+        entry.mode = 0o644
+        self._tar.addfile(entry, _Pieces(pieces))
+        # Else it remembers every file until the end.
+        self._tar.members = []  # type: ignore[attr-defined]
+
+
+class _Pieces(RawIOBase):
+    """What ``tarfile`` reads from: a file made of pieces."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = iter(pieces)
+        self._rest = BytesIO()
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Return ``size`` bytes, fewer only at the end."""
+        found = self._rest.read(size)
+        while len(found) < size and (piece := next(self._pieces, None)) is not None:
+            self._rest = BytesIO(piece)
+            found += self._rest.read(size - len(found))
+        return found

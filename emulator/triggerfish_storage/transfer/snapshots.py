@@ -1,0 +1,171 @@
+"""Snapshots: an account exactly as it is, kept for later, and put back.
+
+A snapshot is a copy of the database, made page by page, and second names of the files of large
+contents, which never change: it is fast, and takes little space on the same file system. It can
+be taken while the account is in use. To restore one takes the data folder to oneself; all of it
+is one transaction of SQLite, so a kill leaves the old account or the new one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from triggerfish_storage.contents import Contents, file_names
+from triggerfish_storage.data_folder import (
+    CONTENTS_FOLDER,
+    DATABASE_FILE,
+    SNAPSHOTS_FOLDER,
+    migrations,
+)
+from triggerfish_storage.schema import connect_writer, migrate, newest_version
+from triggerfish_storage.transfer.carriers import check_target, put_in_place
+from triggerfish_storage.transfer.failure import TransferError
+from triggerfish_storage.transfer.fields import iso
+from triggerfish_storage.transfer.pinning import pinned
+from triggerfish_storage.transfer.scratch import link_or_copy, remove
+from triggerfish_storage.transfer.tally import Advance
+
+ABOUT_FILE: Final = "snapshot.json"
+PAGES_AT_ONCE: Final = 2048
+
+_NAME: Final = re.compile(r"[^\W_][\w. -]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A snapshot that was taken; ``size_bytes`` counts shared files too."""
+
+    name: str
+    path: Path
+    taken: datetime
+    size_bytes: int
+
+
+def place_of(folder: Path, name: str) -> Path:
+    """Return where a snapshot is kept: in the data folder by name, else where a path says."""
+    if os.sep in name or "/" in name:
+        return Path(name)
+    if not _NAME.fullmatch(name):
+        raise TransferError(
+            f"{name!r} is no name of a snapshot: letters, digits, dots, dashes and spaces. "
+            "A path has a slash in it, such as ./name."
+        )
+    return folder / SNAPSHOTS_FOLDER / name
+
+
+def take(folder: Path, place: Path, *, overwrite: bool, now: datetime, advance: Advance) -> None:
+    """Keep the account of ``folder`` as it is now; raises where ``place`` is taken."""
+    check_target(place, overwrite=overwrite)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = place.with_name(f".{place.name}.{secrets.token_hex(4)}.partial")
+    try:
+        contents = unfinished / CONTENTS_FOLDER
+        contents.mkdir(parents=True)
+        with pinned(folder) as view:
+            _link_files(view.tx, view.contents, contents, advance)
+            with closing(sqlite3.connect(unfinished / DATABASE_FILE)) as copy:
+                _copy_pages(view.tx, copy, advance)
+        about = {"triggerfish": "snapshot", "takenAt": iso(now)}
+        (unfinished / ABOUT_FILE).write_text(json.dumps(about) + "\n", encoding="utf-8")
+        put_in_place(unfinished, place)
+    finally:
+        remove(unfinished)
+
+
+def listed(folder: Path) -> list[Snapshot]:
+    """Return the snapshots that are kept in a data folder, the newest first."""
+    root = folder / SNAPSHOTS_FOLDER
+    places = root.iterdir() if root.is_dir() else ()
+    found = [_read(place) for place in places if (place / ABOUT_FILE).is_file()]
+    return sorted(found, key=lambda one: one.taken, reverse=True)
+
+
+def delete(place: Path) -> None:
+    """Remove a snapshot; raises where there is none."""
+    _check(place)
+    doomed = place.with_name(f".{place.name}.{secrets.token_hex(4)}.before")
+    place.rename(doomed)
+    remove(doomed)
+
+
+def restore(folder: Path, place: Path, *, advance: Advance) -> None:
+    """Make the account of ``folder``, which the caller owns, what it was at the snapshot."""
+    _check(place)
+    database = folder / DATABASE_FILE
+    contents = Contents(folder / CONTENTS_FOLDER, durability="full")
+    migrate(database, migrations(), "full")
+    with _opened(place) as kept, closing(connect_writer(database, "full")) as tx:
+        try:
+            _link_files(kept, place / CONTENTS_FOLDER, folder / CONTENTS_FOLDER, advance)
+            _copy_pages(kept, tx, advance)
+        except sqlite3.Error as error:
+            raise TransferError(f"{place}: the snapshot cannot be read ({error}).") from error
+        contents.remove_unused(tx)
+    migrate(database, migrations(), "full")  # a snapshot may be of an older version
+
+
+def size_of(place: Path) -> int:
+    """Return how many bytes a snapshot, or an account in its data folder, has."""
+    contents = place / CONTENTS_FOLDER
+    files = [place / DATABASE_FILE, *(contents.iterdir() if contents.is_dir() else ())]
+    return sum(file.stat().st_size for file in files if file.exists())
+
+
+def _check(place: Path) -> None:
+    if not (place / ABOUT_FILE).is_file():
+        raise TransferError(
+            f"{place}: there is no such snapshot. 'triggerfish storage snapshot' lists them."
+        )
+
+
+def _read(place: Path) -> Snapshot:
+    try:
+        about = json.loads((place / ABOUT_FILE).read_text(encoding="utf-8"))
+        taken = datetime.fromisoformat(about["takenAt"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise TransferError(f"{place / ABOUT_FILE}: not what a snapshot has ({error}).") from error
+    return Snapshot(place.name, place, taken, size_of(place))
+
+
+@contextmanager
+def _opened(place: Path) -> Iterator[sqlite3.Connection]:
+    """Give a snapshot's database, which is only read and never changes."""
+    uri = f"{(place / DATABASE_FILE).absolute().as_uri()}?mode=ro&immutable=1"
+    with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as kept:
+        (version,) = kept.execute("PRAGMA user_version").fetchone()
+        if version > newest_version(migrations()):
+            raise TransferError(f"{place}: taken by a newer version. Upgrade triggerfish.")
+        yield kept
+
+
+def _link_files(tx: sqlite3.Connection, source: Path, target: Path, advance: Advance) -> None:
+    for name in file_names(tx):
+        try:
+            link_or_copy(source / name, target / name)
+        except FileNotFoundError as error:
+            raise TransferError(
+                f"{source}: the file {name} is missing, so the snapshot cannot be used."
+            ) from error
+        advance((target / name).stat().st_size)
+
+
+def _copy_pages(source: sqlite3.Connection, target: sqlite3.Connection, advance: Advance) -> None:
+    (page_bytes,) = source.execute("PRAGMA page_size").fetchone()
+    done = 0
+
+    def tell(_: int, remaining: int, total: int) -> None:
+        nonlocal done
+        advance((total - remaining - done) * page_bytes)
+        done = total - remaining
+
+    source.backup(target, pages=PAGES_AT_ONCE, progress=tell)

@@ -1,0 +1,187 @@
+"""What an import finds: a folder or an archive, written by an export or made by hand.
+
+By hand is enough: files in folders below ``blobs``, JSON lines below ``queues`` and ``tables``.
+Where none of these is there, each folder is a container and each file of JSON lines a queue.
+A single file of JSON lines is a queue, too.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import IO, Final
+
+from triggerfish_storage.transfer.carriers import COPY_BYTES, is_archive
+from triggerfish_storage.transfer.exporting import ACCOUNT_FILE, BLOBS, QUEUES, TABLES
+from triggerfish_storage.transfer.failure import TransferError
+from triggerfish_storage.transfer.names import is_litter, resource_of
+from triggerfish_storage.transfer.scratch import scratch_folder
+
+LINES: Final = ".jsonl"
+_EXPECTED: Final = (
+    f"A folder with {BLOBS}, {QUEUES} or {TABLES} in it is expected, or one with a folder for "
+    f"each container and a file QUEUE{LINES} for each queue; or such a folder as .tar, .tar.gz "
+    "or .zip."
+)
+
+
+@dataclass(slots=True)
+class Container:
+    """Where a container's files and its manifest are, as far as there are any."""
+
+    folder: Path | None = None
+    manifest: Path | None = None
+
+
+@dataclass(slots=True)
+class Source:
+    """Everything that is to be imported, by name."""
+
+    account: Path | None = None
+    containers: dict[str, Container] = field(default_factory=dict)
+    queues: dict[str, Path] = field(default_factory=dict)
+    tables: dict[str, Path] = field(default_factory=dict)
+
+    def container(self, name: str) -> Container:
+        return self.containers.setdefault(name, Container())
+
+
+@contextmanager
+def opened(path: Path, data_folder: Path) -> Iterator[Source]:
+    """Give what is at ``path``; an archive is unpacked beside the account for the block.
+
+    Raises TransferError where nothing there can be imported.
+    """
+    if not path.exists():
+        raise TransferError(f"{path}: there is no such file or folder.")
+    if path.is_dir():
+        yield _arranged(path)
+    elif path.name.lower().endswith(LINES):
+        yield Source(queues={resource_of(path.stem): path})
+    elif is_archive(path):
+        with scratch_folder(data_folder) as scratch:
+            _unpack(path, scratch)
+            yield _arranged(_root_of(scratch))
+    else:
+        raise TransferError(f"{path}: not a folder, an archive or a {LINES} file. {_EXPECTED}")
+
+
+def size_of(source: Source) -> int:
+    """Return how many bytes all files of a source have together."""
+    files = [*source.queues.values(), *source.tables.values()]
+    folders = [one.folder for one in source.containers.values() if one.folder is not None]
+    return sum(file.stat().st_size for file in files) + sum(
+        file.stat().st_size for folder in folders for file in files_below(folder)
+    )
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Give all files of a folder in order, but for what nobody means (``.DS_Store``)."""
+    for root, folders, files in os.walk(folder):
+        folders.sort()
+        for name in sorted(files):
+            if not is_litter(name):
+                yield Path(root, name)
+
+
+def _arranged(root: Path) -> Source:
+    entries = sorted(one for one in root.iterdir() if not one.name.startswith("."))
+    known = (ACCOUNT_FILE, BLOBS, QUEUES, TABLES)
+    source = Source()
+    if any(one.name in known for one in entries):
+        for one in entries:
+            _add_known(source, one)
+        return source
+    for one in entries:
+        if one.is_dir():
+            source.container(resource_of(one.name)).folder = one
+        elif one.suffix == LINES:
+            source.queues[resource_of(one.stem)] = one
+        elif not is_litter(one.name):
+            raise TransferError(f"{one}: nobody's file. {_EXPECTED}")
+    return source
+
+
+def _add_known(source: Source, entry: Path) -> None:
+    if entry.name == ACCOUNT_FILE:
+        source.account = entry
+    elif entry.name == BLOBS and entry.is_dir():
+        for one in _within(entry):
+            if one.is_dir():
+                source.container(resource_of(one.name)).folder = one
+            else:
+                source.container(resource_of(_stem(one))).manifest = one
+    elif entry.name == QUEUES and entry.is_dir():
+        source.queues = {resource_of(_stem(one)): one for one in _within(entry)}
+    elif entry.name == TABLES and entry.is_dir():
+        source.tables = {resource_of(_stem(one)): one for one in _within(entry)}
+    elif not is_litter(entry.name):
+        raise TransferError(f"{entry}: nobody's file. {_EXPECTED}")
+
+
+def _within(folder: Path) -> list[Path]:
+    return sorted(one for one in folder.iterdir() if not is_litter(one.name))
+
+
+def _stem(file: Path) -> str:
+    if file.is_dir() or file.suffix != LINES:
+        raise TransferError(f"{file}: a file of JSON lines, NAME{LINES}, is expected here.")
+    return file.stem
+
+
+# --- archives ---------------------------------------------------------------------------------
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    try:
+        if archive.name.lower().endswith(".zip"):
+            with zipfile.ZipFile(archive) as zipped:
+                for entry in zipped.infolist():
+                    if not entry.is_dir():
+                        with zipped.open(entry) as content:
+                            _unpack_one(archive, entry.filename, content, folder)
+        else:
+            with tarfile.open(archive, "r|*") as tar:
+                for member in tar:
+                    tar.members = []  # type: ignore[attr-defined] # else it remembers them all
+                    content_of_it = tar.extractfile(member) if member.isreg() else None
+                    if content_of_it is not None:
+                        _unpack_one(archive, member.name, content_of_it, folder)
+                    elif not member.isdir():
+                        raise TransferError(
+                            f"{archive}: {member.name} is no file; archives may have folders and "
+                            "files only."
+                        )
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, NotImplementedError) as error:
+        raise TransferError(f"{archive}: cannot be unpacked ({error}).") from error
+
+
+def _unpack_one(archive: Path, name: str, content: IO[bytes], folder: Path) -> None:
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or not path.parts or ":" in path.parts[0]:
+        raise TransferError(f"{archive}: the path of {name!r} leads out of the archive.")
+    target = folder.joinpath(*path.parts)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with target.open("xb") as file:
+            shutil.copyfileobj(content, file, COPY_BYTES)
+    except FileExistsError as error:
+        raise TransferError(f"{archive}: {name!r} is in it twice.") from error
+
+
+def _root_of(unpacked: Path) -> Path:
+    """Return the folder that was packed: archives made by hand often have it as their only one."""
+    entries = [one for one in unpacked.iterdir() if not is_litter(one.name)]
+    if len(entries) != 1 or not entries[0].is_dir():
+        return unpacked
+    only = entries[0]
+    known = (ACCOUNT_FILE, BLOBS, QUEUES, TABLES)
+    if only.name in known or not any((only / name).exists() for name in known):
+        return unpacked
+    return only
