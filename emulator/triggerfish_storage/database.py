@@ -46,6 +46,8 @@ READERS: Final = 2
 LOG_LIMIT_BYTES: Final = 16 * 1024 * 1024
 PATIENCE_BYTES: Final = 64 * 1024 * 1024  # of log, before readers are waited for
 WAIT_FOR_READERS_SECONDS: Final = 1.0
+COPIES_BESIDE_WRITER: Final = 5
+FEW_PAGES: Final = 500
 LOOK_AT_LOG_EVERY: Final = 8  # commits, each of which may be large
 
 
@@ -180,7 +182,7 @@ class Database:
         that follow one another closely keep the log growing even so: once it is long, writers
         also wait for those that read it; later ones do without it, since all is in the file.
         """
-        await self._loop.run_in_executor(self._disk, self._copy_log)
+        await self._loop.run_in_executor(self._disk, self._copy_most_of_log)
         is_long = self._log_bytes() > self._patience_bytes
         copy = self._copy_all_of_log if is_long else self._copy_log
         if self._on_thread:  # the same thread commits: nothing comes between
@@ -194,18 +196,26 @@ class Database:
         if is_long:  # not again and again, where a reader does not come to its end
             self._patience_bytes = max(PATIENCE_BYTES, 2 * self._log_bytes())
 
-    def _copy_log(self, mode: str = "PASSIVE") -> bool:
-        """Whether all is copied that ``mode`` promises."""
+    def _copy_log(self, mode: str = "PASSIVE") -> tuple[bool, int]:
+        """Return whether ``mode`` was done justice, and how many pages of the log are copied."""
         try:
             found = self._checkpointer.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
         except sqlite3.OperationalError:  # a full disk: tried again later
-            return False
-        return bool(found[0] == 0)
+            return False, 0
+        return found[0] == 0, found[2]
+
+    def _copy_most_of_log(self) -> None:
+        """Copy until little was added meanwhile: what is left then holds up the writers."""
+        copied = 0
+        for _ in range(COPIES_BESIDE_WRITER):
+            before, (_, copied) = copied, self._copy_log()
+            if copied - before < FEW_PAGES:
+                break
 
     def _copy_all_of_log(self) -> None:
         # SQLite's own waiting for readers gives up although each of them is short.
         deadline = time.monotonic() + WAIT_FOR_READERS_SECONDS
-        while not self._copy_log("TRUNCATE") and time.monotonic() < deadline:
+        while not self._copy_log("TRUNCATE")[0] and time.monotonic() < deadline:
             time.sleep(0.002)
 
     def _log_bytes(self) -> int:

@@ -44,6 +44,7 @@ from triggerfish_storage.transfer.seeding import Seed, plant
 from triggerfish_storage.transfer.tally import Tally
 
 UPKEEP_EVERY: Final = timedelta(hours=1)
+TURNS_FOR_OTHERS: Final = 20  # of the event loop, behind each step of upkeep
 RETRY_UPKEEP_AFTER: Final = timedelta(minutes=1)
 
 _log = logging.getLogger("triggerfish_storage")
@@ -268,7 +269,8 @@ async def _keep_up(account: StorageAccount) -> None:
         account.due.clear()
         try:
             while await _keep_up_a_little(account):
-                pass
+                for _ in range(TURNS_FOR_OTHERS):
+                    await asyncio.sleep(0)
             pause = _pause(account)
         except DatabaseError as error:
             _log.error("upkeep failed, tried again in a minute: %s", error)

@@ -37,7 +37,7 @@ from triggerfish_storage.contents import drop_contents
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol import xml
 
-PURGE_CHUNK: Final = 200  # blobs, each of which may have some hundred pages
+PURGE_CHUNK: Final = 100  # blobs, each of which may have some hundred pages
 
 DeleteSnapshots = Literal["", "include", "only"]
 
