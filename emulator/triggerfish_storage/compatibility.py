@@ -57,6 +57,7 @@ request that no service knows.
 | user delegation SAS | checked; keys last seven days at most, and as long as the account's key |
 | bearer tokens | with `--oauth basic`: taken, without checking who signed them; else refused |
 | the secondary endpoint (`ACCOUNT-secondary`) | reads, always in step with the primary |
+| structured messages (`x-ms-structured-body`) | checked and given, with CRC-64 |
 | logging and metrics of the service's properties | kept and given back; nothing is logged |
 | encryption scopes, keys of the customer | accepted without effect |
 | versions of blobs | there are none: `versionid` finds nothing |

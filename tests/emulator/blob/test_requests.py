@@ -43,8 +43,8 @@ REFUSALS = [
     ("PUT", "/data/a", b"x", BLOCK | {"if_none_match": "*"}, "409 BlobAlreadyExists"),
     (
         *("PUT", "/data/b", b"x"),
-        BLOCK | {"x_ms_structured_body": "XSM/1.0; properties=crc64"},
-        "400 UnsupportedHeader",
+        BLOCK | {"x_ms_structured_body": "XSM/1.0"},
+        "400 InvalidHeaderValue",
     ),
     # Get Blob
     ("GET", "/data/a?snapshot=yesterday", None, {}, "400 InvalidQueryParameterValue"),

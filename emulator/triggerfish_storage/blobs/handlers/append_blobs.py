@@ -10,7 +10,7 @@ from typing import Final
 from triggerfish_storage.blobs import append_blobs
 from triggerfish_storage.blobs.append_blobs import AppendConditions
 from triggerfish_storage.blobs.handlers import sources
-from triggerfish_storage.blobs.handlers.bodies import receive, sums
+from triggerfish_storage.blobs.handlers.bodies import content_length, receive, sums
 from triggerfish_storage.blobs.headers import (
     base64_text,
     conditions_of,
@@ -32,7 +32,7 @@ async def create_append_blob(call: Call, store: BlobStore) -> Reply:
     """Put Blob of type AppendBlob: an empty one, to be appended to."""
     address, draft = own_address(call), draft_of(call, "AppendBlob")
     conditions = write_conditions_of(call)
-    if call.content_length:
+    if content_length(call):
         raise call.bad_header("content-length")
     blob = await store.write(
         lambda tx: append_blobs.create_append_blob(
@@ -46,7 +46,7 @@ async def create_append_blob(call: Call, store: BlobStore) -> Reply:
 async def append_block(call: Call, store: BlobStore) -> Reply:
     """Append Block: add bytes at the end."""
     address = own_address(call)
-    if call.content_length == 0:
+    if content_length(call) == 0:
         raise call.bad_header("content-length")
     content = await receive(
         call,

@@ -6,12 +6,13 @@ Protocol: https://learn.microsoft.com/rest/api/storageservices/operations-on-blo
 from __future__ import annotations
 
 import hashlib
+from collections.abc import AsyncIterator
 from typing import Final
 
 from triggerfish_storage import errors as common
-from triggerfish_storage.blobs import deletion, lifecycle, page_blobs
+from triggerfish_storage.blobs import deletion, lifecycle, page_blobs, structured
 from triggerfish_storage.blobs.crc64 import Crc64
-from triggerfish_storage.blobs.handlers.bodies import receive
+from triggerfish_storage.blobs.handlers.bodies import receive, sums
 from triggerfish_storage.blobs.handlers.page_blobs import page_blob_length, sequence_change
 from triggerfish_storage.blobs.headers import (
     base64_text,
@@ -61,7 +62,8 @@ async def put_block_blob(call: Call, store: BlobStore) -> Reply:
         changed=address,
         content=content,
     )
-    return Reply(201, headers={**written(blob), "Content-MD5": base64_text(content.md5)})
+    md5 = base64_text(content.md5)
+    return Reply(201, headers={**written(blob), "Content-MD5": md5, **sums(call, content)})
 
 
 async def put_untyped_blob(call: Call, store: BlobStore) -> Reply:
@@ -96,13 +98,16 @@ async def get_blob_content(call: Call, store: BlobStore) -> Reply:
             body = await _short(download)
             headers |= _sum_of(body, md5=with_md5)
     headers |= _overrides(call)
-    return Reply(
+    reply = Reply(
         200 if wanted is WHOLE else 206,
         body,
         headers,
         call.query.get("rsct") or blob.headers.content_type,
         download.end - download.begin,
     )
+    if structured.FORM in call.headers:
+        return _in_segments(call, reply, download._replace(body=body).pieces())
+    return reply
 
 
 async def get_blob_properties(call: Call, store: BlobStore) -> Reply:
@@ -198,6 +203,20 @@ async def set_blob_properties(call: Call, store: BlobStore) -> Reply:
     )
     sequence = {"x-ms-blob-sequence-number": str(blob.sequence_number)}
     return Reply(200, headers={**written(blob), **sequence})
+
+
+def _in_segments(call: Call, reply: Reply, content: AsyncIterator[bytes]) -> Reply:
+    """Return the answer with its content as a structured message, as the client asked for it."""
+    form = call.headers[structured.FORM]
+    if not structured.is_known(form):
+        raise call.bad_header(structured.FORM)
+    length = reply.length or 0
+    headers = {**reply.headers, structured.FORM: form, structured.LENGTH: str(length)}
+    return reply._replace(
+        body=structured.encode(content, length),
+        headers=headers,
+        length=structured.message_length(length),
+    )
 
 
 async def _short(download: Download) -> bytes:

@@ -11,7 +11,7 @@ from triggerfish_storage import errors as common
 from triggerfish_storage.blobs import block_lists, blocks, wire
 from triggerfish_storage.blobs.container_rows import container_id
 from triggerfish_storage.blobs.handlers import sources
-from triggerfish_storage.blobs.handlers.bodies import receive, sums
+from triggerfish_storage.blobs.handlers.bodies import content_length, receive, sums
 from triggerfish_storage.blobs.headers import (
     base64_text,
     blob_address,
@@ -35,7 +35,7 @@ async def put_block(call: Call, store: BlobStore) -> Reply:
     """Put Block: stage a block for a later Put Block List."""
     address, conditions = own_address(call), write_conditions_of(call)
     block_id = wire.check_block_id(call.text("blockid"))
-    if call.content_length == 0:
+    if content_length(call) == 0:
         raise call.bad_header("content-length")
     content = await receive(
         call,

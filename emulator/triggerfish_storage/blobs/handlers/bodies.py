@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from triggerfish_storage import errors as common
-from triggerfish_storage.blobs import errors
+from triggerfish_storage.blobs import errors, structured
 from triggerfish_storage.blobs.crc64 import Crc64
 from triggerfish_storage.blobs.headers import base64_text, md5_of
 from triggerfish_storage.blobs.store import BlobStore, Rule
@@ -20,17 +20,21 @@ async def receive(
     ``early`` runs before a long body is taken, so that a client need not send gigabytes to
     learn that there is no such container. Without ``md5`` it is computed only to be checked.
     """
-    length = call.content_length
+    length = content_length(call)
     if length is None:
         raise StorageError(common.MISSING_CONTENT_LENGTH_HEADER)
     if length > limit:
         raise StorageError(common.REQUEST_BODY_TOO_LARGE, MaxLimit=str(limit))
-    if "x-ms-structured-body" in call.headers:
-        raise StorageError(common.UNSUPPORTED_HEADER, HeaderName="x-ms-structured-body")
     expected = {md5_of(call, "content-md5"), md5_of(call, "x-ms-blob-content-md5")} - {b""}
     md5 = md5 or bool(expected)
     crc64 = Crc64() if "x-ms-content-crc64" in call.headers else None
-    if length <= IN_ROW_LIMIT_BYTES:
+    if structured.FORM in call.headers:
+        store.look(early)
+        pieces = structured.decode(
+            call.body.chunks(), length=call.content_length or 0, content_length=length
+        )
+        content = await store.contents.receive(pieces, limit=limit, md5=md5, also=crc64)
+    elif length <= IN_ROW_LIMIT_BYTES:
         content = await store.contents.keep(await call.body.read(limit), md5=md5, also=crc64)
     else:
         store.look(early)
@@ -39,13 +43,31 @@ async def receive(
     return content
 
 
+def content_length(call: Call) -> int | None:
+    """Return how much content a request brings, None where it does not say.
+
+    A structured message is longer than what is in it.
+    """
+    form = call.headers.get(structured.FORM)
+    if form is None:
+        return call.content_length
+    if not structured.is_known(form):
+        raise call.bad_header(structured.FORM)
+    found = call.header_integer(structured.LENGTH, low=0, high=2**63 - 1)
+    if found is None:
+        raise StorageError(common.MISSING_REQUIRED_HEADER, HeaderName=structured.LENGTH)
+    return found
+
+
 def sums(call: Call, content: Content) -> dict[str, str]:
-    """Return the checksums of a body that its sender asked to have checked."""
+    """Return the checksums of a body that its sender asked to have checked, and its form."""
     found = {}
     if "content-md5" in call.headers:
         found["Content-MD5"] = base64_text(content.md5)
     if "x-ms-content-crc64" in call.headers:
         found["x-ms-content-crc64"] = call.headers["x-ms-content-crc64"]
+    if structured.FORM in call.headers:
+        found[structured.FORM] = call.headers[structured.FORM]
     return found
 
 

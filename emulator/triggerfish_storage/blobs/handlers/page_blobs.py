@@ -10,7 +10,7 @@ from typing import Final
 from triggerfish_storage import errors as common
 from triggerfish_storage.blobs import errors, page_blobs, wire
 from triggerfish_storage.blobs.handlers import sources
-from triggerfish_storage.blobs.handlers.bodies import receive, sums
+from triggerfish_storage.blobs.handlers.bodies import content_length, receive, sums
 from triggerfish_storage.blobs.headers import (
     base64_text,
     blob_address,
@@ -64,7 +64,7 @@ async def put_page(call: Call, store: BlobStore) -> Reply:
     begin, end = _pages(call)
     match call.header("x-ms-page-write").lower():
         case "clear":
-            if call.content_length:
+            if content_length(call):
                 raise call.bad_header("content-length")
             return await _write(call, store, begin, end, None, {})
         case "update":
@@ -73,7 +73,7 @@ async def put_page(call: Call, store: BlobStore) -> Reply:
             raise call.bad_header("x-ms-page-write")
     if end - begin > PAGES_LIMIT_BYTES:
         raise StorageError(common.REQUEST_BODY_TOO_LARGE, MaxLimit=str(PAGES_LIMIT_BYTES))
-    if call.content_length != end - begin:
+    if content_length(call) != end - begin:
         raise call.bad_header("content-length")
     content = await receive(
         call,
