@@ -141,9 +141,10 @@ def account(tmp_path: Path) -> Iterator[Account]:
             said = next((line for line in program.stdout if "AccountKey=" in line), None)
             assert said is not None, log.read_text(encoding="utf-8")
             yield Account(said.strip())
-        finally:
             program.send_signal(signal.SIGTERM)
             assert program.wait(30) == 0
+        finally:
+            program.kill()
     assert "Traceback" not in log.read_text(encoding="utf-8")
 
 
