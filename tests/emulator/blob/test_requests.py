@@ -303,3 +303,19 @@ async def test_a_listing_starts_with_the_name_asked_for(raw, sdk, asked, expecte
             break
 
     assert found == expected
+
+
+@pytest.mark.usefixtures("data")
+@pytest.mark.parametrize("account", ["/devstoreaccount1", ""])
+async def test_a_request_inside_a_batch_may_leave_the_account_out(raw, sdk, account):
+    part = f"--b\r\nContent-Type: application/http\r\n\r\nDELETE {account}/data/a HTTP/1.1\r\n\r\n"
+
+    answer = await raw(
+        "POST",
+        "/?comp=batch",
+        f"{part}\r\n--b--\r\n".encode(),
+        content_type="multipart/mixed; boundary=b",
+    )
+
+    assert b"HTTP/1.1 202 Accepted" in answer.body
+    assert not await sdk.get_blob_client("data", "a").exists()

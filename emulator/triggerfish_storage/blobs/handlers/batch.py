@@ -65,9 +65,8 @@ async def _answer(part: _Part, call: Call, store: BlobStore) -> Reply:
 
 def _inner(part: _Part, call: Call) -> Call:
     """Return what a request inside asks for, if the batch may ask for it."""
-    target = parse_target(
-        part.target, host=call.headers.get("host", ""), scheme="http", accounts={call.account}
-    )
+    # The account is known: older SDKs leave it out inside, as if it were in the host's name.
+    target = parse_target(part.target, host=call.account, scheme="http", accounts={call.account})
     headers = {name.lower(): value for name, value in part.headers}
     operation, path = _router().match(part.method, target.path, target.query, headers)
     if not call.allows(operation.permission):
