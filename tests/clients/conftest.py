@@ -7,6 +7,7 @@ npm in the folder that ``TRIGGERFISH_NODE_MODULES`` names.
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -34,6 +35,10 @@ COMMANDS: Final[Mapping[str, str]] = {  # how each is asked for its version
 PACKAGES: Final = (
     *("azure-storage-blob", "azure-storage-queue", "azure-data-tables"),
     *("adlfs", "obstore", "deltalake", "pyarrow", "kombu", "celery", "smart-open", "pandas"),
+)
+NODE_PACKAGES: Final = (
+    *("@azure/storage-blob", "@azure/storage-queue", "@azure/data-tables"),
+    "azure-storage",
 )
 LARGE_BYTES: Final = 5 * 1024 * 1024 + 3
 FILES: Final[Mapping[str, bytes]] = {
@@ -161,7 +166,8 @@ def tree(tmp_path: Path) -> Path:
 
 def pytest_report_header() -> str:
     """Say which clients are here, and their versions."""
-    return f"clients: {', '.join([*_command_versions(), *_package_versions()])}"
+    found = [*_command_versions(), *_package_versions(), *_node_package_versions()]
+    return f"clients: {', '.join(found)}"
 
 
 def _own_environment() -> dict[str, str]:
@@ -184,3 +190,11 @@ def _package_versions() -> Iterator[str]:
             yield f"{name} {metadata.version(name)}"
         except metadata.PackageNotFoundError:
             continue
+
+
+def _node_package_versions() -> Iterator[str]:
+    modules = Path(os.environ.get("TRIGGERFISH_NODE_MODULES", "nowhere"))
+    for name in NODE_PACKAGES:
+        described = modules / name / "package.json"
+        if described.is_file():
+            yield f"{name} {json.loads(described.read_text(encoding='utf-8'))['version']}"
