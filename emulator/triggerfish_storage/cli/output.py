@@ -43,6 +43,11 @@ def remark(message: str) -> None:
     click.echo(message, err=True)
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number of things in words, such as ``1 message`` or ``3 messages``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def emit_json(document: object) -> None:
     """Write ``document`` to stdout; instants as ISO 8601, lengths in seconds, bytes as text."""
     click.echo(json.dumps(document, indent=2, ensure_ascii=False, default=_plain))

@@ -15,7 +15,7 @@ from triggerfish.cli.queue_transfer import move
 from triggerfish.cli.running import Place
 from triggerfish.listeners.blob import POISON_QUEUE
 from triggerfish.model import TriggerfishError
-from triggerfish_storage.cli.output import emit_json, emit_table, remark
+from triggerfish_storage.cli.output import counted, emit_json, emit_table, remark
 from triggerfish_storage.cli.progress import progress
 from triggerfish_storage.transfer.message_lines import Message, message_document
 
@@ -43,7 +43,7 @@ def move_back(
         moved = target.run(lambda client: move(client, poison, queue, limit=total, advance=advance))
     if as_json:
         emit_json({"from": poison, "to": queue, "moved": moved})
-    remark(f"{moved} messages moved from {poison} to {queue}.")
+    remark(f"{counted(moved, 'message')} moved from {poison} to {queue}.")
 
 
 def _show(target: Target, poison: str, total: int, *, as_json: bool) -> None:
@@ -61,4 +61,4 @@ def _show(target: Target, poison: str, total: int, *, as_json: bool) -> None:
                 for one in messages
             ),
         )
-    remark(f"{total} messages would be moved from {poison}.")
+    remark(f"{counted(total, 'message')} would be moved from {poison}.")

@@ -20,7 +20,7 @@ from triggerfish.cli.message_files import decode, encode, read_messages, write_m
 from triggerfish.cli.queue_transfer import Advance, copy_out, move_out, put
 from triggerfish.model import TriggerfishError
 from triggerfish.names import queue_name_problem
-from triggerfish_storage.cli.output import emit_json, emit_table, json_option, remark
+from triggerfish_storage.cli.output import counted, emit_json, emit_table, json_option, remark
 from triggerfish_storage.cli.progress import progress
 from triggerfish_storage.client import StorageClient
 from triggerfish_storage.clock import SystemClock
@@ -78,7 +78,10 @@ def put_(
     as_base64: bool | None,
     target: Target,
 ) -> None:
-    """Put TEXT, a file, the lines of one, or what is piped in; creates QUEUE if need be."""
+    """Put TEXT, a file, the lines of one, or what is piped in; creates QUEUE if need be.
+
+    As a text - stands for what is piped in.
+    """
     if sum(given is not None for given in (text, file, lines)) > 1:
         raise click.UsageError("TEXT, --file and --lines all are the messages: give one.")
     encoding = _encoding(target, as_base64)
@@ -87,11 +90,11 @@ def put_(
 
 
 def _bodies(text: str | None, file: Path | None, lines: Path | None) -> list[bytes]:
-    if text is not None:
+    if text is not None and text != "-":
         return [text.encode()]
     if lines is not None:
         return [line for line in _content(lines).splitlines() if line.strip()]
-    if file is None and sys.stdin.isatty():
+    if file is None and text is None and sys.stdin.isatty():
         raise click.UsageError("Nothing to put: give TEXT, --file, --lines, or pipe it in.")
     return [_content(file or Path("-"))]
 
@@ -120,7 +123,7 @@ def _put_all(target: Target, name: str, texts: Sequence[str], *, skip: int = 0) 
         if len(texts) > 1:
             remark(f"{done} of {len(texts) - skip} were put (go on with --skip {skip + done}).")
         raise
-    remark("1 message put." if done == 1 else f"{done} messages put.")
+    remark(f"{counted(done, 'message')} put.")
 
 
 @queue.command("peek")
@@ -250,7 +253,7 @@ def export(
                 count = target.run(
                     lambda client: transfer(client, name, opened, limit=limit, advance=advance)
                 )
-    remark(f"{count} messages {'moved' if move else 'saved'} to {file}.")
+    remark(f"{counted(count, 'message')} {'moved' if move else 'saved'} to {file}.")
 
 
 def _lying(folder: Path, name: str) -> Sequence[Message] | None:

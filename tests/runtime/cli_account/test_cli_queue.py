@@ -63,8 +63,9 @@ def test_files_lines_and_pipes_become_messages(server: Any, name: str, tmp_path:
     server.run("queue", "put", name, "--raw", "--lines", str(file))
     server.run("queue", "put", name, "--raw", "--lines", "-", input="three\nfour")
     server.run("queue", "put", name, "--raw", input="five\n")
+    server.run("queue", "put", name, "-", "--raw", input="six")
 
-    assert server.texts(name) == ["one\n\ntwo\n", "one", "two", "three", "four", "five\n"]
+    assert server.texts(name) == ["one\n\ntwo\n", "one", "two", "three", "four", "five\n", "six"]
 
 
 def test_bytes_need_base64(server: Any, name: str, tmp_path: Path) -> None:
