@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from triggerfish_storage.transfer.carriers import COPY_BYTES, is_archive
 from triggerfish_storage.transfer.exporting import ACCOUNT_FILE, BLOBS, QUEUES, TABLES
@@ -147,19 +147,28 @@ def _unpack(archive: Path, folder: Path) -> None:
                         with zipped.open(entry) as content:
                             _unpack_one(archive, entry.filename, content, folder)
         else:
-            with tarfile.open(archive, "r|*") as tar:
-                for member in tar:
-                    tar.members = []  # type: ignore[attr-defined] # else it remembers them all
-                    content_of_it = tar.extractfile(member) if member.isreg() else None
-                    if content_of_it is not None:
-                        _unpack_one(archive, member.name, content_of_it, folder)
-                    elif not member.isdir():
-                        raise TransferError(
-                            f"{archive}: {member.name} is no file; archives may have folders and "
-                            "files only."
-                        )
+            with tarfile.open(archive) as tar:
+                _unpack_tar(archive, tar, folder)
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, NotImplementedError) as error:
         raise TransferError(f"{archive}: cannot be unpacked ({error}).") from error
+
+
+def _unpack_tar(archive: Path, tar: tarfile.TarFile, folder: Path) -> None:
+    while (member := tar.next()) is not None:
+        tar.members = []  # type: ignore[attr-defined] # else it remembers them all
+        content = tar.extractfile(member) if member.isreg() else None
+        if content is not None:
+            _unpack_one(archive, member.name, content, folder)
+        elif not member.isdir():
+            raise TransferError(
+                f"{archive}: {member.name} is no file; archives may have folders and files only."
+            )
+    file: Any = tar.fileobj
+    file.seek(tar.offset)
+    if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        raise tarfile.ReadError("its end is missing")
+    while file.read(COPY_BYTES):  # to its checksum, if it has one
+        pass
 
 
 def _unpack_one(archive: Path, name: str, content: IO[bytes], folder: Path) -> None:

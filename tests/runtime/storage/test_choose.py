@@ -325,3 +325,59 @@ async def test_the_hosts_options_decide_where_and_how(tmp_path, timing, announce
     assert account.is_embedded == announced
     assert owner is not None
     assert owner.ports["host"] == 7071
+
+
+@pytest.fixture
+def seeded(tmp_path):
+    """Options with a seed of one message, for an app whose messages are plain text."""
+    messages = '{"version": "2.0", "extensions": {"queues": {"messageEncoding": "none"}}}'
+    (tmp_path / "host.json").write_text(messages)
+    (tmp_path / "orders.jsonl").write_text('{"body": "one"}\n')
+    seed = tmp_path / "orders.jsonl"
+    return StartOptions(tmp_path, blob_port=0, queue_port=0, table_port=0, seed=seed)
+
+
+async def test_a_seed_is_loaded_before_anybody_gets_the_account(tmp_path, seeded):
+    lines = []
+    async with open_accounts(
+        seeded,
+        load_app_config(seeded, {}),
+        data=tmp_path / "data",
+        clock=SystemClock(),
+        log=lines.append,
+    ) as accounts:
+        account = await accounts.of("")
+        [message] = await account.queues.peek("orders", count=5)
+
+    assert message.text == "one"
+    assert any("1 queue, 1 message" in line.message for line in lines)
+
+
+async def test_a_seed_with_an_error_in_it_is_named(tmp_path, seeded):
+    (tmp_path / "orders.jsonl").write_text("no json")
+    async with open_accounts(
+        seeded,
+        load_app_config(seeded, {}),
+        data=tmp_path / "data",
+        clock=SystemClock(),
+        log=print,
+    ) as accounts:
+        with pytest.raises(AccountError, match=r"orders\.jsonl, line 1: not JSON"):
+            await accounts.of("")
+
+
+async def test_a_seed_for_an_account_of_somebody_else_is_not_loaded_and_said_so(tmp_path, seeded):
+    lines = []
+    async with serving(tmp_path / "data") as (storage, _):
+        async with open_accounts(
+            seeded,
+            load_app_config(seeded, {}),
+            data=tmp_path / "data",
+            clock=SystemClock(),
+            log=lines.append,
+        ) as accounts:
+            await accounts.of("")
+            accounts.claim_folder()
+        assert not storage.queues.exists("orders")
+
+    assert any("--seed was not loaded" in line.message for line in lines)

@@ -1,0 +1,143 @@
+"""Exports: one state of an account that may be in use, written whole or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from tests.emulator.transfer.conftest import ACCOUNT, export, opened
+
+from triggerfish_storage.testing import ManualClock
+from triggerfish_storage.transfer.carriers import carrier
+from triggerfish_storage.transfer.exporting import export_account
+from triggerfish_storage.transfer.failure import TransferError
+from triggerfish_storage.transfer.pinning import pinned
+
+LARGE = bytes(100_000)
+
+
+async def test_an_account_in_use_is_exported_as_it_was_when_the_export_began(
+    clock: ManualClock, tmp_path: Path
+) -> None:
+    async with opened(tmp_path / "data", clock) as account:
+        await account.blobs.create_container("uploads", now=clock.now())
+        for number in range(3):
+            await account.blobs.put("uploads", f"{number}", LARGE, now=clock.now())
+        with pinned(tmp_path / "data") as view, carrier(tmp_path / "saved", overwrite=False) as to:
+            for number in range(3):
+                await account.blobs.put("uploads", f"{number}", b"changed", now=clock.now())
+            await account.blobs.delete("uploads", "0", now=clock.now())
+            assert list((tmp_path / "data" / "contents").iterdir()) == []
+            export_account(view, ACCOUNT, to, now=clock.now(), advance=lambda _: None)
+
+    saved = {file.name: file.read_bytes() for file in (tmp_path / "saved/blobs/uploads").iterdir()}
+    assert saved == {"0": LARGE, "1": LARGE, "2": LARGE}
+    assert not (tmp_path / "data" / "scratch").exists()
+
+
+@pytest.mark.slow
+async def test_exports_under_a_load_of_large_blobs_are_each_in_themselves_right(
+    clock: ManualClock, tmp_path: Path
+) -> None:
+    async with opened(tmp_path / "data", clock) as account:
+        await account.blobs.create_container("uploads", now=clock.now())
+        await account.blobs.put("uploads", "0", LARGE, now=clock.now())
+        is_over = asyncio.Event()
+
+        async def overwrite() -> None:
+            number = 0
+            while not is_over.is_set():
+                number += 1
+                content = b"%08d" % number * 10_000
+                await account.blobs.put("uploads", f"{number % 5}", content, now=clock.now())
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(overwrite())
+            for number in range(15):
+                target = tmp_path / f"saved{number}"
+                await asyncio.to_thread(export, tmp_path / "data", target, clock.now())
+                for file in (target / "blobs" / "uploads").iterdir():
+                    content = file.read_bytes()
+                    assert content in (LARGE, content[:8] * 10_000)
+            is_over.set()
+
+
+@pytest.mark.parametrize("name", ["saved", "saved.tar", "saved.tar.gz", "saved.zip"])
+async def test_an_export_that_breaks_off_leaves_what_was_there_before(
+    clock: ManualClock, tmp_path: Path, name: str
+) -> None:
+    async with opened(tmp_path / "data", clock) as account:
+        await account.blobs.create_container("uploads", now=clock.now())
+        await account.blobs.put("uploads", "a", LARGE, now=clock.now())
+    target = tmp_path / "out" / name
+    export(tmp_path / "data", target, clock.now())
+    before = _files(target.parent)
+
+    def interrupt(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with (
+        pytest.raises(KeyboardInterrupt),
+        pinned(tmp_path / "data") as view,
+        carrier(target, overwrite=True) as to,
+    ):
+        export_account(view, ACCOUNT, to, now=clock.now(), advance=interrupt)
+
+    assert _files(target.parent) == before
+    assert not (tmp_path / "data" / "scratch").exists()
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {str(file): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+@pytest.mark.parametrize("name", ["saved", "saved.tar"])
+async def test_what_is_there_is_replaced_only_where_that_is_asked_for(
+    clock: ManualClock, tmp_path: Path, name: str
+) -> None:
+    async with opened(tmp_path / "data", clock) as account:
+        await account.queues.create("orders")
+    export(tmp_path / "data", tmp_path / name, clock.now())
+
+    with pytest.raises(TransferError, match="exists already"):
+        export(tmp_path / "data", tmp_path / name, clock.now())
+    export(tmp_path / "data", tmp_path / name, clock.now(), overwrite=True)
+
+
+async def test_an_empty_folder_may_be_exported_into(clock: ManualClock, tmp_path: Path) -> None:
+    (tmp_path / "saved").mkdir()
+    async with opened(tmp_path / "data", clock):
+        pass
+
+    export(tmp_path / "data", tmp_path / "saved", clock.now())
+
+    head = json.loads((tmp_path / "saved" / "account.jsonl").read_text().splitlines()[0])
+    assert (head["triggerfish"], head["format"], head["account"]) == ("account", 1, ACCOUNT)
+
+
+def test_a_folder_without_an_account_is_named(clock: ManualClock, tmp_path: Path) -> None:
+    with pytest.raises(TransferError, match="no account is kept there"):
+        export(tmp_path, tmp_path / "saved", clock.now())
+
+
+def test_a_damaged_database_is_named(clock: ManualClock, tmp_path: Path) -> None:
+    (tmp_path / "storage.db").write_bytes(b"no database" * 1000)
+
+    with pytest.raises(TransferError, match=r"storage\.db: not a usable database"):
+        export(tmp_path, tmp_path / "saved", clock.now())
+
+
+async def test_what_a_killed_export_left_is_removed_by_the_next_one(
+    clock: ManualClock, tmp_path: Path
+) -> None:
+    async with opened(tmp_path / "data", clock):
+        pass
+    left = tmp_path / "data" / "scratch" / "left"
+    left.mkdir(parents=True)
+    (left / "file").touch()
+
+    export(tmp_path / "data", tmp_path / "saved", clock.now())
+
+    assert not (tmp_path / "data" / "scratch").exists()

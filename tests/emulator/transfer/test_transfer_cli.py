@@ -1,0 +1,132 @@
+"""``triggerfish storage export|import|snapshot|restore``, as scripts call them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from tests.emulator.test_storage_cli import ANYWHERE, running
+from tests.emulator.transfer.conftest import opened
+
+from triggerfish_storage.cli.storage import storage
+from triggerfish_storage.testing import ManualClock
+
+
+def invoke(*arguments: str | Path) -> Any:
+    return CliRunner().invoke(storage, [str(one) for one in arguments])
+
+
+@pytest.fixture
+async def data(clock: ManualClock, tmp_path: Path) -> Path:
+    async with opened(tmp_path / "data", clock) as account:
+        await account.blobs.create_container("uploads", now=clock.now())
+        await account.blobs.put("uploads", "a.csv", b"content", now=clock.now())
+    return tmp_path / "data"
+
+
+async def test_export_and_import_tell_what_they_did(data: Path, tmp_path: Path) -> None:
+    exported = invoke("export", tmp_path / "saved", "--data", data)
+    imported = invoke("import", tmp_path / "saved", "--data", tmp_path / "two")
+
+    assert (exported.exit_code, exported.stdout) == (0, "")
+    assert "Exported devstoreaccount1 to" in exported.stderr
+    assert "1 container, 1 blob" in exported.stderr
+    assert (imported.exit_code, imported.stdout) == (0, "")
+    assert "Imported into devstoreaccount1: 1 container, 1 blob" in imported.stderr
+
+
+async def test_json_is_one_document_on_stdout(data: Path, tmp_path: Path) -> None:
+    exported = invoke("--data", data, "export", tmp_path / "saved.zip", "--json")
+    imported = invoke(
+        "import", tmp_path / "saved.zip", "-l", tmp_path / "two", "--dry-run", "--json"
+    )
+    taken = invoke("snapshot", "one", "--data", data, "--json")
+    listed = invoke("snapshot", "--data", data, "--json")
+
+    counts = {"containers": 1, "blobs": 1, "bytes": 7, "messages": 0}
+    assert json.loads(exported.stdout).items() >= counts.items()
+    assert json.loads(imported.stdout).items() >= {**counts, "dryRun": True}.items()
+    assert json.loads(taken.stdout)["name"] == "one"
+    assert [one["name"] for one in json.loads(listed.stdout)] == ["one"]
+
+
+async def test_snapshots_go_by_name(data: Path) -> None:
+    for arguments, said in (
+        (["snapshot"], "there are no snapshots"),
+        (["snapshot", "one"], "Snapshot one was taken"),
+        (["restore", "one"], "Snapshot one was put back"),
+        (["snapshot", "one", "--delete"], "Snapshot one was removed"),
+    ):
+        result = invoke(*arguments, "--data", data)
+        assert result.exit_code == 0, result.output
+        assert said in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("import", "missing"), "missing: there is no such file or folder"),
+        (("restore", "missing"), "there is no such snapshot"),
+        (("snapshot", "missing", "--delete"), "there is no such snapshot"),
+        (("snapshot", ".."), "no name of a snapshot"),
+        (("export", "out", "--account", "nobody"), "no account 'nobody'; there is: devstore"),
+    ],
+)
+async def test_what_cannot_be_done_is_said_on_one_line(
+    data: Path, arguments: tuple[str, ...], problem: str
+) -> None:
+    result = invoke(*arguments, "--data", data)
+
+    assert result.exit_code == 1
+    assert problem in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+async def test_one_of_several_accounts_has_to_be_chosen(
+    data: Path, clock: ManualClock, tmp_path: Path
+) -> None:
+    async with opened(data, clock) as account:
+        await account.queues_of("other").create("orders")
+
+    unclear = invoke("export", tmp_path / "saved", "--data", data)
+    chosen = invoke("export", tmp_path / "saved", "--data", data, "--account", "other", "--json")
+
+    assert unclear.exit_code == 1
+    assert "choose with --account: devstoreaccount1, other" in unclear.stderr
+    assert json.loads(chosen.stdout)["queues"] == 1
+
+
+async def test_nothing_is_brought_into_a_folder_that_somebody_has_open(
+    data: Path, clock: ManualClock, tmp_path: Path
+) -> None:
+    invoke("export", tmp_path / "saved", "--data", data)
+    invoke("snapshot", "one", "--data", data)
+
+    async with opened(data, clock):
+        for arguments in (("import", tmp_path / "saved"), ("restore", "one")):
+            result = invoke(*arguments, "--data", data)
+            assert result.exit_code == 1
+            assert "in use by process" in result.stderr
+
+
+@pytest.mark.slow
+async def test_a_running_program_is_seeded_exported_and_kept(tmp_path: Path) -> None:
+    (tmp_path / "seed" / "uploads").mkdir(parents=True)
+    (tmp_path / "seed" / "uploads" / "a.csv").write_text("x,y")
+    arguments = (*ANYWHERE, "--data", str(tmp_path / "data"))
+    env = {"TRIGGERFISH_SEED": str(tmp_path / "seed")}
+    async with running(*arguments, env=env) as program, program.client() as client:
+        assert "seed: 1 container, 1 blob" in program.greeting
+        assert await client.get_blob("uploads", "a.csv") == b"x,y"
+        await client.create_queue("orders")
+        await client.put_message("orders", "one")
+
+        assert invoke("export", tmp_path / "saved", "--data", tmp_path / "data").exit_code == 0
+        assert invoke("snapshot", "now", "--data", tmp_path / "data").exit_code == 0
+
+    [line] = (tmp_path / "saved" / "queues" / "orders.jsonl").read_text().splitlines()
+    assert json.loads(line)["text"] == "one"
+    assert invoke("restore", "now", "--data", tmp_path / "data").exit_code == 0
