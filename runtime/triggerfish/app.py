@@ -6,7 +6,7 @@ the host comes in ``Surroundings``.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import tzinfo
@@ -32,7 +32,7 @@ from triggerfish.listeners.locks import Locks, LockTerms
 from triggerfish.listeners.queue import QueueListener
 from triggerfish.listeners.schedule_monitor import ScheduleMonitor
 from triggerfish.listeners.timer import TimerListener
-from triggerfish.model import Function, FunctionError, TriggerfishError
+from triggerfish.model import Function, FunctionError, LogLevel, LogLine, TriggerfishError
 from triggerfish.pool.app import AppToLoad
 from triggerfish.pool.generation import Generation, start_generation
 from triggerfish.pool.options import PoolOptions
@@ -46,6 +46,9 @@ from triggerfish_storage.clock import Clock
 # The real host gives up after three crashes; a message that kills its worker has five tries
 # before it is poison, and it must not take the host with it (docs/design/crashes.md).
 _CRASH_LIMIT: Final = 50
+_UNKNOWN: Final = (
+    "There is no function '{name}', which --functions or the key functions of host.json asks for."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +93,14 @@ async def open_app(around: Surroundings) -> AsyncIterator[Served]:
             script=layout.script,
             only=only,
         )
+        for name in _unknown(only, generation, layout.errors):
+            log(LogLine(LogLevel.WARNING, "Host.Startup", _UNKNOWN.format(name=name)))
         plans, unbound = await _bind_all(validated.functions, around, host)
         dispatcher = Dispatcher(plans, generation.invoke, around.ledger, log, around.clock)
         listeners = tuple(_listeners(plans.values(), dispatcher, around, host))
         yield Served(
             config=host,
-            functions=_all_functions(generation, validated),
+            functions=_all_functions(generation, validated, only),
             errors=(
                 *layout.errors,
                 *(error for error in generation.errors if is_selected(error.function, only)),
@@ -118,10 +123,22 @@ def _pool_options(around: Surroundings, host: HostConfig) -> PoolOptions:
     )
 
 
-def _all_functions(generation: Generation, validated: Validated) -> Sequence[Function]:
+def _all_functions(
+    generation: Generation, validated: Validated, only: Collection[str]
+) -> Sequence[Function]:
     """Return what was indexed, with settings put in where a function can run."""
     ready = {function.name: function for function in validated.functions}
-    return tuple(ready.get(function.name, function) for function in generation.functions)
+    indexed = (function for function in generation.functions if is_selected(function.name, only))
+    return tuple(ready.get(function.name, function) for function in indexed)
+
+
+def _unknown(
+    only: Collection[str], generation: Generation, errors: Iterable[FunctionError]
+) -> Iterator[str]:
+    """Go through the names that were asked for and that no function has."""
+    names = {function.name.lower() for function in generation.functions}
+    names |= {error.function.lower() for error in (*generation.errors, *errors)}
+    return (name for name in only if name.lower() not in names)
 
 
 async def _bind_all(

@@ -88,7 +88,8 @@ class Console:
     def say(self, text: str, level: LogLevel = LogLevel.INFORMATION) -> None:
         """Show a text of the tool itself: without time, whatever the levels are."""
         if self._json_lines:
-            self._put(self._json(LogLine(level, _OWN_CATEGORY, text.strip())))
+            if text.strip():
+                self._put(self._json(LogLine(level, _OWN_CATEGORY, text.strip())))
         else:
             self._put(self._coloured(level, f"{text}\n"))
 

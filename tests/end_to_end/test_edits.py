@@ -134,6 +134,17 @@ def test_a_drained_host_takes_nothing_until_it_is_resumed_or_edited(
     assert document(host, "drain/status")["state"] == "Disabled"
 
 
+def test_only_the_chosen_functions_are_there(app: Path, start: Callable[..., Any]) -> None:
+    with (app / "function_app.py").open("a") as script:
+        script.write('\n@app.route(route="x")\ndef other(req): pass\n')
+    host = start(app, options=("--functions", "NOTE,absent"))
+
+    assert "'absent'" in host.wait_for("There is no function")
+    host.ready()
+    with urllib.request.urlopen(f"{host.url}/admin/functions", timeout=10) as answer:
+        assert [function["name"] for function in json.load(answer)] == ["note"]
+
+
 def ask(host: Any, method: str, endpoint: str) -> Any:
     request = urllib.request.Request(f"{host.url}/admin/host/{endpoint}", method=method)
     with urllib.request.urlopen(request, timeout=10) as answer:
@@ -223,16 +234,19 @@ def test_a_data_folder_belongs_to_one_host(app: Path, start: Callable[..., Any])
     assert "--data" in output
 
 
-def test_a_corrupt_database_is_named_and_left_alone(app: Path, start: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("name", ["storage.db", "history.db"])
+def test_a_corrupt_database_is_named_and_left_alone(
+    app: Path, start: Callable[..., Any], name: str
+) -> None:
     data = app / ".triggerfish"
     data.mkdir()
-    (data / "storage.db").write_bytes(b"this is no database, whatever its name says" * 100)
+    (data / name).write_bytes(b"this is no database, whatever its name says" * 100)
 
     host = start(app)
 
     assert host.process.wait(30) == 1
     host.stop()
     output = "\n".join(host.lines)
-    assert "storage.db" in output
+    assert name in output
     assert "Traceback" not in output
-    assert (data / "storage.db").read_bytes().startswith(b"this is no database")
+    assert (data / name).read_bytes().startswith(b"this is no database")

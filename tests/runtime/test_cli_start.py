@@ -98,6 +98,7 @@ def test_an_option_reaches_the_host(app, started, args, expected):
         ("DATA", "somewhere", {"data": Path("somewhere")}),
         ("SEED", "saved.zip", {"seed": Path("saved.zip")}),
         ("FUNCTIONS", "A B", {"functions": ("A", "B")}),
+        ("FUNCTIONS", "A,B, C", {"functions": ("A", "B", "C")}),
         ("NO_RELOAD", "1", {"reload": False}),
         ("NO_RELOAD", "0", {}),
         ("VERBOSE", "true", {"verbose": True}),

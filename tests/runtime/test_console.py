@@ -153,6 +153,7 @@ def test_in_json_the_tools_own_texts_are_lines_too():
     settings = {"log_filter": LogFilter(), "clock": StoppedClock(), "json_lines": True}
     with Console(stream, **settings) as console:
         console.say(banner())
+        console.say("")  # a line that only parts others
 
     assert "Core Tools Version:" in json.loads(stream.getvalue())["message"]
 

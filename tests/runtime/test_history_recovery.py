@@ -15,8 +15,7 @@ from triggerfish.history import queries
 from triggerfish.history.entries import FILE_NAME, End, Status
 from triggerfish.history.ledger import Ledger, open_ledger
 from triggerfish.history.queries import Filter
-from triggerfish.model import Delivery
-from triggerfish_storage.database import DatabaseError
+from triggerfish.model import Delivery, TriggerfishError
 
 NOW = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
 END = End(failure=None, duration_seconds=0.25, finished_at=NOW)
@@ -131,6 +130,6 @@ async def test_a_log_torn_at_its_end_costs_the_last_batch_only(tmp_path: Path) -
 async def test_a_file_that_is_no_database_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_bytes(b"not a database, but long enough to look at" * 100)
 
-    with pytest.raises(DatabaseError, match=r"history\.db"):
+    with pytest.raises(TriggerfishError, match=r"history\.db"):
         async with open_ledger(tmp_path, report=print):
             pass

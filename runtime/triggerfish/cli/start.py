@@ -139,7 +139,7 @@ def options_from(given: dict[str, Any]) -> StartOptions:
         table_port=given["table_port"],
         data=given["data"],
         seed=given["seed"],
-        functions=given["functions"],
+        functions=tuple(name for word in given["functions"] for name in word.split(",") if name),
         reload=not given["no_reload"],
         verbose=given["verbose"],
         json_logs=given["json_logs"],

@@ -253,7 +253,7 @@ async def open_ledger(
     """Open ``history.db`` in ``folder``; write what is left at the end.
 
     Deliveries that the last owner of the file did not see the end of become interrupted.
-    Raises ``DatabaseError`` where the file cannot be used.
+    Raises ``TriggerfishError`` where the file cannot be used.
     """
     async with open_writer(folder / FILE_NAME) as writer:
         number = await writer.write(begin)

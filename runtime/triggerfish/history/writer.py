@@ -16,7 +16,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final, TypeVar
 
-from triggerfish_storage.schema import connect_reader, connect_writer, migrate
+from triggerfish.model import TriggerfishError
+from triggerfish_storage.schema import DatabaseError, connect_reader, connect_writer, migrate
 
 T = TypeVar("T")
 Unit = Callable[[sqlite3.Connection], T]
@@ -67,10 +68,13 @@ class Writer:
 async def open_writer(path: Path) -> AsyncIterator[Writer]:
     """Open the file, bring it to the newest schema, and close it at the end.
 
-    Raises ``DatabaseError`` where it cannot be used.
+    Raises ``TriggerfishError`` where it cannot be used.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    migrate(path, files("triggerfish.history") / "migrations", "process")
+    try:
+        migrate(path, files("triggerfish.history") / "migrations", "process")
+    except DatabaseError as error:
+        raise TriggerfishError(str(error)) from error
     writer = Writer(path)
     try:
         yield writer
