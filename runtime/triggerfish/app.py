@@ -46,9 +46,6 @@ from triggerfish_storage.clock import Clock
 # The real host gives up after three crashes; a message that kills its worker has five tries
 # before it is poison, and it must not take the host with it (docs/design/crashes.md).
 _CRASH_LIMIT: Final = 50
-_UNKNOWN: Final = (
-    "There is no function '{name}', which --functions or the key functions of host.json asks for."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +90,9 @@ async def open_app(around: Surroundings) -> AsyncIterator[Served]:
             script=layout.script,
             only=only,
         )
-        for name in _unknown(only, generation, layout.errors):
-            log(LogLine(LogLevel.WARNING, "Host.Startup", _UNKNOWN.format(name=name)))
         plans, unbound = await _bind_all(validated.functions, around, host)
+        for text in (*_unknown(only, generation, layout.errors), *_odd_retries(plans.values())):
+            log(LogLine(LogLevel.WARNING, "Host.Startup", text))
         dispatcher = Dispatcher(plans, generation.invoke, around.ledger, log, around.clock)
         listeners = tuple(_listeners(plans.values(), dispatcher, around, host))
         yield Served(
@@ -135,10 +132,25 @@ def _all_functions(
 def _unknown(
     only: Collection[str], generation: Generation, errors: Iterable[FunctionError]
 ) -> Iterator[str]:
-    """Go through the names that were asked for and that no function has."""
+    """Tell of the names that were asked for and that no function has."""
     names = {function.name.lower() for function in generation.functions}
     names |= {error.function.lower() for error in (*generation.errors, *errors)}
-    return (name for name in only if name.lower() not in names)
+    for name in only:
+        if name.lower() not in names:
+            yield (
+                f"There is no function '{name}', which --functions or the key functions of "
+                "host.json asks for."
+            )
+
+
+def _odd_retries(plans: Iterable[Plan]) -> Iterator[str]:
+    """Tell of retry policies that Azure only documents for others (host-and-worker.md, 17)."""
+    for plan in plans:
+        if plan.retry is not None and plan.kind != "timerTrigger":
+            yield (
+                f"Soon retries will not be supported for function '{plan.function.name}': Azure "
+                f"documents them for other triggers than {plan.kind}."
+            )
 
 
 async def _bind_all(

@@ -145,6 +145,21 @@ def test_only_the_chosen_functions_are_there(app: Path, start: Callable[..., Any
         assert [function["name"] for function in json.load(answer)] == ["note"]
 
 
+def test_retries_of_a_trigger_that_has_none_in_azure_are_made_and_warned_about(
+    app: Path, start: Callable[..., Any]
+) -> None:
+    policy = '{"strategy": "fixedDelay", "maxRetryCount": 1, "delayInterval": "00:00:00"}'
+    (app / "host.json").write_text(f'{{"version": "2.0", "retry": {policy}}}')
+    (app / "function_app.py").write_text(APP.replace("{mark}", "tried") + "    1 / 0\n")
+    host = start(app)
+
+    assert "'note'" in host.wait_for("Soon retries will not be supported")
+    host.ready()
+    send(host, "one")
+
+    host.wait_for("failed after 1 retries")
+
+
 def ask(host: Any, method: str, endpoint: str) -> Any:
     request = urllib.request.Request(f"{host.url}/admin/host/{endpoint}", method=method)
     with urllib.request.urlopen(request, timeout=10) as answer:
