@@ -60,6 +60,7 @@ class Database:
         self._pending: deque[Work[Any]] = deque()
         self._is_scheduled = False
         self._is_busy = False
+        self._is_looking = False
         self._is_closed = False
         self._idle = asyncio.Event()
         self.commits = 0  # so far: while it stays the same, so does what is stored
@@ -105,8 +106,21 @@ class Database:
         return await self._loop.run_in_executor(self._readers, self._read_far, unit)
 
     def look(self, unit: Unit[T]) -> T:
-        """Run ``unit`` here and now: only for look-ups by index, cheaper than a crossing."""
+        """Run ``unit`` here and now: only for look-ups by index, cheaper than a crossing.
+
+        All that look in one turn of the loop share a view, as beginning one costs as much as a
+        statement; what is committed ends it.
+        """
+        if not self._is_looking:
+            self._near.execute("BEGIN")
+            self._is_looking = True
+            self._loop.call_soon(self._end_view)
         return unit(self._near)
+
+    def _end_view(self) -> None:
+        if self._is_looking:
+            self._is_looking = False
+            self._near.execute("COMMIT")
 
     def _read_far(self, unit: Unit[T]) -> T:
         reader: sqlite3.Connection | None = getattr(self._local, "reader", None)
@@ -140,6 +154,7 @@ class Database:
             job.add_done_callback(lambda _: self._settle(group))
             return
         if group:
+            self._end_view()
             commit_together(self._writer, group)
         self._settle(group)
 
@@ -232,6 +247,7 @@ class Database:
             await self._idle.wait()
         if self._checkpoint is not None:
             await asyncio.wait([self._checkpoint])
+        self._end_view()
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:

@@ -66,6 +66,45 @@ async def test_what_was_written_is_read_by_looks_and_by_scans(things: Database) 
     assert await things.read(names) == ["a"]
 
 
+async def test_looks_of_one_turn_share_a_view_and_the_next_turn_has_its_own(
+    things: Database,
+) -> None:
+    begun = 0
+
+    def count(statement: str) -> None:
+        nonlocal begun
+        begun += statement == "BEGIN"
+
+    things._near.set_trace_callback(count)
+    things.look(names), things.look(names)
+    assert begun == 1
+
+    await asyncio.sleep(0)
+    things.look(names)
+    assert begun == 2
+
+
+async def test_a_view_does_not_outlast_a_commit(things: Database) -> None:
+    async def look_and_write(name: str) -> list[str]:
+        things.look(names)
+        await things.write(add(name))
+        return things.look(names)
+
+    found = await asyncio.gather(*(look_and_write(name) for name in "abc"))
+
+    assert found == [["a", "b", "c"]] * 3
+
+
+async def test_what_looked_last_does_not_keep_the_file_open(
+    tmp_path: Path, migrations: Traversable, durability: Durability
+) -> None:
+    path = tmp_path / "things.db"
+    async with open_database(path, migrations, durability=durability) as database:
+        database.look(names)
+
+    assert not path.with_name("things.db-wal").exists()
+
+
 async def test_units_that_wait_together_commit_together(
     things: Database, durability: Durability
 ) -> None:

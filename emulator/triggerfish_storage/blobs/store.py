@@ -111,15 +111,7 @@ class BlobStore:
 
     def look(self, rule: Rule[T]) -> T:
         """Run a rule that reads a few rows by index, here and now and in one view."""
-
-        def unit(tx: sqlite3.Connection) -> T:
-            tx.execute("BEGIN")
-            try:
-                return rule(tx)
-            finally:
-                tx.execute("COMMIT")
-
-        return self._database.look(unit)
+        return self._database.look(rule)
 
     async def read(self, rule: Rule[T]) -> T:
         """Run a rule that reads many rows, on a reading thread."""
