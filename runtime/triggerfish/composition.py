@@ -22,6 +22,7 @@ from triggerfish.lifecycle import Lifecycle
 from triggerfish.listeners.blob_receipts import Receipts
 from triggerfish.listeners.consume import Log
 from triggerfish.listeners.locks import Locks
+from triggerfish.listeners.primary import primary_host
 from triggerfish.model import LogLine
 from triggerfish.pool.options import PoolOptions
 from triggerfish.pool.spare import Spare
@@ -63,6 +64,9 @@ async def open_host(
         reporter.address = f"http://{_shown(config.address)}:{port}"
         reporter.storage = accounts.served
         accounts.announce_host(config.address, port)
+        await stack.enter_async_context(
+            primary_host(around.locks, lifecycle.decided, clock=clock, log=around.log)
+        )
         if options.reload:
             await stack.enter_async_context(_reloading(lifecycle, around))
         yield lifecycle

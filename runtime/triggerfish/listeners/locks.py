@@ -61,7 +61,7 @@ class Locks:
         self._blobs: Blobs = account.blobs
         self._is_embedded = account.is_embedded
         self._host_id = host_id
-        self._instance = instance
+        self.instance = instance
         self._process = this_process()
         self._clock = clock
         self._log = log
@@ -150,7 +150,7 @@ class Locks:
         return True
 
     def _is_gone(self, note: Mapping[str, str]) -> bool:
-        if note.get(_INSTANCE) == self._instance:
+        if note.get(_INSTANCE) == self.instance:
             return True  # a lease of our own, lost sight of
         if self._is_embedded and note.get(_EMBEDDED) == "true":
             return True  # only one process at a time has this account embedded, and we are it
@@ -158,7 +158,7 @@ class Locks:
 
     def _note(self, lease_id: str) -> dict[str, str]:
         return {
-            _INSTANCE: self._instance,
+            _INSTANCE: self.instance,
             _MACHINE: self._process.machine,
             _PROCESS: self._process.process,
             _EMBEDDED: str(self._is_embedded).lower(),
