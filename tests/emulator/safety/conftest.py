@@ -86,10 +86,11 @@ class Program:
     """A running ``triggerfish storage`` that has said where it is."""
 
     def __init__(
-        self, process: asyncio.subprocess.Process, connection: Connection, folder: Path
+        self, process: asyncio.subprocess.Process, connection_string: str, folder: Path
     ) -> None:
         self.process = process
-        self.connection = connection
+        self.connection_string = connection_string
+        self.connection = parse_connection_string(connection_string)
         self.folder = folder
 
     @asynccontextmanager
@@ -140,7 +141,7 @@ def run(tmp_path: Path) -> Run:
                 *command, env=kept, stdout=asyncio.subprocess.PIPE, stderr=log
             )
         try:
-            yield Program(process, await _connection(process), folder)
+            yield Program(process, await _connection_string(process), folder)
         finally:
             if process.returncode is None:
                 process.send_signal(signal.SIGTERM)
@@ -150,10 +151,10 @@ def run(tmp_path: Path) -> Run:
     return running
 
 
-async def _connection(process: asyncio.subprocess.Process) -> Connection:
+async def _connection_string(process: asyncio.subprocess.Process) -> str:
     assert process.stdout is not None
     async with asyncio.timeout(30):
         while line := (await process.stdout.readline()).decode():
             if "AccountKey=" in line:
-                return parse_connection_string(line.strip())
+                return line.strip()
     raise AssertionError("the program ended before it said where it is")
