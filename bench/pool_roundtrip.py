@@ -66,16 +66,13 @@ while data := link.recv(262144):
 TIME = "2024-01-02T03:04:05+00:00"
 BODY = json.dumps({"order": 1234, "customer": "c-17", "lines": [1, 2, 3]})
 METADATA = {
-    name: Datum("string", text)
-    for name, text in {
-        "Id": "8e5f9c3e-0000-4000-8000-123456789012",
-        "DequeueCount": "1",
-        "InsertionTime": TIME,
-        "ExpirationTime": TIME,
-        "NextVisibleTime": TIME,
-        "PopReceipt": "AgAAAAMAAAAAAAAA1234567890==",
-        "QueueTrigger": BODY,
-    }.items()
+    "Id": "8e5f9c3e-0000-4000-8000-123456789012",
+    "DequeueCount": "1",
+    "InsertionTime": TIME,
+    "ExpirationTime": TIME,
+    "NextVisibleTime": TIME,
+    "PopReceipt": "AgAAAAMAAAAAAAAA1234567890==",
+    "QueueTrigger": BODY,
 }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from json.encoder import encode_basestring as _quoted
 from queue import SimpleQueue
 from time import sleep
@@ -37,6 +37,7 @@ _COLOURS: Final = {
 _LEVEL_NAMES: Final = {level: level.name.capitalize() for level in LogLevel}
 _OWN_CATEGORY: Final = "Triggerfish"
 _MOST_WAITING: Final = 100_000
+_MILLISECOND: Final = timedelta(milliseconds=1)
 _GATHER_SECONDS: Final = 0.004  # lines of a busy moment are written together
 _LAST_WORDS_SECONDS: Final = 2.0
 
@@ -55,9 +56,9 @@ class Console:
     ) -> None:
         self.log_filter = log_filter  # replaced when host.json changes
         self._stream = stream
-        self._clock = clock
-        self._colours = colours
+        self._colours = _COLOURS if colours else {}
         self._json_lines = json_lines
+        self._stamps = _Stamps(clock)
         self._waiting: deque[str] = deque()
         self._lost = 0
         # Waking a thread costs more than a line does: only the first of several rings.
@@ -94,19 +95,19 @@ class Console:
             self._put(self._coloured(level, f"{text}\n"))
 
     def _text(self, level: LogLevel, message: str) -> str:
-        prefix = f"[{timestamp(self._clock.now())}] "
+        prefix = f"[{self._stamps.now()}] "
         if "\n" in message:
             message = message.rstrip("\r\n").replace("\r\n", "\n").replace("\n", f"\n{prefix}")
         return self._coloured(level, f"{prefix}{message}\n")
 
     def _coloured(self, level: LogLevel, text: str) -> str:
-        colour = _COLOURS.get(level) if self._colours else None
+        colour = self._colours.get(level)
         return text if colour is None else f"{colour}{text[:-1]}{_PLAIN_AGAIN}\n"
 
     def _json(self, line: LogLine) -> str:
         # Put together by hand, because this is done for every line: a third of the time.
         return (
-            f'{{"time":"{timestamp(self._clock.now())}","level":"{_LEVEL_NAMES[line.level]}",'
+            f'{{"time":"{self._stamps.now()}","level":"{_LEVEL_NAMES[line.level]}",'
             f'"category":{_quoted(line.category)},"message":{_quoted(line.message)},'
             f'"function":{_quoted(line.function)},'
             f'"invocationId":{_quoted(line.invocation_id)}}}\n'
@@ -155,6 +156,25 @@ class Console:
         except (OSError, ValueError):  # a closed pipe, a closed stream
             return False
         return True
+
+
+class _Stamps:
+    """The time as log lines show it, put into words once for all lines of a millisecond."""
+
+    __slots__ = ("_clock", "_since", "_text", "_until")
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._since = self._until = datetime.max.replace(tzinfo=UTC)
+        self._text = ""
+
+    def now(self) -> str:
+        now = self._clock.now()
+        if not self._since <= now < self._until:
+            self._since = now.replace(microsecond=now.microsecond // 1000 * 1000)
+            self._until = self._since + _MILLISECOND
+            self._text = timestamp(now)
+        return self._text
 
 
 def timestamp(instant: datetime) -> str:

@@ -83,22 +83,20 @@ class Dispatcher:
         self.ledger.began(invocation.delivery())
         self.outstanding += 1
         started = monotonic()
-        interrupted = True  # unless the run comes to an end, whatever end that is
-        outcome = Outcome(invocation.id, _INTERRUPTED)
+        outcome: Outcome | None = None  # until the run comes to an end, whatever end that is
         try:
             outcome = await invocation.tried()
-            interrupted = False
         finally:
             self.outstanding -= 1
             self.ledger.ended(
                 invocation.id,
                 End(
-                    failure=outcome.failure,
+                    failure=_INTERRUPTED if outcome is None else outcome.failure,
                     duration_seconds=monotonic() - started,
                     finished_at=self.clock.now(),
                     tries=invocation.tries,
                     outputs=invocation.written,
-                    interrupted=interrupted,
+                    interrupted=outcome is None,
                 ),
             )
         return outcome

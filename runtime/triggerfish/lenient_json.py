@@ -12,6 +12,8 @@ import json
 import re
 from typing import Any, Final, NoReturn
 
+from triggerfish.worker.json_text import encoder
+
 MAX_DEPTH: Final = 64  # that of the real host's parser
 
 
@@ -38,12 +40,14 @@ def loads(text: str) -> Any:
     else:
         if text.count("{") + text.count("[") > MAX_DEPTH and _is_too_deep(value):
             raise _too_deep(text, len(text))
-    return _whole_characters(value) if _SURROGATE_ESCAPE.search(text) else value
+    if "\\u" in text and _SURROGATE_ESCAPE.search(text):
+        return _whole_characters(value)
+    return value
 
 
 def indented(value: Any) -> str:
     """Return ``value`` as the real host writes JSON: two spaces, nothing escaped needlessly."""
-    if isinstance(value, dict) and value and not any(map(_is_nested, value.values())):
+    if isinstance(value, dict) and value and _NESTED.isdisjoint(map(type, value.values())):
         # With an indent the standard library writes in Python; this is ten times as fast.
         return f"{{\n  {_members_on_lines(value)[1:-1]}\n}}"
     return json.dumps(value, indent=2, ensure_ascii=False)
@@ -54,12 +58,8 @@ def compact(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
-def _is_nested(value: Any) -> bool:
-    return isinstance(value, _CONTAINERS)
-
-
-_CONTAINERS: Final = (dict, list, tuple)
-_members_on_lines: Final = json.JSONEncoder(separators=(",\n  ", ": "), ensure_ascii=False).encode
+_NESTED: Final = frozenset((dict, list, tuple))
+_members_on_lines: Final = encoder(",\n  ", ": ", ascii_only=False)
 _SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _BLANK: Final = re.compile(r"(?:\s+|//[^\r\n]*|/\*.*?\*/)*", re.DOTALL)
 _NAME: Final = re.compile(r"[\w$]+")

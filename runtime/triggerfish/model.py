@@ -148,14 +148,14 @@ class RetryContext:
 class InvocationRequest(NamedTuple):
     """What a worker needs to run a function once.
 
-    ``metadata`` is the trigger's binding data as ``azure.functions`` decodes it: texts, and
-    JSON documents for what is not text.
+    ``metadata`` is the trigger's binding data as ``azure.functions`` decodes it: texts as they
+    are, and JSON documents for what is not text.
     """
 
     id: str
     function: str
     inputs: Mapping[str, Datum]
-    metadata: Mapping[str, Datum]
+    metadata: Mapping[str, str | Datum]
     trace_parent: str = ""
     trace_state: str = ""
     retry: RetryContext | None = None
@@ -284,7 +284,7 @@ class TriggerEvent(NamedTuple):
 
     function: str
     datum: Datum
-    metadata: Mapping[str, Datum]
+    metadata: Mapping[str, str | Datum]
     binding_data: Mapping[str, object]
     payload: bytes
     source: str

@@ -55,7 +55,7 @@ def test_templates_may_name_the_start_time_in_local_time() -> None:
     event = trigger().event(NOW, ZoneInfo("Europe/Berlin"), status=None)
 
     assert event.binding_data["timertrigger"] == "01/01/2024 11:00:00"
-    assert event.metadata["TimerTrigger"].value == "01/01/2024 11:00:00"
+    assert event.metadata["TimerTrigger"] == "01/01/2024 11:00:00"
 
 
 async def test_a_manual_run_ignores_its_input_and_is_not_past_due() -> None:

@@ -84,12 +84,12 @@ class BlobTrigger:
             function=self.function,
             datum=Datum("bytes", content),
             metadata={
-                "BlobTrigger": Datum("string", path),
-                "Uri": Datum("string", uri),
+                "BlobTrigger": path,
+                "Uri": uri,
                 "Properties": Datum("json", json.dumps(properties)),
                 "Metadata": Datum("json", json.dumps(metadata)),
                 # What is captured wins, without regard to case: {uri} hides Uri (section 7).
-                **{_SPELLING.get(k.lower(), k): Datum("string", v) for k, v in captured.items()},
+                **{_SPELLING.get(k.lower(), k): v for k, v in captured.items()},
             },
             binding_data=BindingData(
                 captured,

@@ -132,18 +132,19 @@ class QueueTrigger:
     ) -> TriggerEvent:
         text = _text(body)
         payload = PayloadProperties("" if self.binary or text is None else text)
+        inserted_on = message.inserted_at.isoformat("T", "milliseconds")
         # Whole seconds, as the service's own times; azure.functions parses these at first try.
-        inserted = message.inserted_at.isoformat("T", "seconds")
+        inserted = inserted_on[:19] + inserted_on[23:]
         expires = message.expires_at.isoformat("T", "seconds")
         visible = message.visible_at.isoformat("T", "seconds")
         attempt = message.dequeue_count
-        metadata = {
-            "Id": Datum("string", message.id),
-            "DequeueCount": Datum("string", str(attempt)),
-            "InsertionTime": Datum("string", inserted),
-            "ExpirationTime": Datum("string", expires),
-            "NextVisibleTime": Datum("string", visible),
-            "PopReceipt": Datum("string", message.pop_receipt),
+        metadata: dict[str, str | Datum] = {
+            "Id": message.id,
+            "DequeueCount": str(attempt),
+            "InsertionTime": inserted,
+            "ExpirationTime": expires,
+            "NextVisibleTime": visible,
+            "PopReceipt": message.pop_receipt,
         }
         metadata.update(_overrides(payload))
         return TriggerEvent(
@@ -155,8 +156,7 @@ class QueueTrigger:
             source=self.queue,
             reason=reason,
             attempt=attempt,
-            details=f"MessageId: {message.id}, DequeueCount: {attempt}, InsertedOn: "
-            f"{message.inserted_at.isoformat('T', 'milliseconds')}",
+            details=f"MessageId: {message.id}, DequeueCount: {attempt}, InsertedOn: {inserted_on}",
             record={
                 "id": message.id,
                 "dequeueCount": attempt,
@@ -213,7 +213,7 @@ _SPELLING: Final = {
 _MAY_OVERRIDE: Final = re.compile(rf"\b(?:{'|'.join(_SPELLING)})\b|\\", re.IGNORECASE)
 
 
-def _overrides(payload: PayloadProperties) -> Mapping[str, Datum]:
+def _overrides(payload: PayloadProperties) -> Mapping[str, str | Datum]:
     """Return the properties that win over metadata of the same name, whatever their case.
 
     The others are for expressions only, so many bodies need not be read at all.
@@ -227,9 +227,9 @@ def _overrides(payload: PayloadProperties) -> Mapping[str, Datum]:
     }
 
 
-def _property(value: object) -> Datum:
+def _property(value: object) -> str | Datum:
     if isinstance(value, str):
-        return Datum("string", value)
+        return value
     return Datum("json", json.dumps(value))
 
 

@@ -117,7 +117,7 @@ class TimerTrigger:
         return TriggerEvent(
             function=self.function,
             datum=Datum("json", json.dumps(timer)),
-            metadata={"TimerTrigger": Datum("string", start_text)},
+            metadata={"TimerTrigger": start_text},
             # The timer itself has no text: {name of the parameter} renders as nothing.
             binding_data=BindingData({"TimerTrigger": start_text}, {self.parameter: None}),
             payload=b"",

@@ -8,13 +8,13 @@ when its delivery ends, so that a batch costs the loop nothing but joining texts
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from triggerfish.history.entries import End, Line, Status, Written
 from triggerfish.model import Delivery, Failure
+from triggerfish.worker.json_text import encoder
 from triggerfish_storage.clock import micros
 
 INLINE_PAYLOAD: Final = 2048  # bytes; what is larger does not lie in its delivery's row
@@ -131,9 +131,8 @@ def _plain(value: object) -> object:
     return dict(value) if isinstance(value, Mapping) else str(value)
 
 
-# Escaped, so that lone surrogates in somebody's text can be written; made once, because
-# json.dumps with options builds an encoder for each call.
-_json = json.JSONEncoder(separators=(",", ":"), default=_plain).encode
+# Escaped, so that lone surrogates in somebody's text can be written.
+_json = encoder(default=_plain)
 
 
 def lines_json(lines: Sequence[tuple[int, Line]]) -> str:

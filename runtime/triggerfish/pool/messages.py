@@ -30,14 +30,15 @@ def invoke_frame(number: int, request: InvocationRequest) -> bytes:
     inputs = {name: _pack(datum, parts) for name, datum in request.inputs.items()}
     metadata: dict[str, Any] = {}
     copies: dict[str, str] = {}
-    for name, datum in request.metadata.items():
-        value = datum.value
-        if datum.kind == "string" and len(value) <= INLINE_CHARACTERS:
-            metadata[name] = value  # what pack would say: most of it is short text
-        elif source := _input_like(request, datum):
+    for name, value in request.metadata.items():
+        if not isinstance(value, str):
+            metadata[name] = _pack(value, parts)
+        elif len(value) <= INLINE_CHARACTERS:
+            metadata[name] = value
+        elif source := _input_like(request, value):
             copies[name] = source
         else:
-            metadata[name] = _pack(datum, parts)
+            metadata[name] = frames.pack("string", value, parts)
     head = [
         frames.INVOKE,
         number,
@@ -72,12 +73,9 @@ def log_line(head: Head) -> LogLine:
     return LogLine(LogLevel(level), category, text, invocation_id, function)
 
 
-def _input_like(request: InvocationRequest, field: Datum) -> str:
+def _input_like(request: InvocationRequest, text: str) -> str:
     """Return the input that holds the very same text: a message's metadata repeats it."""
-    if field.kind != "string":
-        return ""
-    same = (n for n, d in request.inputs.items() if d.kind == "string" and d.value is field.value)
-    return next(same, "")
+    return next((name for name, datum in request.inputs.items() if datum.value is text), "")
 
 
 def _outputs(forms: Mapping[str, Any], payload: bytes) -> Mapping[str, Datum]:

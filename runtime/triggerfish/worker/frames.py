@@ -32,6 +32,8 @@ import struct
 from collections.abc import Sequence
 from typing import Any, Final
 
+from .json_text import encoder
+
 LOAD: Final = "load"
 INVOKE: Final = "i"
 WHERE: Final = "where"
@@ -53,7 +55,7 @@ INLINE_CHARACTERS: Final = 2048  # longer text is cheaper as bytes than as a JSO
 Head = list[Any]
 Frame = tuple[Head, bytes]
 
-_encode: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+_encode: Final = encoder()
 _decode: Final = json.JSONDecoder().raw_decode
 
 

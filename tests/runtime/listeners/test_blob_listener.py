@@ -132,7 +132,7 @@ async def test_two_functions_whose_patterns_fit_both_run(world: World) -> None:
         await world.function.ended(2)
 
     assert sorted(event.function for event in world.function.events) == ["F1", "F2"]
-    captured = {e.function: e.metadata["n"].value for e in world.function.events}
+    captured = {e.function: e.metadata["n"] for e in world.function.events}
     assert captured == {"F1": "a", "F2": "a.txt"}
 
 
@@ -275,7 +275,7 @@ async def test_names_and_contents_arrive_as_they_are(world: World) -> None:
 
     seen = {event.source: event.payload for event in world.function.events}
     assert seen == {f"uploads/{name}": content for name, content in given.items()}
-    assert {e.metadata["name"].value for e in world.function.events} == set(given)
+    assert {e.metadata["name"] for e in world.function.events} == set(given)
 
 
 async def test_blobs_written_within_a_second_run_each_once(world: World) -> None:

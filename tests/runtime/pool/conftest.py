@@ -78,13 +78,12 @@ class Running:
         **request: Any,
     ) -> InvocationResult:
         """Run ``function``, by default for a queue message of this text or these bytes."""
-        fields = {**MESSAGE, **(metadata or {})}
         return await self.generation.invoke(
             InvocationRequest(
                 id=request.pop("id", "") or f"invocation-{next(self._numbers)}",
                 function=function,
                 inputs={parameter: _datum(value), **(inputs or {})},
-                metadata={name: _datum(text) for name, text in fields.items()},
+                metadata={**MESSAGE, **(metadata or {})},
                 **request,
             )
         )
