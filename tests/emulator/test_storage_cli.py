@@ -323,18 +323,35 @@ def test_a_pfx_certificate_is_refused_with_the_way_to_make_a_pem_of_it(
 
 
 @pytest.mark.slow
+async def test_requests_are_logged_to_a_debug_file_in_a_folder_that_is_not_there_yet(
+    tmp_path: Path,
+) -> None:
+    arguments = ("-l", str(tmp_path / "new"), "-d", str(tmp_path / "new" / "debug.log"))
+    async with running(*ANYWHERE, *arguments) as program, program.client() as client:
+        await client.create_queue("orders")
+        assert await program.end(signal.SIGTERM) == 0
+
+    assert "/devstoreaccount1/orders 201" in (tmp_path / "new" / "debug.log").read_text()
+
+
+@pytest.mark.slow
 async def test_a_debug_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    process = await launch("--in-memory", "--debug", str(tmp_path / "missing" / "debug.log"))
+    (tmp_path / "debug.log").mkdir()
+    process = await launch("--in-memory", "--debug", str(tmp_path / "debug.log"))
     async with asyncio.timeout(20):
         _, error = await process.communicate()
 
     assert process.returncode == 2
-    assert b"debug.log: No such file or directory" in error
+    assert b"debug.log: Is a directory" in error
 
 
-@pytest.mark.parametrize("flag", ["-v", "--version"])
+@pytest.mark.parametrize("flag", ["-v", "--version", "version"])
 def test_it_tells_its_version_alone(flag: str) -> None:
     result = invoke(flag)
 
     assert result.exit_code == 0
     assert result.output[0].isdigit()
+
+
+def test_help_is_a_command_too() -> None:
+    assert invoke("help").output == invoke("--help").output

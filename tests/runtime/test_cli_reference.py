@@ -24,6 +24,8 @@ def commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Com
         for name in command.list_commands(context):
             found = command.get_command(context, name)
             assert found is not None
+            if found.hidden:
+                continue
             yield from commands(found, f"{path} {name}")
 
 

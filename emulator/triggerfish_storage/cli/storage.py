@@ -12,6 +12,8 @@ import os
 import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
+from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -35,8 +37,9 @@ if TYPE_CHECKING:
 def storage(ctx: click.Context, /, **given: Any) -> None:
     """Run a storage account: Blob, Queue and Table services for Azure's own clients.
 
-    Accounts beside devstoreaccount1 come from AZURITE_ACCOUNTS ("name:key1:key2;…"). With one
-    of the commands nothing is run: they work on the account that the data folder keeps.
+    Accounts beside devstoreaccount1 come from AZURITE_ACCOUNTS ("name:key1:key2;…", or "@FILE"
+    for a file of them), which is read again while running. With one of the commands nothing is
+    run: they work on the account that the data folder keeps.
     """
     ctx.obj = given["folder"]
     if ctx.invoked_subcommand is None:
@@ -45,6 +48,20 @@ def storage(ctx: click.Context, /, **given: Any) -> None:
 
 for command in (export, import_, snapshot, restore):
     storage.add_command(command)
+
+
+@storage.command("version", hidden=True)
+def version() -> None:
+    """Show the version, as Azurite's command of that name does."""
+    click.echo(metadata.version("triggerfish"))
+
+
+@storage.command("help", hidden=True)
+@click.pass_context
+def help_(ctx: click.Context, /) -> None:
+    """Show the help, as Azurite's command of that name does."""
+    if ctx.parent is not None:
+        click.echo(ctx.parent.get_help())
 
 
 def _serve(given: Mapping[str, Any]) -> None:
@@ -68,14 +85,14 @@ async def _run(options: Options) -> str:
     # The server is imported only to run, so that --help answers at once.
     from triggerfish_storage.database import DatabaseError
     from triggerfish_storage.ownership import FolderOwned
-    from triggerfish_storage.protocol.accounts import Accounts, AccountsError
+    from triggerfish_storage.protocol.accounts import Accounts, AccountsError, read_accounts
     from triggerfish_storage.server import PortTaken, serve
     from triggerfish_storage.transfer.failure import TransferError
 
     stopping = asyncio.Event()
     _stop_on_signals(stopping)
     try:
-        accounts = Accounts(lambda: os.environ.get("AZURITE_ACCOUNTS", ""))
+        accounts = Accounts(lambda: read_accounts(os.environ.get("AZURITE_ACCOUNTS", "")))
         async with (
             _opened(options, stopping) as account,
             serve(
@@ -169,6 +186,8 @@ def _log_to(target: str | None, *, is_silent: bool) -> None:
     level = logging.DEBUG if target else logging.ERROR if is_silent else logging.WARNING
     file = target if target and target.lower() not in TO_TERMINAL else None
     try:
+        if file is not None:  # often it lies in the data folder, which need not exist yet
+            Path(file).parent.mkdir(parents=True, exist_ok=True)
         logging.basicConfig(
             level=logging.WARNING, filename=file, format="%(asctime)s %(levelname)s %(message)s"
         )

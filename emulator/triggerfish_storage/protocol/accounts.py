@@ -2,7 +2,9 @@
 
 There is always ``devstoreaccount1`` with the key that every emulator and SDK publishes;
 ``AZURITE_ACCOUNTS`` (``name:key1:key2;…``) adds more, and gives it other keys where it names
-it. The setting is read again while running, at most once a minute.
+it. With ``@FILE`` it is what that file holds, an account a line or as above: the environment
+of a process cannot be changed from outside, a file can. The setting is read again while
+running, at most once a minute.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 from triggerfish_storage.protocol.auth import decode_key
@@ -50,6 +53,19 @@ def parse_accounts(setting: str) -> dict[str, tuple[bytes, ...]]:
     return found
 
 
+def read_accounts(setting: str) -> str:
+    """Return a setting, or for ``@FILE`` what the file holds now. Raises AccountsError."""
+    if not setting.startswith("@"):
+        return setting
+    file = Path(setting[1:])
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise AccountsError(f"AZURITE_ACCOUNTS: {file}: {reason}.") from error
+    return ";".join(line.strip() for line in lines if not line.lstrip().startswith("#"))
+
+
 class Accounts(Mapping[str, tuple[bytes, ...]]):
     """Keys by account name; ``read`` gives the setting as it is now."""
 
@@ -70,12 +86,11 @@ class Accounts(Mapping[str, tuple[bytes, ...]]):
 
     def _refresh(self, now: datetime) -> None:
         self._next = now + READ_EVERY
-        setting = self._read()
-        if setting == self._setting:
-            return
-        self._setting = setting
         try:
-            self._keys = _with_default(setting)
+            setting = self._read()
+            if setting != self._setting:
+                self._setting = setting
+                self._keys = _with_default(setting)
         except AccountsError as error:
             _log.error("%s The accounts stay as they were.", error)
 

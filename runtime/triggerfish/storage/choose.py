@@ -36,7 +36,7 @@ from triggerfish_storage.clock import Clock
 from triggerfish_storage.database import DatabaseError, Durability
 from triggerfish_storage.ownership import FolderOwned, Ownership, own
 from triggerfish_storage.protocol.accounts import Accounts as AccountKeys
-from triggerfish_storage.protocol.accounts import AccountsError
+from triggerfish_storage.protocol.accounts import AccountsError, read_accounts
 from triggerfish_storage.server import PortTaken, StorageAccount, open_account, serve
 from triggerfish_storage.server import services as served_services
 from triggerfish_storage.transfer.failure import TransferError
@@ -177,7 +177,7 @@ class Accounts:
 
     async def _own(self) -> Account:
         place = self._place
-        keys = AccountKeys(lambda: self._settings.get("AZURITE_ACCOUNTS", ""))
+        keys = AccountKeys(lambda: read_accounts(self._settings.get("AZURITE_ACCOUNTS", "")))
         async with AsyncExitStack() as opening:
             storage = await opening.enter_async_context(
                 open_account(

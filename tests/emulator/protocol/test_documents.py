@@ -7,6 +7,7 @@ import json
 import logging
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from triggerfish_storage.protocol.accounts import (
     Accounts,
     AccountsError,
     parse_accounts,
+    read_accounts,
 )
 from triggerfish_storage.protocol.bearer import check_bearer
 from triggerfish_storage.protocol.dates import http_date, iso_date, parse_iso_date
@@ -81,6 +83,30 @@ def test_accounts_are_read_again_once_a_minute(caplog: pytest.LogCaptureFixture)
         accounts.refresh(NOW + timedelta(seconds=120))
     assert "late" in accounts
     assert "AZURITE_ACCOUNTS" in caplog.text
+
+
+def test_accounts_in_a_file_are_read_again_when_it_changes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "accounts.txt"
+    file.write_text("# ours\none:a2V5\ntwo:a2V5:a2V6\n")
+    accounts = Accounts(lambda: read_accounts(f"@{file}"))
+    accounts.refresh(NOW)
+    assert set(accounts) == {"devstoreaccount1", "one", "two"}
+
+    file.write_text("three:a2V5")
+    accounts.refresh(NOW + timedelta(minutes=1))
+    assert set(accounts) == {"devstoreaccount1", "three"}
+
+    file.unlink()
+    accounts.refresh(NOW + timedelta(minutes=2))
+    assert set(accounts) == {"devstoreaccount1", "three"}
+    assert "accounts.txt: No such file" in caplog.text
+
+
+def test_a_file_of_accounts_that_is_not_there_is_named_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(AccountsError, match=r"accounts\.txt: No such file"):
+        Accounts(lambda: read_accounts(f"@{tmp_path / 'accounts.txt'}"))
 
 
 # --- stored access policies -------------------------------------------------------------------
