@@ -85,7 +85,7 @@ EMPTY_METADATA_KEY: Final = ErrorCode(
 INSUFFICIENT_ACCOUNT_PERMISSIONS: Final = ErrorCode(
     403,
     "InsufficientAccountPermissions",
-    "The account being accessed does not have sufficient permissions to execute this operation.",
+    "Write operations are not allowed.",
 )
 INTERNAL_ERROR: Final = ErrorCode(
     500, "InternalError", "The server encountered an internal error. Please retry the request."
@@ -191,6 +191,11 @@ OUT_OF_RANGE_QUERY_PARAMETER_VALUE: Final = ErrorCode(
     400,
     "OutOfRangeQueryParameterValue",
     "One of the query parameters specified in the request URI is outside the permissible range.",
+)
+RESOURCE_NAME_LENGTH: Final = ErrorCode(
+    400,
+    "OutOfRangeInput",
+    "The specified resource name length is not within the permissible limits.",
 )
 REQUEST_BODY_TOO_LARGE: Final = ErrorCode(
     413,

@@ -40,9 +40,10 @@ def check_write(resource: Blob | Container, conditions: Conditions, now: datetim
     """Raise where the conditions, or a lease held by somebody else, forbid this write."""
     if conditions is not NO_CONDITIONS:
         outcome = evaluate(resource, conditions)
-        if outcome == "unsatisfiable":
+        # Who names the lease knows that the blob is there: clients that say both overwrite it.
+        if outcome == "unsatisfiable" and not conditions.lease_id:
             raise StorageError(errors.BLOB_ALREADY_EXISTS)
-        if outcome != "met":
+        if outcome not in ("met", "unsatisfiable"):
             raise StorageError(common.CONDITION_NOT_MET)
     check_lease(resource, conditions.lease_id, now)
 

@@ -113,7 +113,9 @@ def find_source(tx: sqlite3.Connection, source: Address, conditions: Conditions)
         original = get_blob(tx, source)
     except StorageError as error:
         raise StorageError(
-            errors.CANNOT_VERIFY_COPY_SOURCE, CopySourceErrorCode=error.error.code
+            errors.CANNOT_VERIFY_COPY_SOURCE,
+            CopySourceStatusCode=str(error.error.status),
+            CopySourceErrorCode=error.error.code,
         ) from error
     if conditions is not NO_CONDITIONS and evaluate(original, conditions) != "met":
         raise StorageError(errors.SOURCE_CONDITION_NOT_MET)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from binascii import b2a_base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import datetime
 from functools import lru_cache
 from typing import Final
@@ -225,9 +225,16 @@ def _container(container: Container, with_metadata: bool, now: datetime) -> str:
         f"<Container><Name>{wire.text(container.name)}</Name><Properties>"
         f"<Last-Modified>{http_date(container.modified)}</Last-Modified>"
         f"<Etag>{wire.text(etag_text(container.etag))}</Etag>{_lease(container.lease, now)}{public}"
-        "<HasImmutabilityPolicy>false</HasImmutabilityPolicy><HasLegalHold>false</HasLegalHold>"
-        f"</Properties>{metadata}</Container>"
+        f"{_OF_EVERY_CONTAINER}</Properties>{metadata}</Container>"
     )
+
+
+_OF_EVERY_CONTAINER: Final = (
+    "<DefaultEncryptionScope>$account-encryption-key</DefaultEncryptionScope>"
+    "<DenyEncryptionScopeOverride>false</DenyEncryptionScopeOverride>"
+    "<HasImmutabilityPolicy>false</HasImmutabilityPolicy><HasLegalHold>false</HasLegalHold>"
+    "<ImmutableStorageWithVersioningEnabled>false</ImmutableStorageWithVersioningEnabled>"
+)
 
 
 def _lease(lease: Lease | None, now: datetime) -> str:
@@ -259,16 +266,21 @@ def named(element: str, name: str) -> str:
 
 
 def found_blobs(
-    found: Sequence[Found], following: TagPosition | None, *, endpoint: str, where: str
+    found: Sequence[Found],
+    following: TagPosition | None,
+    *,
+    endpoint: str,
+    where: str,
+    keys: Set[str],
 ) -> bytes:
-    """Return a Find Blobs by Tags body."""
+    """Return a Find Blobs by Tags body; of the tags it shows those that were asked about."""
     parts = [
         f"<EnumerationResults ServiceEndpoint={xml.quote(endpoint + '/')}>",
         f"<Where>{wire.text(where)}</Where><Blobs>",
     ]
     parts += [
         f"<Blob>{named('Name', each.name)}<ContainerName>{each.container}</ContainerName>"
-        f"{wire.tag_set(each.tags)}</Blob>"
+        f"{wire.tag_set({key: each.tags[key] for key in each.tags if key in keys})}</Blob>"
         for each in found
     ]
     parts.append(f"</Blobs><NextMarker>{tag_marker_text(following)}</NextMarker>")

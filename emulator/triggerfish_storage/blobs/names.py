@@ -35,7 +35,7 @@ def check_container_name(name: str) -> None:
     if not _CONTAINER.fullmatch(name):
         raise StorageError(errors.INVALID_RESOURCE_NAME)
     if not 3 <= len(name) <= 63:
-        raise StorageError(errors.OUT_OF_RANGE_INPUT)
+        raise StorageError(errors.RESOURCE_NAME_LENGTH)
 
 
 def check_blob_name(name: str) -> None:

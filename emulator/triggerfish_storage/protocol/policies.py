@@ -45,17 +45,7 @@ def read_policies(body: bytes) -> list[StoredPolicy]:
 def write_policies(policies: Sequence[StoredPolicy]) -> bytes:
     """Return the SignedIdentifiers document of ``policies``."""
     inside = "".join(
-        f"<SignedIdentifier>{xml.tag('Id', policy.id)}<AccessPolicy>"
-        + "".join(
-            xml.tag(name, value)
-            for name, value in (
-                ("Start", policy.start),
-                ("Expiry", policy.expiry),
-                ("Permission", policy.permission),
-            )
-            if value
-        )
-        + "</AccessPolicy></SignedIdentifier>"
+        f"<SignedIdentifier>{xml.tag('Id', policy.id)}{_access(policy)}</SignedIdentifier>"
         for policy in policies
     )
     return xml.document(f"<SignedIdentifiers>{inside}</SignedIdentifiers>")
@@ -82,6 +72,17 @@ def _policy(element: xml.Element) -> StoredPolicy:
         _date(access, "Expiry"),
         access.child_text("Permission", "").strip(),
     )
+
+
+def _access(policy: StoredPolicy) -> str:
+    """Return what a policy says, nothing where it says nothing."""
+    named = (
+        ("Start", policy.start),
+        ("Expiry", policy.expiry),
+        ("Permission", policy.permission),
+    )
+    inside = "".join(xml.tag(name, value) for name, value in named if value)
+    return f"<AccessPolicy>{inside}</AccessPolicy>" if inside else ""
 
 
 def _date(access: xml.Element, name: str) -> str:

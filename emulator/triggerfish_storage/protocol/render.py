@@ -21,6 +21,11 @@ _STATUS_LINES: Final = {
 _SERVERS: Final[Mapping[ServiceName, str]] = {
     service: f"Triggerfish-{service.capitalize()}/1.0" for service in get_args(ServiceName)
 }
+# What the source of a copy answered, which clients look for in headers.
+_OF_SOURCES: Final = {
+    "CopySourceStatusCode": "x-ms-copy-source-status-code",
+    "CopySourceErrorCode": "x-ms-copy-source-error-code",
+}
 _BODILESS: Final = frozenset({204, 304})
 
 
@@ -76,6 +81,8 @@ def error_reply(
             'Bearer authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize" '
             'resource_id="https://storage.azure.com"'
         )
+    for name in error.details.keys() & _OF_SOURCES.keys():
+        headers[_OF_SOURCES[name]] = error.details[name]
     if is_head or row.status in _BODILESS:
         return Reply(row.status, headers=headers)
     message = f"{row.message}\nRequestId:{request_id}\nTime:{iso_date(now)}"

@@ -85,7 +85,7 @@ class Queue:
 def check_name(name: str) -> None:
     """Raise the documented error where ``name`` cannot be a queue's."""
     if not 3 <= len(name) <= 63:
-        raise StorageError(errors.OUT_OF_RANGE_INPUT)
+        raise StorageError(errors.RESOURCE_NAME_LENGTH)
     if not _NAME.fullmatch(name):
         raise StorageError(errors.INVALID_RESOURCE_NAME)
 

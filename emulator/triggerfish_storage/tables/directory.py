@@ -50,7 +50,7 @@ FORGET: Final = "DELETE FROM entity_table WHERE id = :table"
 def check_name(name: str) -> None:
     """Raise the documented error where ``name`` cannot be a table's."""
     if not 3 <= len(name) <= 63:
-        raise StorageError(common.OUT_OF_RANGE_INPUT)
+        raise StorageError(common.RESOURCE_NAME_LENGTH)
     if not _NAME.fullmatch(name) or name.lower() == "tables":
         raise StorageError(common.INVALID_RESOURCE_NAME)
 

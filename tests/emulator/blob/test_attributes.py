@@ -292,6 +292,44 @@ async def test_a_letter_allows_what_it_is_for(blob, clock, letter, allowed):
                 assert await refused(attempt()) == "403 AuthorizationPermissionMismatch"
 
 
+async def test_who_names_the_lease_overwrites_without_saying_so(blob):
+    lease = await blob.acquire_lease(lease_id=LEASE_ID)
+
+    await blob.upload_blob(b"new", lease=lease)  # with If-None-Match: *
+
+    assert await (await blob.download_blob()).readall() == b"new"
+    assert await refused(blob.upload_blob(b"2")) == "409 BlobAlreadyExists"
+    other = await refused(blob.upload_blob(b"2", lease=LEASE_ID.replace("1", "2")))
+    assert other == "412 LeaseIdMismatchWithBlobOperation"
+
+
+async def test_a_blob_keeps_what_it_is_told_is_its_md5(blob):
+    await blob.set_http_headers(ContentSettings(content_md5=b"any"))
+
+    assert bytes((await blob.get_blob_properties()).content_settings.content_md5) == b"any"
+
+
+async def test_a_download_tells_the_tier(blob):
+    await blob.set_standard_blob_tier(StandardBlobTier.COOL)
+
+    assert (await blob.download_blob()).properties.blob_tier == "Cool"
+
+
+async def test_a_search_shows_the_tags_that_it_asked_about(sdk, blob):
+    await blob.set_blob_tags({"a": "1", "b": "2", "c": "3"})
+
+    [found] = [each async for each in sdk.find_blobs_by_tags("a = '1' AND b > '1'")]
+
+    assert found.tags == {"a": "1", "b": "2"}
+
+
+async def test_a_policy_that_says_nothing_is_only_a_name(container):
+    await container.set_container_access_policy({"open": None})
+
+    [kept] = (await container.get_container_access_policy())["signed_identifiers"]
+    assert (kept.id, kept.access_policy) == ("open", None)
+
+
 async def test_a_stored_policy_gives_a_signature_its_rights(container, blob, clock):
     from azure.storage.blob import AccessPolicy
 

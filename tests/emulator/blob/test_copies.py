@@ -138,6 +138,16 @@ async def test_who_has_only_a_signature_copies_only_what_the_source_url_allows(
     assert await content(container.get_blob_client("to")) == LARGE
 
 
+async def test_what_a_source_answered_is_told_in_headers(container, raw):
+    source = container.get_blob_client("missing").url
+
+    answer = await raw("PUT", "/data/to", x_ms_copy_source=source)
+
+    assert answer.code == "CannotVerifyCopySource"
+    assert answer.headers["x-ms-copy-source-status-code"] == "404"
+    assert answer.headers["x-ms-copy-source-error-code"] == "BlobNotFound"
+
+
 async def test_a_source_that_is_not_there_cannot_be_verified(container, endpoint, unused_tcp_port):
     copy = container.get_blob_client("to")
 

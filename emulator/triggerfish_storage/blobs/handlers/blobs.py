@@ -81,7 +81,7 @@ async def get_blob_content(call: Call, store: BlobStore) -> Reply:
         blob_address(call), wanted=wanted, conditions=conditions_of(call), now=call.now
     )
     blob, body = download.blob, download.body
-    headers = blob_headers(blob, call.now)
+    headers = blob_headers(blob, call.now) | tier_headers(blob)
     if wanted is WHOLE:
         if with_md5 or with_crc64:
             raise StorageError(common.MISSING_REQUIRED_HEADER, HeaderName="x-ms-range")
@@ -177,7 +177,8 @@ async def set_blob_properties(call: Call, store: BlobStore) -> Reply:
     A page blob's length or sequence number is set instead, where one of them is given.
     """
     address, conditions = own_address(call), conditions_of(call)
-    headers, md5 = content_headers_of(call), md5_of(call, "x-ms-blob-content-md5")
+    headers = content_headers_of(call)
+    md5 = md5_of(call, "x-ms-blob-content-md5", is_checked=False)
     if not any(name in call.headers for name in _PAGE_BLOB_ONLY):
         blob = await store.write(
             lambda tx: lifecycle.change_blob(

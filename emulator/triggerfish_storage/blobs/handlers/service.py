@@ -59,7 +59,11 @@ async def find_blobs_by_tags(call: Call, store: BlobStore) -> Reply:
             tx, call.account, comparisons, container=container, start=start, limit=limit
         )
     )
-    return Reply(200, list_wire.found_blobs(found, following, endpoint=call.endpoint, where=where))
+    keys = {comparison.key for comparison in comparisons}
+    return Reply(
+        200,
+        list_wire.found_blobs(found, following, endpoint=call.endpoint, where=where, keys=keys),
+    )
 
 
 async def get_service_properties(call: Call, store: BlobStore) -> Reply:
