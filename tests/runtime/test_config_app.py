@@ -47,6 +47,7 @@ def test_workers_get_the_environment_and_the_local_settings(app):
         "AZURE_FUNCTIONS_ENVIRONMENT": "Development",
         "WEBSITE_HOSTNAME": "localhost:7071",
         "AzureWebJobsScriptRoot": str(folder),
+        "AzureWebJobsStorage": "UseDevelopmentStorage=true",
     }
 
 
@@ -80,6 +81,7 @@ def test_host_storage_that_is_not_set_is_embedded_and_told(app):
     config = load_app_config(StartOptions(app()), {})
 
     assert config.storage == Embedded()
+    assert config.settings["AzureWebJobsStorage"] == "UseDevelopmentStorage=true"  # for functions
     assert any("AzureWebJobsStorage is not set" in line.message for line in config.notes)
 
 

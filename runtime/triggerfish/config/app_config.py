@@ -23,6 +23,7 @@ from triggerfish.config.local_settings import LOCAL_SETTINGS, LocalSettings, loa
 from triggerfish.config.notes import notice, remark, warning
 from triggerfish.config.start_options import DEFAULT_ADDRESS, DEFAULT_PORT, StartOptions
 from triggerfish.model import LogLevel, LogLine
+from triggerfish_storage.connection_string import DEVELOPMENT
 
 _ENVIRONMENT: Final = "AZURE_FUNCTIONS_ENVIRONMENT"
 _DEVELOPMENT: Final = "Development"
@@ -62,6 +63,8 @@ def load_app_config(options: StartOptions, environ: Mapping[str, str] | None = N
     settings, notes = _settings(options.app_folder, environ, local, port)
     app = parse_app_settings(settings)
     storage = find_connection("", settings)
+    if storage == Embedded():  # nothing is set; a client in user code looks there too
+        settings[STORAGE] = DEVELOPMENT
     host = load_host_config(options.app_folder, settings)
     return AppConfig(
         folder=options.app_folder,
