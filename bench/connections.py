@@ -19,6 +19,11 @@ Request = tuple[bytes, bytes]  # head and body, apart so that a large body is no
 
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _END_OF_CHUNKS: Final = b"0\r\n\r\n"
+_HEAD_BYTES: Final = 8192  # more than any answer has
+_SUCCESS: Final = b"HTTP/1.1 2"
+
+# Where all connections receive: what was received is looked at before the next one does.
+_RECEIVED: Final = memoryview(bytearray(1024 * 1024))
 
 
 @dataclass(slots=True)
@@ -33,13 +38,13 @@ class Run:
     bodies: list[bytes] = field(default_factory=list)
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """One connection: sends a request, awaits its answer, and so on until none is left."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
         self._head = b""
-        self._body: list[bytes] = []
+        self._body: list[bytes] = []  # what is looked at of it
         self._missing = 0
         self._chunked = False
         self._transport: asyncio.Transport | None = None
@@ -53,33 +58,38 @@ class Connection(asyncio.Protocol):
         if not self.over.done():
             self.over.set_exception(exc or BenchmarkFailed("the server closed a connection"))
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return _RECEIVED
+
+    def buffer_updated(self, nbytes: int) -> None:
+        received = _RECEIVED[:nbytes]
         if not self._missing and not self._chunked:
-            data = self._begin(data)
+            received = self._begin(received)
             if not self._head.endswith(b"\r\n\r\n"):
                 return
-        self._missing -= len(data)
-        if data:
-            self._body.append(data)
+        self._missing -= len(received)
+        if self._run.keeps or self._chunked or not self._head.startswith(_SUCCESS):
+            self._body.append(bytes(received))
         if self._chunked:
             if b"".join(self._body[-2:]).endswith(_END_OF_CHUNKS):
                 self._end()
         elif not self._missing:
             self._end()
 
-    def _begin(self, data: bytes) -> bytes:
-        head, separator, rest = (self._head + data).partition(b"\r\n\r\n")
+    def _begin(self, data: memoryview) -> memoryview:
+        before = len(self._head)
+        head, separator, _ = (self._head + bytes(data[:_HEAD_BYTES])).partition(b"\r\n\r\n")
         self._head = head + separator
         if separator:
             length = _LENGTH.search(head)
             self._missing = int(length[1]) if length else 0
             self._chunked = length is None and b"chunked" in head.lower()
-        return rest
+        return data[len(self._head) - before :]
 
     def _end(self) -> None:
         run = self._run
         run.answered += 1
-        if not self._head.startswith(b"HTTP/1.1 2"):
+        if not self._head.startswith(_SUCCESS):
             run.refused = run.refused or self._head + b"".join(self._body)[:500]
         if run.keeps:
             run.bodies.append(b"".join(self._body))

@@ -1,9 +1,9 @@
-"""Storage operations a second over HTTP, next to Azurite and to a handler that does nothing.
+"""Storage operations a second over HTTP, next to Azurite and to handlers that do nothing.
 
 Sixteen connections of one client, which sends requests that were signed before; the servers
 run at the same time and are asked in turn, operation by operation, round after round. All keep
-what they acknowledged on disk. The bound is the rate of a bare aiohttp handler, on uvloop as
-ours, that reads and writes as many bytes.
+what they acknowledged on disk. The bounds are the rates of a bare aiohttp handler and of a bare
+httptools protocol, on uvloop as ours, that read and write as many bytes.
 
     python bench/storage.py [--seconds 2] [--rounds 3] [--connections 16] [--only get]
 """
@@ -34,7 +34,7 @@ from triggerfish_storage.protocol.auth import ServiceName
 
 US: Final = "triggerfish"
 AZURITE: Final = "Azurite"
-BOUND: Final = "bare handler"
+BOUNDS: Final = {f"bare {kind}": kind for kind in bare_handler.KINDS}
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
@@ -261,7 +261,7 @@ async def bound(port: int, operation: Operation, options: argparse.Namespace) ->
 
 
 async def measure(
-    servers: Mapping[str, Ports], bare_port: int, options: argparse.Namespace
+    servers: Mapping[str, Ports], bare_ports: Mapping[str, int], options: argparse.Namespace
 ) -> dict[str, results.Results]:
     """Return the rates of every operation by server."""
     found = {name: results.Results() for name in OPERATIONS if options.only in name}
@@ -276,7 +276,8 @@ async def measure(
                     if name in found:
                         found[name].add(server, rate)
             if name in found:
-                found[name].add(BOUND, await bound(bare_port, operation, options))
+                for bare, port in bare_ports.items():
+                    found[name].add(bare, await bound(port, operation, options))
             print(f"round {number + 1}: {name}", file=sys.stderr)
     return found
 
@@ -320,10 +321,10 @@ def serving(
     return {service: port for service, port in ports.items() if listens(port)}
 
 
-def start_bare_handler(stack: contextlib.ExitStack, folder: Path) -> int:
+def start_bare_handler(stack: contextlib.ExitStack, folder: Path, kind: str) -> int:
     [port] = free_ports(1)
-    log = folder / "bare.log"
-    command: list[str | Path] = [sys.executable, bare_handler.__file__, str(port)]
+    log = folder / f"bare-{kind}.log"
+    command: list[str | Path] = [sys.executable, bare_handler.__file__, kind, str(port)]
     process = stack.enter_context(program(command, log=log))
     until(lambda: listens(port), within=30, what="bare handler", process=process, log=log)
     return port
@@ -340,8 +341,7 @@ def rows(found: Mapping[str, results.Results]) -> Iterator[tuple[str, ...]]:
             results.number(values.median(AZURITE)) if AZURITE in values else "",
             values.ratio(US, AZURITE),
             f"{aim:g}",
-            results.number(values.median(BOUND)),
-            values.ratio(US, BOUND),
+            *(results.number(values.median(bare)) for bare in BOUNDS),
         )
 
 
@@ -361,10 +361,12 @@ def main() -> None:
             servers[AZURITE] = start_azurite(stack, folder, options)
         except peers.Absent as missing:
             print(f"Azurite is left out: {missing}", file=sys.stderr)
-        bare_port = start_bare_handler(stack, folder)
+        bare_ports = {
+            bare: start_bare_handler(stack, folder, kind) for bare, kind in BOUNDS.items()
+        }
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            found = runner.run(measure(servers, bare_port, options))
-    head = ("a second", US, AZURITE, "ratio", "aim", BOUND, "of it")
+            found = runner.run(measure(servers, bare_ports, options))
+    head = ("a second", US, AZURITE, "ratio", "aim", *BOUNDS)
     print(results.table(head, list(rows(found))))
     rates = {name: values.medians() for name, values in found.items()}
     results.write("storage", {"connections": options.connections, "rates": rates}, options.json)
