@@ -15,18 +15,24 @@ import asyncio
 import hashlib
 import json
 import os
-import secrets
 import sqlite3
-import threading
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 from weakref import WeakSet
 
 from triggerfish_storage import errors
+from triggerfish_storage.content_files import Checksum, Draft, Reading, Stretch
 from triggerfish_storage.database import Database, Durability
 from triggerfish_storage.errors import StorageError
 
@@ -84,12 +90,6 @@ class Part:
         return self.data[self.offset : self.offset + self.length]
 
 
-class Checksum(Protocol):
-    """Something that wants to see all bytes, in order."""
-
-    def update(self, data: bytes, /) -> None: ...
-
-
 class Hold:
     """While one is alive, files that are discarded later stay readable.
 
@@ -133,7 +133,7 @@ def read_parts(tx: sqlite3.Connection, folder: Path, parts: Iterable[Part]) -> I
     """Give the bytes of ``parts`` on the caller's own thread; their files lie in ``folder``."""
     for part, offset, length in _pieces(parts):
         if part.file is not None:
-            yield _read_piece(folder / part.file, offset, length)
+            yield Stretch(folder / part.file, offset, length).load()
         elif part.content_id is None:
             yield bytes(length)
         else:
@@ -163,7 +163,7 @@ class Contents:
             if also is not None:
                 also.update(data)
             return Content(len(data), _md5(data) if md5 else b"", data, None)
-        draft = _Draft(self._folder, md5=md5, also=also, sync=self._sync)
+        draft = Draft(self._folder, md5=md5, also=also, sync=self._sync)
         return await _finish(draft, [data], len(data))
 
     async def receive(
@@ -179,7 +179,7 @@ class Contents:
         Raises RequestBodyTooLarge beyond ``limit`` bytes; then, as after any other failure of
         the sender, no file is left.
         """
-        draft = _Draft(self._folder, md5=md5, also=also, sync=self._sync)
+        draft = Draft(self._folder, md5=md5, also=also, sync=self._sync)
         held: list[bytes] = []
         held_bytes = size = 0
         try:
@@ -199,7 +199,7 @@ class Contents:
 
     def store(self, pieces: Iterable[bytes]) -> Content:
         """Make ready bytes from a disk: on the caller's own thread, in constant memory."""
-        draft = _Draft(self._folder, md5=True, also=None, sync=self._sync)
+        draft = Draft(self._folder, md5=True, also=None, sync=self._sync)
         held: list[bytes] = []
         size = 0
         try:
@@ -232,10 +232,13 @@ class Contents:
         self._holds.add(hold)
         return hold
 
-    async def read(
+    def read(self, parts: Sequence[Part], hold: Hold, database: Database) -> Reading:
+        """Return the bytes of ``parts``, in pieces of about ``PIECE_BYTES``; ends the hold."""
+        return Reading(self._stretches(parts, hold, database))
+
+    async def _stretches(
         self, parts: Sequence[Part], hold: Hold, database: Database
-    ) -> AsyncIterator[bytes]:
-        """Give the bytes of ``parts``, in pieces of about ``PIECE_BYTES``; ends the hold."""
+    ) -> AsyncGenerator[bytes | Stretch, None]:
         small: list[bytes] = []
         small_bytes = 0
         try:
@@ -249,9 +252,7 @@ class Contents:
                     yield b"".join(small)
                     small, small_bytes = [], 0
                 if part.file is not None:
-                    yield await asyncio.to_thread(
-                        _read_piece, self._folder / part.file, offset, length
-                    )
+                    yield Stretch(self._folder / part.file, offset, length)
                 elif length == PIECE_BYTES:
                     yield _near(database, part, offset, length)
             if small:
@@ -318,57 +319,6 @@ class Contents:
                 (self._folder / name).unlink()
 
 
-class _Draft:
-    """A file that is being written, on one thread after another."""
-
-    def __init__(self, folder: Path, *, md5: bool, also: Checksum | None, sync: bool) -> None:
-        self.name = secrets.token_hex(16)
-        self._path = folder / self.name
-        self._md5 = hashlib.md5(usedforsecurity=False) if md5 else None
-        self._sums: list[Checksum] = [sum_ for sum_ in (self._md5, also) if sum_ is not None]
-        self._sync = sync
-        self._file: BinaryIO | None = None
-        self._lock = threading.Lock()
-        self._abandoned = False
-
-    @property
-    def md5(self) -> bytes:
-        return self._md5.digest() if self._md5 is not None else b""
-
-    def write(self, pieces: Sequence[bytes]) -> None:
-        """Append the pieces."""
-        with self._lock:
-            if self._abandoned:
-                return
-            if self._file is None:
-                self._file = self._path.open("xb", buffering=0)
-            for piece in pieces:
-                for checksum in self._sums:
-                    checksum.update(piece)
-                _write_all(self._file, piece)
-
-    def finish(self, pieces: Sequence[bytes]) -> None:
-        """Append the last pieces and close: from here on a row may name the file."""
-        self.write(pieces)
-        with self._lock:
-            if self._file is None or self._abandoned:
-                return
-            if self._sync:
-                os.fsync(self._file.fileno())
-            self._file.close()
-            if self._sync:
-                _sync_folder(self._path.parent)
-
-    def abandon(self) -> None:
-        """Close and delete, once a thread that is writing has come to its end."""
-        with self._lock:
-            self._abandoned = True
-            if self._file is not None:
-                self._file.close()
-                with suppress(FileNotFoundError):
-                    self._path.unlink()
-
-
 def _is_named(tx: sqlite3.Connection, file: str) -> bool:
     return tx.execute(_IS_USED, {"name": file}).fetchone() is not None
 
@@ -382,7 +332,7 @@ async def _within(limit: int, pieces: AsyncIterable[bytes]) -> AsyncIterator[byt
         yield piece
 
 
-async def _finish(draft: _Draft, pieces: Sequence[bytes], size: int) -> Content:
+async def _finish(draft: Draft, pieces: Sequence[bytes], size: int) -> Content:
     try:
         await asyncio.to_thread(draft.finish, pieces)
     except BaseException:
@@ -391,36 +341,10 @@ async def _finish(draft: _Draft, pieces: Sequence[bytes], size: int) -> Content:
     return Content(size, draft.md5, None, draft.name)
 
 
-def _write_all(file: BinaryIO, piece: bytes) -> None:
-    view = memoryview(piece)
-    while view:
-        view = view[file.write(view) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # a folder cannot be opened there, and its entries are journalled
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _pieces(parts: Iterable[Part]) -> Iterator[tuple[Part, int, int]]:
     for part in parts:
         for done in range(0, part.length, PIECE_BYTES):
             yield part, part.offset + done, min(PIECE_BYTES, part.length - done)
-
-
-def _read_piece(path: Path, offset: int, length: int) -> bytes:
-    with path.open("rb", buffering=0) as file:
-        if offset:
-            file.seek(offset)
-        data = file.read(length)
-        while len(data) < length and (more := file.read(length - len(data))):
-            data += more
-    return data
 
 
 def _near(database: Database, part: Part, offset: int, length: int) -> bytes:

@@ -14,6 +14,7 @@ from triggerfish_storage import errors
 from triggerfish_storage.errors import ErrorCode, StorageError
 
 BODY_SECONDS: Final = 60.0  # without a single byte of what was announced
+WORTH_BYTES: Final = 262144  # to wake a reader for, where more will come
 
 REQUEST_TIMEOUT: Final = ErrorCode(
     408, "RequestTimeout", "The client sent nothing of the announced body for too long."
@@ -32,9 +33,11 @@ class Body:
     """One body. ``announced`` is its length in bytes where that is known and it is not here yet."""
 
     __slots__ = (
-        *("_failure", "_flow", "_is_dropped", "_pieces", "_waiter"),
+        *("_failure", "_flow", "_is_dropped", "_pieces", "_timer", "_waiter"),
         *("announced", "expects_continue", "held_bytes", "is_complete", "received_bytes"),
     )
+
+    _timer: asyncio.TimerHandle
 
     def __init__(self, flow: Flow) -> None:
         self.announced: int | None = None
@@ -57,7 +60,8 @@ class Body:
         if not self._is_dropped:
             self.held_bytes += size
             self._pieces.append(piece)
-        self._wake()
+            if self.held_bytes >= WORTH_BYTES:
+                self._wake()
 
     def finish(self) -> None:
         """All of it has arrived."""
@@ -126,17 +130,24 @@ class Body:
     async def _more(self) -> None:
         if self._failure is not None:
             raise self._failure
-        loop = asyncio.get_running_loop()
-        self._waiter = loop.create_future()
-        timer = loop.call_later(BODY_SECONDS, self.fail, StorageError(REQUEST_TIMEOUT))
+        self._waiter = asyncio.get_running_loop().create_future()
+        self._wait_on(-1)
         self._flow.wants_more(self)
         try:
             await self._waiter
         finally:
-            timer.cancel()
+            self._timer.cancel()
             self._waiter = None
         if self._failure is not None:
             raise self._failure
+
+    def _wait_on(self, received_bytes: int) -> None:
+        """Give up where nothing has come since there were ``received_bytes``."""
+        if self.received_bytes == received_bytes:
+            self.fail(StorageError(REQUEST_TIMEOUT))
+        else:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(BODY_SECONDS, self._wait_on, self.received_bytes)
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterable
-from contextlib import aclosing, suppress
+from collections.abc import AsyncIterable
+from contextlib import suppress
 from typing import Any, Final, cast
 
 from triggerfish_storage.protocol.body import Body
 from triggerfish_storage.protocol.operations import BytesBody
+from triggerfish_storage.protocol.outlet import Outlet
 from triggerfish_storage.protocol.reader import RequestReader
 from triggerfish_storage.protocol.steps import Endpoint, Incoming, Outgoing
 
 IDLE_SECONDS: Final = 120.0  # clients are told 5, and never find a connection closed under them
 HEAD_SECONDS: Final = 60.0  # from the first byte of a head to its last
-BODY_HELD_BYTES: Final = 262144  # that nobody has read, until the client has to wait
+BODY_HELD_BYTES: Final = 524288  # that nobody has read, until the client has to wait
 LINGER_SECONDS: Final = 1.0  # for what a refused client still sends, so that it reads why
 PIPELINED_LIMIT: Final = 32  # requests read ahead, until the client has to wait
-JOINED_BYTES: Final = 65536  # of a body that is copied behind its head: one system call
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _log = logging.getLogger("triggerfish_storage")
@@ -35,6 +35,7 @@ class Connection(asyncio.Protocol):
     task: asyncio.Task[None]
     _transport: asyncio.Transport
     _reader: RequestReader
+    _outlet: Outlet
     _timer: asyncio.TimerHandle
 
     def __init__(self, endpoint: Endpoint[Any], opened: set[Connection], *, scheme: str) -> None:
@@ -44,7 +45,6 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._answered: Incoming | None = None  # the request that is being answered
         self._arrival: asyncio.Future[None] | None = None  # there while we wait for a request
-        self._drained: asyncio.Future[None] | None = None  # there while the client does not read
         self._lost: asyncio.Future[None] = self._loop.create_future()
         self._waiting_since = 0.0
         self._head_timer: asyncio.TimerHandle | None = None
@@ -71,6 +71,7 @@ class Connection(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         address = str(peer[0]) if isinstance(peer, tuple) else ""
         self._reader = RequestReader(self, scheme=self._scheme, peer=address)
+        self._outlet = Outlet(self._transport, is_plain=self._scheme == "http")
         self._timer = self._loop.call_later(IDLE_SECONDS, self._look_at_clock)
         self._opened.add(self)
         self.task = self._loop.create_task(self._serve(), name="storage connection")
@@ -107,15 +108,13 @@ class Connection(asyncio.Protocol):
         if not self._lost.done():
             self._lost.set_result(None)
         self._wake()
-        self.resume_writing()
+        self._outlet.lose()
 
     def pause_writing(self) -> None:
-        self._drained = self._loop.create_future()
+        self._outlet.pause()
 
     def resume_writing(self) -> None:
-        if self._drained is not None and not self._drained.done():
-            self._drained.set_result(None)
-        self._drained = None
+        self._outlet.resume()
 
     # --- reading ------------------------------------------------------------------------------
 
@@ -222,53 +221,22 @@ class Connection(asyncio.Protocol):
                     await self._arrive()
 
     async def _send(self, incoming: Incoming, outgoing: Outgoing) -> None:
-        """Send an answer; a client that reads slower than we write makes this wait."""
         head, body = outgoing.head, outgoing.reply.body
-        if self._lost.done():
-            raise ConnectionResetError("the client has left")
-        if incoming.method == "HEAD" or not body:
-            self._transport.write(head)
-        elif not isinstance(body, bytes):
-            self._transport.write(head)
-            await self._stream(body, incoming.target, is_chunked=outgoing.reply.length is None)
-        elif len(body) <= JOINED_BYTES:
-            self._transport.write(head + body)
+        if incoming.method == "HEAD":
+            await self._outlet.send(head, b"")
+        elif isinstance(body, bytes):
+            await self._outlet.send(head, body)
         else:
-            self._transport.writelines((head, body))
-        if self._drained is not None:
-            await self._drain()
+            await self._stream(incoming, outgoing.head, body, outgoing.reply.length)
 
-    async def _stream(self, body: AsyncIterable[bytes], target: str, *, is_chunked: bool) -> None:
-        pieces = _closeable(body)
+    async def _stream(
+        self, incoming: Incoming, head: bytes, body: AsyncIterable[bytes], length: int | None
+    ) -> None:
         try:
-            async with aclosing(pieces):
-                async for piece in pieces:
-                    if is_chunked and piece:
-                        self._transport.writelines((b"%x\r\n" % len(piece), piece, b"\r\n"))
-                    elif piece:
-                        self._transport.write(piece)
-                    await self._drain()
-            if is_chunked:
-                self._transport.write(b"0\r\n\r\n")
+            await self._outlet.stream(head, body, is_chunked=length is None)
         except ConnectionError:
             raise
         except Exception as error:
             # The status is long gone: all that is left to say "not complete" is to hang up.
-            _log.exception("a streamed answer broke off: %s", target)
+            _log.exception("a streamed answer broke off: %s", incoming.target)
             raise ConnectionResetError from error
-
-    async def _drain(self) -> None:
-        if self._drained is not None:
-            await self._drained
-        if self._lost.done():
-            raise ConnectionResetError("the client has left")
-
-
-async def _closeable(body: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
-    """Give the pieces of ``body``; closing what is returned closes it too."""
-    try:
-        async for piece in body:
-            yield piece
-    finally:
-        if isinstance(body, AsyncGenerator):
-            await body.aclose()

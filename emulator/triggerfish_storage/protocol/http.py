@@ -40,17 +40,20 @@ async def serve_endpoint(
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
-        try:
-            await _finish(opened)
-        finally:
-            for connection in tuple(opened):
-                connection.abort()
+        await _finish(opened)
         await server.wait_closed()
 
 
 async def _finish(opened: set[Connection]) -> None:
-    """Let every connection come to its end, as long as that takes no time for ever."""
-    for connection in opened:
-        connection.finish()
-    if opened:
-        await asyncio.wait([connection.task for connection in opened], timeout=DRAIN_SECONDS)
+    """Let every connection come to its end by itself, for some time, and then see to it."""
+    tasks = [connection.task for connection in opened]
+    try:
+        for connection in tuple(opened):
+            connection.finish()
+        if tasks:
+            await asyncio.wait(tasks, timeout=DRAIN_SECONDS)
+    finally:
+        for connection in tuple(opened):
+            connection.abort()
+    if tasks:
+        await asyncio.wait(tasks, timeout=DRAIN_SECONDS)

@@ -125,8 +125,8 @@ class RequestReader:
         if len(headers) > HEADERS_LIMIT:
             raise _Refused(f"A request has at most {HEADERS_LIMIT} headers.")
         keeps_alive = parser.should_keep_alive()
-        if not keeps_alive and parser.get_http_version() == "0.9":
-            raise _Refused("HTTP/0.9 is not served.")
+        if not keeps_alive and parser.get_http_version() not in ("1.0", "1.1"):
+            raise _Refused(f"HTTP/{parser.get_http_version()} is not served.")
         self._is_upgrade = parser.should_upgrade()
         self._is_learned = False
         self.body = body = Body(self._flow)

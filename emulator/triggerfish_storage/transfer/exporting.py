@@ -26,7 +26,8 @@ from triggerfish_storage.blobs.extents import find_parts
 from triggerfish_storage.blobs.model import Blob, Container
 from triggerfish_storage.blobs.names import snapshot_text
 from triggerfish_storage.blobs.rows import load_data
-from triggerfish_storage.contents import Checksum, read_parts
+from triggerfish_storage.content_files import Checksum
+from triggerfish_storage.contents import read_parts
 from triggerfish_storage.queues import exact as queue_rows
 from triggerfish_storage.tables import exact as table_rows
 from triggerfish_storage.transfer.blob_lines import DescribedBlob, blob_document

@@ -153,7 +153,7 @@ async def test_a_full_disk_leaves_neither_file_nor_row(store, folder, clock, mon
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("triggerfish_storage.contents._write_all", full)
+        patched.setattr("triggerfish_storage.content_files._write_all", full)
         with pytest.raises(OSError, match="No space"):
             await store.put("data", "a", LARGE, now=clock.now())
     assert files_in(folder) == set()

@@ -1,0 +1,175 @@
+"""The files that hold large contents: each written once, on threads, and read by stretches.
+
+A file never changes once it is written, so whoever has found it can read any of it at any time
+(for as long as ``Contents`` keeps it), or have the kernel send it without seeing it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import os
+import secrets
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final, Protocol
+
+_ONLY_CACHED: Final = getattr(os, "RWF_NOWAIT", None)
+
+
+class Checksum(Protocol):
+    """Something that wants to see all bytes, in order."""
+
+    def update(self, data: bytes, /) -> None: ...
+
+
+class Draft:
+    """A file that is being written, on one thread after another."""
+
+    def __init__(self, folder: Path, *, md5: bool, also: Checksum | None, sync: bool) -> None:
+        self.name = secrets.token_hex(16)
+        self._path = folder / self.name
+        self._md5 = hashlib.md5(usedforsecurity=False) if md5 else None
+        self._sums: list[Checksum] = [sum_ for sum_ in (self._md5, also) if sum_ is not None]
+        self._sync = sync
+        self._file: BinaryIO | None = None
+        self._lock = threading.Lock()
+        self._abandoned = False
+
+    @property
+    def md5(self) -> bytes:
+        return self._md5.digest() if self._md5 is not None else b""
+
+    def write(self, pieces: Sequence[bytes]) -> None:
+        """Append the pieces.
+
+        As one: each call below gives up the interpreter's lock and has to get it back, which
+        costs more than copying does.
+        """
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        with self._lock:
+            if self._abandoned:
+                return
+            if self._file is None:
+                self._file = self._path.open("xb", buffering=0)
+            for checksum in self._sums:
+                checksum.update(data)
+            _write_all(self._file, data)
+
+    def finish(self, pieces: Sequence[bytes]) -> None:
+        """Append the last pieces and close: from here on a row may name the file."""
+        self.write(pieces)
+        with self._lock:
+            if self._file is None or self._abandoned:
+                return
+            if self._sync:
+                os.fsync(self._file.fileno())
+            self._file.close()
+            if self._sync:
+                _sync_folder(self._path.parent)
+
+    def abandon(self) -> None:
+        """Close and delete, once a thread that is writing has come to its end."""
+        with self._lock:
+            self._abandoned = True
+            if self._file is not None:
+                self._file.close()
+                with suppress(FileNotFoundError):
+                    self._path.unlink()
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """``length`` bytes of a file, from ``offset``."""
+
+    path: Path
+    offset: int
+    length: int
+
+    def behind(self, length: int) -> Stretch:
+        """Return what remains behind the first ``length`` bytes."""
+        return Stretch(self.path, self.offset + length, self.length - length)
+
+    async def read(self) -> bytes:
+        """Return the bytes, however long the disk takes."""
+        return await asyncio.to_thread(self.load)
+
+    def load(self) -> bytes:
+        """Return the bytes: on the caller's own thread."""
+        with self.path.open("rb", buffering=0) as file:
+            if self.offset:
+                file.seek(self.offset)
+            data = file.read(self.length)
+            while len(data) < self.length and (more := file.read(self.length - len(data))):
+                data += more
+        return data
+
+    @contextmanager
+    def opened(self) -> Iterator[int]:
+        """Give the file's descriptor."""
+        descriptor = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+
+class Reading(AsyncIterator[bytes]):
+    """Contents to be read once: piece by piece, or as the ``stretches`` of files they lie in."""
+
+    def __init__(self, stretches: AsyncGenerator[bytes | Stretch, None]) -> None:
+        self.stretches = stretches
+
+    async def __anext__(self) -> bytes:
+        found = await anext(self.stretches)
+        return found if isinstance(found, bytes) else await found.read()
+
+    async def aclose(self) -> None:
+        await self.stretches.aclose()
+
+
+def is_cached(descriptor: int, offset: int, length: int) -> bool:
+    """Whether a stretch of a file is in memory, as far as its two ends tell."""
+    one = bytearray(1)
+    return _read_cached(descriptor, one, offset) and _read_cached(
+        descriptor, one, offset + length - 1
+    )
+
+
+def read_cached(descriptor: int, stretch: Stretch) -> bytearray | None:
+    """Return a stretch of an open file that is in memory, None where the disk has to be asked."""
+    data = bytearray(stretch.length)
+    return data if _read_cached(descriptor, data, stretch.offset) else None
+
+
+def _read_cached(descriptor: int, data: bytearray, offset: int) -> bool:
+    if _ONLY_CACHED is None:
+        return False
+    try:
+        return os.preadv(descriptor, [data], offset, _ONLY_CACHED) == len(data)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno != errno.EOPNOTSUPP:  # of a file system that cannot tell
+            raise
+        return False
+
+
+def _write_all(file: BinaryIO, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":  # a folder cannot be opened there, and its entries are journalled
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,184 @@
+"""Bytes to requests: the same ones however the bytes arrive, and no two readings of any."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from triggerfish_storage.errors import StorageError
+from triggerfish_storage.protocol import reader as reader_module
+from triggerfish_storage.protocol.body import Body
+from triggerfish_storage.protocol.reader import RequestReader
+
+LONG = b"x" * 100_000
+CHUNKED = b"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+STREAM = (
+    b"GET /a?b=%20c HTTP/1.1\r\nHost: h\r\nx-ms-Meta-A:  v \r\nx-ms-meta-b: \xc3\xa9\r\n\r\n"
+    b"PUT /b HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello"
+    b"POST /c HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"5;x=y\r\nhello\r\n1\r\n!\r\n0\r\nx-ms-date: late\r\n\r\n"
+    b"PUT /d HTTP/1.1\r\nUpgrade: h2c\r\nConnection: Upgrade\r\nContent-Length: 3\r\n\r\nabc"
+    b"PUT /e HTTP/1.1\r\nContent-Length: 100000\r\n\r\n" + LONG + b"\r\n"
+    b"MERGE http://h:1/f HTTP/1.1\r\n\r\n"
+    b"DELETE /g HTTP/1.1\r\nConnection: close\r\n\r\nGET /never HTTP/1.1\r\n\r\n"
+)
+REQUESTS = [
+    ("GET", "/a?b=%20c", b""),
+    ("PUT", "/b", b"hello"),
+    ("POST", "/c", b"hello!"),
+    ("PUT", "/d", b"abc"),
+    ("PUT", "/e", LONG),
+    ("MERGE", "http://h:1/f", b""),
+    ("DELETE", "/g", b""),
+]
+
+
+class Flow:
+    """A connection that nobody has to wait for."""
+
+    def wants_more(self, body: Body) -> None:
+        raise AssertionError("all of it is here")
+
+
+def reader_of(*pieces: bytes) -> RequestReader:
+    reader = RequestReader(Flow(), scheme="http", peer="")
+    for piece in pieces:
+        reader.feed(piece)
+    return reader
+
+
+async def read(reader: RequestReader) -> list[tuple[str, str, bytes]]:
+    return [
+        (incoming.method, incoming.target, await body.read(1_000_000))
+        for incoming, body in reader.requests
+    ]
+
+
+@given(cuts=st.lists(st.integers(0, len(STREAM)), max_size=12))
+async def test_requests_are_the_same_however_they_arrive(cuts: list[int]) -> None:
+    marks = [0, *sorted(cuts), len(STREAM)]
+
+    reader = reader_of(*(STREAM[start:end] for start, end in pairwise(marks)))
+
+    assert await read(reader) == REQUESTS
+    assert (reader.is_over, reader.problem) == (True, "")
+
+
+async def test_requests_are_the_same_byte_by_byte() -> None:
+    reader = reader_of(*(STREAM[at : at + 1] for at in range(len(STREAM))))
+
+    assert await read(reader) == REQUESTS
+
+
+def test_headers_are_as_sent_without_space_around_them() -> None:
+    incoming, _ = reader_of(STREAM).requests[0]
+
+    assert list(incoming.raw_headers) == [
+        (b"Host", b"h"),
+        (b"x-ms-Meta-A", b"v"),
+        (b"x-ms-meta-b", b"\xc3\xa9"),
+    ]
+
+
+def test_what_stands_behind_the_last_chunk_is_no_header() -> None:
+    chunked, _ = reader_of(STREAM).requests[2]
+
+    assert list(chunked.raw_headers) == [(b"Transfer-Encoding", b"chunked")]
+
+
+async def test_a_large_body_is_handed_on_as_it_came() -> None:
+    reader = reader_of(b"PUT / HTTP/1.1\r\nContent-Length: 200000\r\n\r\n", LONG, LONG)
+    _, body = reader.requests[0]
+
+    assert await anext(body.chunks()) is LONG
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"PUT / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
+        b"PUT / HTTP/1.1\r\nContent-Length: 3, 3\r\n\r\nabc",
+        b"PUT / HTTP/1.1\r\nContent-Length: +3\r\n\r\nabc",
+        b"PUT / HTTP/1.1\r\nContent-Length: 18446744073709551616\r\n\r\n",
+        b"PUT / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
+        b"PUT / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        b"PUT / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n",
+        b"PUT / HTTP/1.1\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+        b"PUT / HTTP/1.1\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+        b"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
+        CHUNKED.replace(b"\r\n\r\n", b"\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n", 1),
+        b"GET / HTTP/1.1\nHost: h\n\n",
+        b"GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n",
+        b"GET / HTTP/1.1\r\nA: b\x00c\r\n\r\n",
+        b"GET /\r\n\r\n",
+        b"GET / HTTP/2.0\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"GET / HTTP/1.1\r\n: a\r\n\r\n",
+    ],
+)
+async def test_what_could_be_read_in_two_ways_is_no_request(head: bytes) -> None:
+    good = b"GET /good HTTP/1.1\r\n\r\n"
+
+    reader = reader_of(good + head + good)
+
+    assert await read(reader) == [("GET", "/good", b"")]
+    assert reader.problem
+    assert reader.is_over
+
+
+async def test_a_chunk_that_is_none_fails_its_body() -> None:
+    reader = reader_of(
+        b"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n", b"nonsense\r\n"
+    )
+    incoming, body = reader.requests[0]
+
+    with pytest.raises(StorageError, match="InvalidInput"):
+        await body.read(100)
+    assert not incoming.keeps_alive
+
+
+async def test_a_body_that_ends_too_early_fails() -> None:
+    reader = reader_of(b"PUT / HTTP/1.1\r\nContent-Length: 3\r\n\r\nab")
+    _, body = reader.requests[0]
+
+    reader.end()
+
+    with pytest.raises(StorageError, match="announced length"):
+        await body.read(100)
+
+
+def head_of(size: int) -> bytes:
+    start, end = b"GET / HTTP/1.1\r\nHost: h\r\nX: ", b"\r\n\r\n"
+    return start + b"x" * (size - len(start) - len(end)) + end
+
+
+@pytest.mark.parametrize("step", [1000, 10_000_000])
+def test_a_head_has_a_limit_however_it_arrives(step: int) -> None:
+    limit = reader_module.HEAD_LIMIT_BYTES
+    for size, is_taken in ((limit - 100, True), (limit + 100, False), (limit * 5, False)):
+        data = head_of(size)
+        reader = reader_of(*(data[at : at + step] for at in range(0, len(data), step)))
+        assert bool(reader.requests) is is_taken
+        assert bool(reader.problem) is not is_taken
+
+
+def test_a_head_has_so_many_headers_and_no_more() -> None:
+    limit = reader_module.HEADERS_LIMIT
+    for count, is_taken in ((limit, True), (limit + 1, False)):
+        reader = reader_of(b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * count + b"\r\n")
+        assert bool(reader.requests) is is_taken
+
+
+@pytest.mark.parametrize("start", [b"0\r\nX: ", b"1;"])
+async def test_what_stands_between_chunks_has_a_limit(start: bytes) -> None:
+    reader = reader_of(b"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n" + start)
+    for _ in range(reader_module.HEAD_LIMIT_BYTES // 1000 + 2):
+        reader.feed(b"x" * 1000)
+    _, body = reader.requests[0]
+
+    with pytest.raises(StorageError, match="InvalidInput"):
+        await body.read(100)
