@@ -285,6 +285,14 @@ def test_an_http_function_with_route_parameters_is_for_its_url(host: Host) -> No
     assert "/api/items/{id}" in str(result.exception)
 
 
+@pytest.mark.parametrize("route", ["{id?}", "{id:int?}", "{id=5}", "{*rest}", "{a?}/{b?}"])
+def test_route_parameters_that_may_be_left_out_are(host: Host, route: str) -> None:
+    host.routes["web"] = f"/api/web/{route}"
+
+    assert run(host, "web").exit_code == 0
+    assert host.requests[-1][1] == "/api/web"
+
+
 def test_a_host_given_by_url_may_be_without_a_history_here(host: Host, tmp_path: Path) -> None:
     words = ["invoke", "ship", "-d", "x", "--host", f"http://127.0.0.1:{host.port}"]
     elsewhere = ["--data-folder", str(tmp_path / "elsewhere")]

@@ -182,6 +182,7 @@ def test_what_the_host_cannot_send_is_a_failure_with_its_reason(
 
     assert result.exit_code == 1
     assert result.stdout == "one\tship\t\tnot sent\t\tThere is no function 'ship'.\n"
+    assert result.stderr == "0 replayed, 1 not sent.\n"
 
 
 def test_many_are_sent_a_few_at_a_time(

@@ -7,6 +7,7 @@ is called at its URL. Behaviour: spec http-trigger.md, 10.2.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import sys
 import time
@@ -34,6 +35,8 @@ from triggerfish.model import TriggerfishError
 from triggerfish_storage.cli.output import emit_json, fail, json_option, remark
 
 _BEGIN_SECONDS: Final = 5.0
+# A parameter at the end of a route that a call can do without: {id?}, {id=5}, {*rest}.
+_OMITTED: Final = re.compile(r"/\{(?:\*[^{}]*|[^{}]*\?|[^{}]*=[^{}]*)\}$")
 
 
 @click.command(short_help="Run one function of a running app now.")
@@ -119,6 +122,8 @@ def _text_of(given: bytes | None, file: Path | None) -> str:
 def _call(running: RunningHost, described: dict[str, Any], body: bytes | None) -> int:
     """Call an HTTP function at its URL; return the exit code."""
     url = str(described["invoke_url_template"])
+    while (shorter := _OMITTED.sub("", url)) != url:
+        url = shorter
     if "{" in url:
         raise TriggerfishError(
             f"'{described['name']}' has parameters in its route, so call its URL: {url}"

@@ -51,8 +51,11 @@ def emit_sent(sent: Sequence[Sent], *, as_json: bool) -> None:
         emit_json([_document(one) for one in sent])
         return
     emit_table(("ID", "FUNCTION", "RUNS AS", "STATUS", "TOOK", "WHAT"), map(_row, sent))
-    failed = sum(one.failed for one in sent)
-    remark(f"{len(sent)} replayed, {failed} failed." if failed else f"{len(sent)} replayed.")
+    refused = sum(bool(one.error) for one in sent)
+    failed = sum(one.failed for one in sent) - refused
+    counts = {"failed": failed, "not sent": refused}
+    said = [f"{count} {fate}" for fate, count in counts.items() if count]
+    remark(", ".join((f"{len(sent) - refused} replayed", *said)) + ".")
 
 
 def _row(one: Sent) -> Sequence[object]:
