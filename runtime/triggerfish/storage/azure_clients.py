@@ -31,7 +31,7 @@ from triggerfish.config.connections import (
 from triggerfish.storage.account import AccountError, Unavailable
 from triggerfish.storage.failures import failure
 
-SERVICE_VERSION: Final = "2021-12-02"
+SERVICE_VERSION: Final = "2021-02-12"  # the newest that every SDK this accepts can speak
 _CONNECTIONS: Final = 100
 # Servers close what is idle for 5 s (they say so); who closes first cannot lose a request.
 _IDLE_SECONDS: Final = 4.0
