@@ -34,7 +34,17 @@ COMMANDS: Final[Mapping[str, str]] = {  # how each is asked for its version
 }
 PACKAGES: Final = (
     *("azure-storage-blob", "azure-storage-queue", "azure-data-tables"),
-    *("adlfs", "obstore", "deltalake", "pyarrow", "kombu", "celery", "smart-open", "pandas", "polars"),
+    *(
+        "adlfs",
+        "obstore",
+        "deltalake",
+        "pyarrow",
+        "kombu",
+        "celery",
+        "smart-open",
+        "pandas",
+        "polars",
+    ),
 )
 NODE_PACKAGES: Final = (
     *("@azure/storage-blob", "@azure/storage-queue", "@azure/data-tables"),

@@ -194,6 +194,7 @@ def test_entities_of_a_table(az: Callable[..., Any], command: Command) -> None:
     assert [item["RowKey"] for item in page["items"] + rest["items"]] == ["q", "r"]
     az("entity delete -t things --partition-key p --row-key r")
     az("table delete --name things")
+    assert az("table stats")["geoReplication"]["status"] == "live"
 
 
 def test_properties_of_the_services_and_access_to_a_container(az: Callable[..., Any]) -> None:

@@ -49,6 +49,19 @@ def test_the_secondary_is_the_account_read_only(raw: str, host: str) -> None:
     assert (target.account, target.path, target.is_secondary) == ("other", "c", True)
 
 
+@pytest.mark.parametrize(
+    ("raw", "path"),
+    [
+        ("/other-secondary/other/?comp=stats", ""),
+        ("/other-secondary/other", "other"),
+        ("/other-secondary/other/c", "other/c"),
+        ("/other/other/", "other/"),
+    ],
+)
+def test_the_secondary_itself_may_be_named_twice(raw: str, path: str) -> None:
+    assert parse(raw).path == path
+
+
 @pytest.mark.parametrize("raw", ["/", "/nobody/c", "", "*", "/-secondary/c", "//"])
 def test_an_address_without_an_account_is_no_uri_here(raw: str) -> None:
     with pytest.raises(StorageError, match="InvalidUri"):

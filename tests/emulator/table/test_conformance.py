@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from conftest import Tables
 
+    from triggerfish_storage.testing import ManualClock
+
 ANN = {"PartitionKey": "people", "RowKey": "ann"}
 WHEN = datetime(2024, 5, 1, 12, 30, 15, 123456, tzinfo=UTC)
 GUID = UUID("c9da6455-213d-42c9-9a79-3e9149a57833")
@@ -79,6 +81,13 @@ async def test_access_policies_are_kept(tables: Tables) -> None:
     assert found["mine"].permission == "raud"
     assert found["mine"].expiry == WHEN.replace(microsecond=0) or found["mine"].expiry == WHEN
     assert set(found) == {"mine", "none"}
+
+
+async def test_the_secondary_is_live_and_in_step(tables: Tables, clock: ManualClock) -> None:
+    stats = await tables.run(tables.client.get_service_stats)
+
+    replication = stats["geo_replication"]
+    assert (replication["status"], replication["last_sync_time"]) == ("live", clock.now())
 
 
 async def test_service_properties_are_kept(tables: Tables) -> None:
