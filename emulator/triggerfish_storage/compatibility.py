@@ -2,7 +2,7 @@
 
 ``python -m triggerfish_storage.compatibility docs/reference`` writes it; a test fails where
 the page is not what the tables say. What the REST reference documents and no row answers is
-listed too, from the names below.
+listed too, from the names below, and so are clients that differ.
 
 Operations: https://learn.microsoft.com/rest/api/storageservices/
 """
@@ -36,6 +36,69 @@ DOCUMENTED: Final[Mapping[str, Sequence[str]]] = {
     "Queue": (),
     "Table": (),
 }
+# What of a client does not work here as in the cloud, and why: found by tests/clients.
+CLIENTS: Final[Sequence[tuple[str, str, str]]] = (
+    (
+        "AzCopy: all commands",
+        "with `--from-to` or `--location`; `make` takes neither",
+        "it tells a service by its host name, which is an address here",
+    ),
+    (
+        "Azure CLI: `az storage blob copy start --source-blob`",
+        "CannotVerifyCopySource; `--source-uri` works",
+        "it writes the cloud's host into the source, whatever the connection string says",
+    ),
+    (
+        "Azure CLI: `az storage blob rewrite`",
+        "done, but its answer is printed with `--output none` only",
+        "the CLI takes the MD5 in it for text",
+    ),
+    (
+        "Azure CLI: `az storage blob sync`",
+        "no; `azcopy sync --from-to=LocalBlob` works",
+        "it starts AzCopy without telling it what the URL is",
+    ),
+    (
+        "Azure CLI: `az storage cors list`, `metrics show`",
+        "with `--services bqt`",
+        "they ask Files too, in the cloud",
+    ),
+    (
+        "Azure CLI: `az storage queue stats`",
+        "no; `az storage table stats` works",
+        "it asks for the secondary in the cloud, and takes no other",
+    ),
+    (
+        "JavaScript: `@azure/storage-queue`",
+        "a message loses its line feeds; base64 keeps them",
+        "the client leaves them out before it sends",
+    ),
+    (
+        "Python: metadata that is not ASCII",
+        "400 InvalidMetadata, or 403",
+        "not legal in Azure either; the client without asyncio signs other bytes than it sends",
+    ),
+    (
+        "Python: `azure-data-tables` 12.4",
+        "keys that are empty are missing from what it reads",
+        "the client drops them",
+    ),
+    (
+        "object_store (obstore, Delta Lake, Polars): signed URLs",
+        "403 for names with spaces or beyond ASCII",
+        "it signs the name as it is escaped; the rules ask for the name itself",
+    ),
+    (
+        "pyarrow: `AzureFileSystem.move`",
+        "not implemented, says the client",
+        "it needs a hierarchical namespace",
+    ),
+    (
+        "rclone 1.60, Debian's",
+        "with a SAS URL; later ones with account, key and endpoint too",
+        "from a key it makes an address below the cloud's",
+    ),
+)
 _GENERATED: Final = (
     "<!-- Written by `python -m triggerfish_storage.compatibility docs/reference`. -->"
 )
@@ -67,7 +130,7 @@ request that no service knows.
 
 def render() -> str:
     """Return the page."""
-    return _OPENING + "".join(_section(name, rows) for name, rows in SERVICES.items())
+    return _OPENING + "".join(_section(name, rows) for name, rows in SERVICES.items()) + _clients()
 
 
 def _section(service: str, rows: Iterable[Operation[Any]]) -> str:
@@ -82,6 +145,18 @@ def _section(service: str, rows: Iterable[Operation[Any]]) -> str:
     known = {row.name for row in shown}
     missing = [name for name in DOCUMENTED[service] if name not in known]
     lines += [f"| {_spaced(name)} | | no |" for name in missing]
+    return "\n".join(lines) + "\n"
+
+
+def _clients() -> str:
+    lines = [
+        "\n## Clients\n",
+        "What of [clients that are tested](../guides/storage.md#clients-that-are-tested) needs a",
+        "hand, or does not work.\n",
+        "| Client | Here | Why |",
+        "| --- | --- | --- |",
+        *(f"| {client} | {here} | {why} |" for client, here, why in CLIENTS),
+    ]
     return "\n".join(lines) + "\n"
 
 
