@@ -57,9 +57,10 @@ _CONTENT_FIELDS: Final = ContentHeaders._fields
 _CONTENT_NAMES: Final = tuple(
     (f"x-ms-blob-{name}", name) for name in (field.replace("_", "-") for field in _CONTENT_FIELDS)
 )
+_SOURCE: Final = "x-ms-source-"
 _CONDITIONAL: Final = frozenset(
     f"{prefix}{name}"
-    for prefix in ("", "x-ms-source-")
+    for prefix in ("", _SOURCE, "x-ms-blob-")
     for name in ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since")
 ) | {"x-ms-if-tags", "x-ms-source-if-tags", "x-ms-lease-id"}
 
@@ -112,7 +113,11 @@ def blob_address(call: Call) -> Address:
 
 
 def conditions_of(call: Call, prefix: str = "") -> Conditions:
-    """Return the conditional headers; ``prefix`` is ``x-ms-source-`` for those of a source."""
+    """Return the conditional headers.
+
+    ``prefix`` is ``x-ms-source-`` for those of a source, and ``x-ms-blob-`` for those that ask
+    about a blob where the plain ones would ask about its tags.
+    """
     headers = call.headers
     if _CONDITIONAL.isdisjoint(headers):
         return NO_CONDITIONS
@@ -120,9 +125,9 @@ def conditions_of(call: Call, prefix: str = "") -> Conditions:
     if_none_match = headers.get(f"{prefix}if-none-match", "")
     modified = call.header_instant(f"{prefix}if-modified-since")
     unmodified = call.header_instant(f"{prefix}if-unmodified-since")
-    tags_name = "x-ms-source-if-tags" if prefix else "x-ms-if-tags"
-    tags = headers.get(tags_name, "")
-    lease_id = "" if prefix else lease_id_of(call, "x-ms-lease-id")
+    is_source = prefix == _SOURCE
+    tags = headers.get("x-ms-source-if-tags" if is_source else "x-ms-if-tags", "")
+    lease_id = "" if is_source else lease_id_of(call, "x-ms-lease-id")
     if not (if_match or if_none_match or modified or unmodified or tags or lease_id):
         return NO_CONDITIONS
     return Conditions(if_match, if_none_match, modified, unmodified, tags, lease_id)
@@ -290,6 +295,8 @@ def tier_headers(blob: Blob) -> dict[str, str]:
     headers = {"x-ms-access-tier": blob.tier or "Hot"}
     if not blob.tier:
         headers["x-ms-access-tier-inferred"] = "true"
+    if blob.tier == "Smart":
+        headers["x-ms-smart-access-tier"] = "Hot"  # where smart tiering begins
     if blob.tier_changed is not None:
         headers["x-ms-access-tier-change-time"] = http_date(blob.tier_changed)
     return headers

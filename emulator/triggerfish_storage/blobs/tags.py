@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Final
 
 from triggerfish_storage.blobs import errors
-from triggerfish_storage.blobs.conditions import check_read
+from triggerfish_storage.blobs.conditions import check_write
 from triggerfish_storage.blobs.model import NO_CONDITIONS, Address, Blob, Conditions
 from triggerfish_storage.blobs.rows import get_blob, save_blob
 from triggerfish_storage.errors import StorageError
@@ -54,7 +54,7 @@ def set_tags(
 ) -> Blob:
     """Replace the tags of a blob or snapshot."""
     blob = get_blob(tx, address)
-    check_read(blob, conditions, now)
+    check_write(blob, conditions, now)
     changed = blob._replace(tags=tags)
     save_blob(tx, changed)
     index_tags(tx, changed)

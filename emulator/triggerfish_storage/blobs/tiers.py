@@ -13,9 +13,9 @@ from typing import Final
 
 from triggerfish_storage.blobs import errors
 from triggerfish_storage.blobs.conditions import check_read
-from triggerfish_storage.blobs.model import NO_CONDITIONS, Address, BlobType, Conditions
+from triggerfish_storage.blobs.model import NO_CONDITIONS, Address, Blob, BlobType, Conditions
 from triggerfish_storage.blobs.rows import get_blob, save_blob
-from triggerfish_storage.errors import StorageError
+from triggerfish_storage.errors import CONDITION_NOT_MET, StorageError
 
 TIERS: Final = {
     "BlockBlob": ("Hot", "Cool", "Cold", "Archive", "Smart", "Premium"),
@@ -30,6 +30,13 @@ def check_tier(tier: str, blob_type: BlobType) -> str:
         if known.lower() == tier.lower():
             return known
     raise StorageError(errors.INVALID_BLOB_TIER)
+
+
+def check_tier_age(blob: Blob, changed_since: datetime | None, before: datetime | None) -> None:
+    """Raise where the tier was not changed since an instant, or was not before one."""
+    changed = (blob.tier_changed or blob.created).replace(microsecond=0)
+    if (changed_since and changed <= changed_since) or (before and changed > before):
+        raise StorageError(CONDITION_NOT_MET)
 
 
 def set_tier(

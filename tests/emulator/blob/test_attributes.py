@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import (
     BlobSasPermissions,
@@ -309,10 +310,38 @@ async def test_a_blob_keeps_what_it_is_told_is_its_md5(blob):
     assert bytes((await blob.get_blob_properties()).content_settings.content_md5) == b"any"
 
 
+async def test_a_delete_may_ask_when_the_tier_changed(blob, clock):
+    early = clock.now()
+    clock.move(hours=1)
+    await blob.set_standard_blob_tier(StandardBlobTier.COOL)
+
+    for condition in (
+        {"access_tier_if_modified_since": clock.now()},
+        {"access_tier_if_unmodified_since": early},
+    ):
+        assert await refused(blob.delete_blob(**condition)) == "412 ConditionNotMet"
+    await blob.delete_blob(access_tier_if_modified_since=early)
+
+
 async def test_a_download_tells_the_tier(blob):
     await blob.set_standard_blob_tier(StandardBlobTier.COOL)
 
     assert (await blob.download_blob()).properties.blob_tier == "Cool"
+
+
+async def test_tags_are_kept_by_the_lease_and_the_state_of_their_blob(blob):
+    etag = (await blob.get_blob_properties()).etag
+    lease = await blob.acquire_lease(lease_id=LEASE_ID)
+    unchanged = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
+    changed = {"etag": etag, "match_condition": MatchConditions.IfModified}
+
+    assert await refused(blob.set_blob_tags({"a": "1"})) == "412 LeaseIdMissing"
+    refusal = await refused(blob.set_blob_tags({"a": "1"}, lease=lease, **changed))
+    assert refusal == "412 ConditionNotMet"
+    await blob.set_blob_tags({"a": "1"}, lease=lease, **unchanged)
+
+    assert await blob.get_blob_tags(**unchanged) == {"a": "1"}
+    assert await refused(blob.get_blob_tags(**changed)) == "304 ConditionNotMet"
 
 
 async def test_a_search_shows_the_tags_that_it_asked_about(sdk, blob):

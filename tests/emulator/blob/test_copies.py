@@ -166,6 +166,10 @@ async def test_a_copy_may_depend_on_the_state_of_its_source(container, source):
         source.url, source_etag='"0x1"', source_match_condition=MatchConditions.IfNotModified
     )
     assert await refused(outdated) == "412 SourceConditionNotMet"
+    unverified = copy.upload_blob_from_url(
+        source.url, source_etag='"0x1"', source_match_condition=MatchConditions.IfNotModified
+    )
+    assert await refused(unverified) == "412 CannotVerifyCopySource"
 
 
 async def test_there_is_never_a_copy_to_abort(container, source):

@@ -49,14 +49,14 @@ async def undelete_blob(call: Call, store: BlobStore) -> Reply:
 
 async def get_blob_tags(call: Call, store: BlobStore) -> Reply:
     """Get Blob Tags."""
-    address, conditions = blob_address(call), conditions_of(call)
+    address, conditions = blob_address(call), conditions_of(call, "x-ms-blob-")
     blob = store.properties(address, conditions=conditions, now=call.now)
     return Reply(200, wire.tags_document(blob.tags))
 
 
 async def set_blob_tags(call: Call, store: BlobStore) -> Reply:
     """Set Blob Tags: replaces all of them."""
-    address, conditions = blob_address(call), conditions_of(call)
+    address, conditions = blob_address(call), conditions_of(call, "x-ms-blob-")
     wanted = wire.parse_tags(await call.body.read(_TAGS_LIMIT_BYTES))
     await store.write(
         lambda tx: tags.set_tags(tx, address, wanted, conditions=conditions, now=call.now)

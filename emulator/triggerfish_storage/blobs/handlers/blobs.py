@@ -6,6 +6,7 @@ Protocol: https://learn.microsoft.com/rest/api/storageservices/operations-on-blo
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -30,7 +31,9 @@ from triggerfish_storage.blobs.headers import (
     written,
 )
 from triggerfish_storage.blobs.ranges import WHOLE
+from triggerfish_storage.blobs.rows import get_blob
 from triggerfish_storage.blobs.store import BlobStore, Download
+from triggerfish_storage.blobs.tiers import check_tier_age
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol.operations import Call, Reply
 
@@ -137,17 +140,22 @@ async def delete_blob(call: Call, store: BlobStore) -> Reply:
     for_good = call.text("deletetype", "").lower() == "permanent"
     if not call.allows("y" if for_good else "d"):
         raise StorageError(common.AUTHORIZATION_PERMISSION_MISMATCH)
-    is_gone = await store.write(
-        lambda tx: deletion.delete_blob(
+    changed_since = call.header_instant("x-ms-access-tier-if-modified-since")
+    before = call.header_instant("x-ms-access-tier-if-unmodified-since")
+
+    def unit(tx: sqlite3.Connection) -> bool:
+        if changed_since or before:
+            check_tier_age(get_blob(tx, address), changed_since, before)
+        return deletion.delete_blob(
             tx,
             address,
             snapshots=snapshots,
             for_good=for_good,
             conditions=conditions,
             now=call.now,
-        ),
-        changed=address,
-    )
+        )
+
+    is_gone = await store.write(unit, changed=address)
     return Reply(202, headers={"x-ms-delete-type-permanent": "true" if is_gone else "false"})
 
 

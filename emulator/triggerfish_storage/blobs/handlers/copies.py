@@ -49,7 +49,7 @@ async def copy_blob_from_url(call: Call, store: BlobStore) -> Reply:
 async def put_blob_from_url(call: Call, store: BlobStore) -> Reply:
     """Put Blob From URL: a new block blob, with the source's headers where none are given."""
     address, conditions, draft = own_address(call), write_conditions_of(call), draft_of(call)
-    source = await sources.open_source(call, store)
+    source = await sources.open_part(call, store)
     content = await sources.receive_source(
         call, store, source, limit=BLOCK_BLOB_LIMIT_BYTES, md5=True
     )

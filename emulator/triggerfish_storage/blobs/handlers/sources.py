@@ -8,11 +8,12 @@ own port.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, cast, get_args
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from triggerfish_storage import errors as common
+from triggerfish_storage.blobs import errors
 from triggerfish_storage.blobs.copies import find_source
 from triggerfish_storage.blobs.handlers.remote import THIS_MACHINE, fetch
 from triggerfish_storage.blobs.headers import conditions_of, md5_of
@@ -79,6 +80,25 @@ async def open_source(call: Call, store: BlobStore) -> Source:
         response.metadata,
         response.pieces,
     )
+
+
+async def open_part(call: Call, store: BlobStore) -> Source:
+    """Begin to read what becomes a blob or a part of one before the answer.
+
+    As the service has it, a source that does not meet its conditions cannot be verified here,
+    while for Copy Blob its condition is not met.
+    """
+    try:
+        return await open_source(call, store)
+    except StorageError as error:
+        if error.error is not errors.SOURCE_CONDITION_NOT_MET:
+            raise
+        unmet = replace(errors.CANNOT_VERIFY_COPY_SOURCE, status=error.error.status)
+        raise StorageError(
+            unmet,
+            CopySourceStatusCode=str(error.error.status),
+            CopySourceErrorCode=common.CONDITION_NOT_MET.code,
+        ) from error
 
 
 async def receive_source(
