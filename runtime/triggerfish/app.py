@@ -104,7 +104,7 @@ async def open_app(around: Surroundings) -> AsyncIterator[Served]:
                 *validated.errors,
                 *unbound,
             ),
-            routes=validated.routes,
+            routes=validated.routes.without({error.function for error in unbound}),
             plans=plans,
             serving=Serving(dispatcher, listeners, generation.broken, around.clock, log),
         )

@@ -241,6 +241,13 @@ def test_only_http_functions_have_routes() -> None:
     assert table.route_of("t") is None
 
 
+def test_what_cannot_run_after_all_is_not_there() -> None:
+    left = routes("a: x", "b: {any}").without({"a"})
+
+    assert chosen(left.choose("GET", "/api/x")) == ("b", {"any": "x"})
+    assert left.route_of("a") is None
+
+
 def test_the_log_says_what_is_mapped() -> None:
     table = routes("b: y", "a: items/{id} GET,post")
 

@@ -128,6 +128,6 @@ def _row(table: Mapping[str, T], binding: Binding) -> T:
     if row is None:
         raise TriggerfishError(
             f"Binding '{binding.name}': type '{binding.type}' with direction "
-            f"'{binding.direction}' is not supported."
+            f"'{binding.direction}' is not supported. Remove it; the README says which types are."
         )
     return row

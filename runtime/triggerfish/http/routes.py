@@ -5,7 +5,7 @@ Pure. Behaviour: spec http-trigger.md, 2.3 and 2.4.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -53,6 +53,11 @@ class Routes:
             else:
                 routes.append(route)
         return cls(tuple(routes), tuple(errors))
+
+    def without(self, names: Collection[str]) -> Routes:
+        """Return the routes less those of some functions, which cannot run after all."""
+        kept = tuple(route for route in self._routes if route.function.name not in names)
+        return Routes(kept, self.errors)
 
     def choose(self, method: str, path: str) -> RouteMatch | None:
         """Return the match of the first route that fits; ``path`` is raw, without query."""

@@ -70,7 +70,7 @@ def contents(app: AppToLoad, report: Mapping[str, Any]) -> Contents:
         try:
             functions.append(_declared_function(app, declared))
         except TriggerfishError as error:
-            errors.append(FunctionError(str(declared["name"]), str(error)))
+            errors.append(FunctionError(str(declared["name"]), f"{app.script}: {error}"))
     return Contents(tuple(functions), tuple(errors))
 
 
