@@ -59,6 +59,11 @@ class Watch:
             self._complete = False
         self.event.set()
 
+    def notice_all(self) -> None:
+        """Remember that any name may have changed, and wake whoever waits."""
+        self._complete = False
+        self.event.set()
+
 
 class Changes:
     """The announcements of one account. Used from the event loop's thread only."""
@@ -70,6 +75,12 @@ class Changes:
         """Tell every watch of the resource; costs nothing where nobody watches."""
         for watch in self._watches.get((change.service, change.resource), ()):
             watch.notice(change.name)
+
+    def announce_all(self) -> None:
+        """Tell every watch that it has to look at everything."""
+        for watches in self._watches.values():
+            for watch in watches:
+                watch.notice_all()
 
     @contextmanager
     def watch(self, service: Service, resource: str) -> Iterator[Watch]:

@@ -55,6 +55,7 @@ _DISCARD_DONE: Final = "DELETE FROM discarded_file WHERE name = :name"
 # The condition matters: without one SQLite writes a page even where there is nothing to delete.
 _ALL_DISCARDED_DONE: Final = "DELETE FROM discarded_file WHERE name IS NOT NULL"
 _IS_USED: Final = "SELECT 1 FROM content WHERE file = :name"
+_DISCARD_FILE: Final = "INSERT INTO discarded_file (name) VALUES (:name) ON CONFLICT DO NOTHING"
 _FILES: Final = "SELECT file FROM content WHERE file IS NOT NULL"
 _LOAD: Final = "SELECT data FROM content WHERE id = :id"
 
@@ -129,6 +130,11 @@ def file_names(tx: sqlite3.Connection) -> Iterator[str]:
         yield name
 
 
+def discard_files(tx: sqlite3.Connection, names: Iterable[str]) -> None:
+    """Have files deleted that no row names any more."""
+    tx.executemany(_DISCARD_FILE, [{"name": name} for name in names])
+
+
 def read_parts(tx: sqlite3.Connection, folder: Path, parts: Iterable[Part]) -> Iterator[bytes]:
     """Give the bytes of ``parts`` on the caller's own thread; their files lie in ``folder``."""
     for part, offset, length in _pieces(parts):
@@ -154,6 +160,8 @@ class Contents:
         self._sync = durability == "full"
         self._holds: WeakSet[Hold] = WeakSet()
         self._kept: deque[tuple[WeakSet[Hold], list[str]]] = deque()
+        self._spared: set[str] = set()
+        self._deleting = threading.Lock()
         self._looked_at: int | None = None  # the commit after which ``collect`` last looked
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -276,6 +284,7 @@ class Contents:
         if not fresh:
             return
         self._kept.append((WeakSet(self._holds), fresh))
+        self._spared.difference_update(fresh)
         await self._unlink_free()
 
         def unit(tx: sqlite3.Connection) -> None:
@@ -313,10 +322,17 @@ class Contents:
         if free:
             await asyncio.to_thread(self._unlink, free)
 
+    def spare(self, names: Iterable[str]) -> None:
+        """Keep files although they were to be deleted: rows will name them again."""
+        with self._deleting:
+            self._spared.update(names)
+
     def _unlink(self, names: Iterable[str]) -> None:
-        for name in names:
-            with suppress(FileNotFoundError):
-                (self._folder / name).unlink()
+        with self._deleting:
+            for name in names:
+                if name not in self._spared:
+                    with suppress(FileNotFoundError):
+                        (self._folder / name).unlink()
 
 
 def _is_named(tx: sqlite3.Connection, file: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Final
 DATABASE_FILE: Final = "storage.db"
 CONTENTS_FOLDER: Final = "contents"
 SNAPSHOTS_FOLDER: Final = "snapshots"
+CONTROL_FILE: Final = "control.json"
 SCRATCH_FOLDER: Final = "scratch"
 
 

@@ -105,6 +105,23 @@ class Database:
             raise DatabaseError(f"{self.path}: closed, nothing can be read any more.")
         return await self._loop.run_in_executor(self._readers, self._read_far, unit)
 
+    async def alone(self, action: Unit[None]) -> None:
+        """Run ``action`` on the writer's connection between two transactions.
+
+        For what no transaction can be around, such as replacing all that is stored.
+        """
+        if self._is_closed:
+            raise DatabaseError(f"{self.path}: closed, nothing can be written any more.")
+        if self._on_thread:
+            await self._loop.run_in_executor(self._disk, action, self._writer)
+        else:
+            while self._is_busy and self._checkpoint is not None:
+                await asyncio.wait([self._checkpoint])
+            self._end_view()
+            action(self._writer)
+        self.commits += 1
+        self._look_at_log()
+
     def look(self, unit: Unit[T]) -> T:
         """Run ``unit`` here and now: only for look-ups by index, cheaper than a crossing.
 

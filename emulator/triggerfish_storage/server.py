@@ -40,6 +40,8 @@ from triggerfish_storage.queues.upkeep import next_queue_upkeep, queue_upkeep
 from triggerfish_storage.tables import operations as table_operations
 from triggerfish_storage.tables.store import TableStore
 from triggerfish_storage.tables.upkeep import table_upkeep
+from triggerfish_storage.transfer.handover import attending
+from triggerfish_storage.transfer.owner import Owner
 from triggerfish_storage.transfer.seeding import Seed, plant
 from triggerfish_storage.transfer.tally import Tally
 
@@ -123,6 +125,12 @@ class StorageAccount:
             )
         return found
 
+    def everything_changed(self) -> None:
+        """Wake whoever watches anything, and upkeep."""
+        for changes in self._changes.values():
+            changes.announce_all()
+        self.due.set()
+
     def tables_of(self, account: str) -> TableStore:
         found = self._tables.get(account)
         if found is None:
@@ -160,6 +168,8 @@ async def open_account(
         contents = Contents(folder / CONTENTS_FOLDER, durability=durability)
         account = StorageAccount(database, contents, clock, ownership, planted=planted)
         await _mend(account)
+        owner = Owner(folder, database, contents, clock.now, account.everything_changed)
+        await stack.enter_async_context(attending(folder, owner.perform))
         upkeep = asyncio.create_task(_keep_up(account), name="storage upkeep")
         try:
             yield account

@@ -66,20 +66,25 @@ def snapshot(
 def restore(ctx: click.Context, /, *, name: str, as_json: bool, folder: Path | None) -> None:
     """Make all accounts of the data folder what they were when snapshot NAME was taken.
 
-    No other process may have them open. What came since is lost; a kill in the middle leaves
-    either the old state or the new one.
+    What came since is lost; a kill in the middle leaves either the old state or the new one.
+    Where a program runs on the accounts it is asked to do it.
     """
+    from triggerfish_storage.cli.asking import ask_owner
     from triggerfish_storage.clock import SystemClock
-    from triggerfish_storage.ownership import own
+    from triggerfish_storage.ownership import FolderOwned, own
     from triggerfish_storage.transfer import snapshots
+    from triggerfish_storage.transfer.owner import asked_restore
 
     data = folder_of(ctx, folder)
     place = snapshots.place_of(data, name)
-    with (
-        own(data, started=SystemClock().now().isoformat()),
-        progress("Restoring", snapshots.size_of(place), in_bytes=True) as advance,
-    ):
-        snapshots.restore(data, place, advance=advance)
+    try:
+        with (
+            own(data, started=SystemClock().now().isoformat()),
+            progress("Restoring", snapshots.size_of(place), in_bytes=True) as advance,
+        ):
+            snapshots.restore(data, place, advance=advance)
+    except FolderOwned as owned:
+        ask_owner(data, "Restoring", asked_restore(place), owned)
     if as_json:
         emit_json({"name": name, "path": str(place), "bytes": snapshots.size_of(place)})
     else:

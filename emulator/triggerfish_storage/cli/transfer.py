@@ -107,15 +107,18 @@ def import_(ctx: click.Context, /, *, source: Path, folder: Path | None, **given
     """Bring all of SOURCE into an account: all of it, or after an error nothing.
 
     SOURCE is what export wrote, or a folder made by hand: files below blobs/CONTAINER, JSON
-    lines in queues/QUEUE.jsonl and tables/TABLE.jsonl. No other process may have the account
-    open.
+    lines in queues/QUEUE.jsonl and tables/TABLE.jsonl. Where a program runs on the account it is
+    asked to do it, and serves nobody else meanwhile.
     """
+    from triggerfish_storage.cli.asking import ask_owner
     from triggerfish_storage.clock import SystemClock
-    from triggerfish_storage.ownership import own
+    from triggerfish_storage.ownership import FolderOwned, own
     from triggerfish_storage.protocol.accounts import DEFAULT_ACCOUNT
     from triggerfish_storage.transfer import sources
     from triggerfish_storage.transfer.importing import import_account
+    from triggerfish_storage.transfer.owner import asked_import
     from triggerfish_storage.transfer.steps import ImportOptions
+    from triggerfish_storage.transfer.tally import Tally
 
     now = SystemClock().now()
     data = folder_of(ctx, folder)
@@ -125,12 +128,16 @@ def import_(ctx: click.Context, /, *, source: Path, folder: Path | None, **given
         encoding="base64" if given["as_base64"] else "none",
         dry=given["dry_run"],
     )
-    with (
-        own(data, started=now.isoformat()),
-        sources.opened(source, data) as found,
-        progress("Importing", sources.size_of(found), in_bytes=True) as advance,
-    ):
-        tally = import_account(data, found, options, now=now, advance=advance)
+    try:
+        with (
+            own(data, started=now.isoformat()),
+            sources.opened(source, data) as found,
+            progress("Importing", sources.size_of(found), in_bytes=True) as advance,
+        ):
+            tally = import_account(data, found, options, now=now, advance=advance)
+    except FolderOwned as owned:
+        counts = ask_owner(data, "Importing", asked_import(source, options), owned)
+        tally = Tally.of(counts)
     if given["as_json"]:
         emit_json({"account": options.account, "dryRun": options.dry, **tally.document()})
     else:

@@ -2,8 +2,8 @@
 
 A snapshot is a copy of the database, made page by page, and second names of the files of large
 contents, which never change: it is fast, and takes little space on the same file system. It can
-be taken while the account is in use. To restore one takes the data folder to oneself; all of it
-is one transaction of SQLite, so a kill leaves the old account or the new one.
+be taken while the account is in use. Putting one back is one transaction of SQLite, so a kill
+leaves the old account or the new one; only who owns the data folder can.
 """
 
 from __future__ import annotations
@@ -102,16 +102,29 @@ def restore(folder: Path, place: Path, *, advance: Advance) -> None:
     """Make the account of ``folder``, which the caller owns, what it was at the snapshot."""
     _check(place)
     database = folder / DATABASE_FILE
-    contents = Contents(folder / CONTENTS_FOLDER, durability="full")
+    contents = Contents(folder / CONTENTS_FOLDER, durability="full")  # makes the folder too
     migrate(database, migrations(), "full")
-    with _opened(place) as kept, closing(connect_writer(database, "full")) as tx:
-        try:
+    with closing(connect_writer(database, "full")) as tx:
+        put_back(tx, folder, place, contents, advance=advance)
+        contents.remove_unused(tx)
+
+
+def put_back(
+    tx: sqlite3.Connection, folder: Path, place: Path, contents: Contents, *, advance: Advance
+) -> None:
+    """Replace all that ``tx`` writes to, which is in no transaction, by a snapshot.
+
+    Files that are needed no more are left to the caller.
+    """
+    _check(place)
+    try:
+        with _opened(place) as kept:
+            contents.spare(file_names(kept))
             _link_files(kept, place / CONTENTS_FOLDER, folder / CONTENTS_FOLDER, advance)
             _copy_pages(kept, tx, advance)
-        except sqlite3.Error as error:
-            raise TransferError(f"{place}: the snapshot cannot be read ({error}).") from error
-        contents.remove_unused(tx)
-    migrate(database, migrations(), "full")  # a snapshot may be of an older version
+    except sqlite3.Error as error:
+        raise TransferError(f"{place}: the snapshot cannot be put back ({error}).") from error
+    migrate(folder / DATABASE_FILE, migrations(), "full")  # it may be of an older version
 
 
 def size_of(place: Path) -> int:

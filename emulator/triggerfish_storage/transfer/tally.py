@@ -36,6 +36,12 @@ class Tally:
         for name, count in asdict(other).items():
             setattr(self, name, getattr(self, name) + count)
 
+    @classmethod
+    def of(cls, document: Mapping[str, int]) -> Tally:
+        """Undo ``document``."""
+        counts = {name: count for name, count in document.items() if name != "bytes"}
+        return cls(**counts, size_bytes=document["bytes"])
+
     def document(self) -> Mapping[str, int]:
         """Return the counts for programs."""
         counts = asdict(self)

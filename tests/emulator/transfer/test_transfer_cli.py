@@ -12,6 +12,7 @@ from tests.emulator.test_storage_cli import ANYWHERE, running
 from tests.emulator.transfer.conftest import opened
 
 from triggerfish_storage.cli.storage import storage
+from triggerfish_storage.data_folder import CONTROL_FILE
 from triggerfish_storage.testing import ManualClock
 
 
@@ -99,13 +100,14 @@ async def test_one_of_several_accounts_has_to_be_chosen(
     assert json.loads(chosen.stdout)["queues"] == 1
 
 
-async def test_nothing_is_brought_into_a_folder_that_somebody_has_open(
+async def test_an_owner_that_takes_no_requests_is_named(
     data: Path, clock: ManualClock, tmp_path: Path
 ) -> None:
     invoke("export", tmp_path / "saved", "--data", data)
     invoke("snapshot", "one", "--data", data)
 
     async with opened(data, clock):
+        (data / CONTROL_FILE).unlink()
         for arguments in (("import", tmp_path / "saved"), ("restore", "one")):
             result = invoke(*arguments, "--data", data)
             assert result.exit_code == 1
@@ -126,6 +128,17 @@ async def test_a_running_program_is_seeded_exported_and_kept(tmp_path: Path) -> 
 
         assert invoke("export", tmp_path / "saved", "--data", tmp_path / "data").exit_code == 0
         assert invoke("snapshot", "now", "--data", tmp_path / "data").exit_code == 0
+
+        await client.put_blob("uploads", "b.csv", b"later")
+        restored = invoke("restore", "now", "--data", tmp_path / "data")
+        assert restored.exit_code == 0, restored.output
+        assert [blob.name async for blob in client.blobs("uploads")] == ["a.csv"]
+        source = tmp_path / "more" / "uploads"
+        source.mkdir(parents=True)
+        (source / "c.csv").write_text("c")
+        imported = invoke("import", tmp_path / "more", "--data", tmp_path / "data", "--json")
+        assert json.loads(imported.stdout)["blobs"] == 1
+        assert await client.get_blob("uploads", "c.csv") == b"c"
 
     [line] = (tmp_path / "saved" / "queues" / "orders.jsonl").read_text().splitlines()
     assert json.loads(line)["text"] == "one"

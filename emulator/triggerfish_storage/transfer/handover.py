@@ -1,0 +1,121 @@
+"""How a command asks the process that owns a data folder to do what only the owner can.
+
+The owner listens on a port of this machine's loopback. The port, and a key without which
+nothing is done, are in a file of the data folder that only its user can read: whoever can ask
+could have written the folder's files as well. A request and its answer are one line of JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from hmac import compare_digest
+from pathlib import Path
+from typing import Any, Final
+
+from triggerfish_storage.data_folder import CONTROL_FILE
+from triggerfish_storage.transfer.failure import TransferError
+
+Request = Mapping[str, Any]
+Perform = Callable[[Request], Awaitable[Mapping[str, Any]]]
+
+LOOPBACK: Final = "127.0.0.1"
+LINE_LIMIT_BYTES: Final = 65536
+ASK_SECONDS: Final = 10.0  # for a request to be sent whole
+CONNECT_SECONDS: Final = 5.0
+
+
+class NobodyAttends(Exception):  # noqa: N818 - a state
+    """The owner of the folder takes no requests, or cannot be reached from here."""
+
+
+@asynccontextmanager
+async def attending(folder: Path, perform: Perform) -> AsyncIterator[None]:
+    """Perform what others ask for, one after the other, until the end of the block.
+
+    A TransferError of ``perform`` is what they are answered.
+    """
+    key = secrets.token_hex(32)
+    turn = asyncio.Lock()
+    asking: set[asyncio.Task[None]] = set()
+
+    async def attend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - every handler is one
+        asking.add(task)
+        try:
+            request = await _read_request(reader, key)
+            if request is not None:
+                async with turn:
+                    answer = await _answer(perform, request)
+                writer.write(json.dumps(answer).encode() + b"\n")
+                await writer.drain()
+        except OSError:
+            pass  # whoever asked has gone
+        finally:
+            asking.discard(task)
+            writer.close()
+
+    server = await asyncio.start_server(attend, LOOPBACK, 0, limit=LINE_LIMIT_BYTES)
+    file = folder / CONTROL_FILE
+    try:
+        _publish(file, server.sockets[0].getsockname()[1], key)
+        yield
+    finally:
+        with suppress(OSError):
+            file.unlink()
+        server.close()
+        for task in asking:
+            task.cancel()
+        if asking:
+            await asyncio.wait(asking)
+
+
+def ask(folder: Path, request: Request) -> dict[str, Any]:
+    """Have the owner of a data folder perform a request; return its answer.
+
+    Raises TransferError where the owner refuses, NobodyAttends where it takes no requests.
+    """
+    try:
+        found = json.loads((folder / CONTROL_FILE).read_text(encoding="utf-8"))
+        address, key = (LOOPBACK, int(found["port"])), str(found["key"])
+        with socket.create_connection(address, timeout=CONNECT_SECONDS) as connection:
+            connection.settimeout(None)  # it takes as long as it takes
+            connection.sendall(json.dumps({**request, "key": key}).encode() + b"\n")
+            with connection.makefile("rb") as file:
+                answer: dict[str, Any] = json.loads(file.readline())
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise NobodyAttends(str(error)) from error
+    if "error" in answer:
+        raise TransferError(answer["error"])
+    return answer
+
+
+def _publish(file: Path, port: int, key: str) -> None:
+    """Write the file so that it is whole, and nobody else's to read, from its first moment."""
+    unfinished = file.with_name(f".{file.name}.{secrets.token_hex(4)}.partial")
+    unfinished.touch(mode=0o600, exist_ok=False)
+    unfinished.write_text(json.dumps({"port": port, "key": key}), encoding="utf-8")
+    unfinished.replace(file)
+
+
+async def _read_request(reader: asyncio.StreamReader, key: str) -> Request | None:
+    """Return what is asked for; None for whoever does not know the key."""
+    try:
+        async with asyncio.timeout(ASK_SECONDS):
+            request = json.loads(await reader.readline())
+        is_known = compare_digest(str(request["key"]).encode(), key.encode())
+    except (OSError, TimeoutError, ValueError, KeyError, TypeError):
+        return None
+    return request if is_known else None
+
+
+async def _answer(perform: Perform, request: Request) -> Mapping[str, Any]:
+    try:
+        return await perform(request)
+    except TransferError as error:
+        return {"error": str(error)}
