@@ -16,6 +16,7 @@ import hashlib
 import json
 import os
 import sqlite3
+import threading
 from collections import deque
 from collections.abc import (
     AsyncGenerator,
