@@ -351,6 +351,17 @@ def test_another_version_is_refused(version, told):
 
 
 @pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "utf-16-be", "utf-32-be"]
+)
+def test_a_byte_order_mark_tells_the_encoding(tmp_path, encoding):
+    mark = "\ufeff" if encoding.endswith("-be") else ""
+    text = f'{mark}{{"version": "2.0", "watchFiles": ["ä.txt"]}}'
+    (tmp_path / "host.json").write_bytes(text.encode(encoding))
+
+    assert load_host_config(tmp_path, {}).watch_files == ("ä.txt",)
+
+
+@pytest.mark.parametrize(
     ("content", "told"),
     [
         (b'{"version": "2.0"', "line 1, column 18"),
@@ -359,6 +370,7 @@ def test_another_version_is_refused(version, told):
         (b"[]", "holds no JSON object"),
         (b'"2.0"', "holds no JSON object"),
         (b'{"version": "2.0", "a": "\xff"}', "is not UTF-8"),
+        (b"\xff\xfe{", "is not UTF-8"),
         (b"[" * 100_000, "nested deeper"),
     ],
 )

@@ -150,7 +150,7 @@ def test_a_missing_file_is_told_and_sets_nothing(tmp_path):
     [
         (b'{"Values": ', "line 1, column"),
         (b"[]", "holds no JSON object"),
-        (b"\xff\xfe", "is not UTF-8"),
+        (b"\xfe", "is not UTF-8"),
     ],
 )
 def test_a_malformed_file_is_told_and_counts_as_empty(tmp_path, content, told):

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from triggerfish import lenient_json
 from triggerfish.config.errors import ConfigError
+
+_MARKS: Final = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),  # the beginning of UTF-32's, so after it
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 
 
 def read_object(path: Path, *, name: str = "") -> dict[str, Any] | None:
@@ -16,7 +24,7 @@ def read_object(path: Path, *, name: str = "") -> dict[str, Any] | None:
     """
     name = name or path.name
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = _decoded(path.read_bytes())
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -27,6 +35,14 @@ def read_object(path: Path, *, name: str = "") -> dict[str, Any] | None:
     except UnicodeDecodeError as error:
         raise ConfigError("is not UTF-8 text", file=name, remedy="Save it as UTF-8.") from error
     return parse_object(text, name=name)
+
+
+def _decoded(content: bytes) -> str:
+    """Return a file's text; the real host looks for these marks, and Windows' shell writes them."""
+    for mark, encoding in _MARKS:
+        if content.startswith(mark):
+            return content.decode(encoding)
+    return content.decode("utf-8-sig")
 
 
 def parse_object(text: str, *, name: str) -> dict[str, Any]:
