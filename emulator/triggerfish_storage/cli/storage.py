@@ -105,7 +105,7 @@ async def _run(options: Options) -> str:
             ) as ports,
         ):
             if not options.is_silent:
-                click.echo(_greeting(options, ports, str(account.planted)))
+                click.echo(_greeting(options, ports, account))
             await stopping.wait()
     except (AccountsError, DatabaseError, FolderOwned, PortTaken, TransferError) as error:
         return str(error)
@@ -150,7 +150,7 @@ def _stop_on_signals(stopping: asyncio.Event) -> None:
             signal.signal(name, lambda *_: loop.call_soon_threadsafe(stopping.set))
 
 
-def _greeting(options: Options, ports: Mapping[ServiceName, int], planted: str) -> str:
+def _greeting(options: Options, ports: Mapping[ServiceName, int], account: StorageAccount) -> str:
     from triggerfish_storage.connection_string import development_connection_string
     from triggerfish_storage.protocol.accounts import DEFAULT_ACCOUNT
 
@@ -161,12 +161,13 @@ def _greeting(options: Options, ports: Mapping[ServiceName, int], planted: str) 
         for name, port in ports.items()
     ]
     host = _reachable(options.addresses["blob"])
-    where = options.folder.resolve() if options.folder else "in memory: gone at the end"
+    where = account.database.path.parent.resolve()
+    remark = "" if options.folder else " (in memory: gone at the end)"
     return "\n".join(
         [
             *lines,
-            f"Data   {where}",
-            *([f"Seed   {options.seed}: {planted}"] if options.seed else ()),
+            f"Data   {where}{remark}",
+            *([f"Seed   {options.seed}: {account.planted}"] if options.seed else ()),
             "",
             development_connection_string(ports, host=host, protocol=protocol),
             "",

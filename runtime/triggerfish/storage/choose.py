@@ -26,6 +26,7 @@ from triggerfish.config.connections import (
     Identity,
     find_connection,
 )
+from triggerfish.config.notes import remark
 from triggerfish.config.start_options import StartOptions
 from triggerfish.model import LogLevel, LogLine
 from triggerfish.storage.account import Account, AccountError
@@ -192,8 +193,7 @@ class Accounts:
             await self._stack.enter_async_context(opening.pop_all())
         self._storage, self._ownership = storage, storage.ownership
         if place.seed is not None:
-            seeded = f"Seed {place.seed.path}: {storage.planted}."
-            self._log(LogLine(LogLevel.INFORMATION, CATEGORY, seeded))
+            self._log(remark(f"Seed {place.seed.path}: {storage.planted}."))
         return EmbeddedAccount(
             storage,
             blob_endpoint=_endpoint(LOOPBACK, self._ports["blob"]),

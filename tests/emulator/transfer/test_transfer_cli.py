@@ -143,3 +143,18 @@ async def test_a_running_program_is_seeded_exported_and_kept(tmp_path: Path) -> 
     [line] = (tmp_path / "saved" / "queues" / "orders.jsonl").read_text().splitlines()
     assert json.loads(line)["text"] == "one"
     assert invoke("restore", "now", "--data", tmp_path / "data").exit_code == 0
+
+
+@pytest.mark.slow
+async def test_an_account_in_memory_can_be_exported_from_the_folder_that_is_told(
+    tmp_path: Path,
+) -> None:
+    async with running(*ANYWHERE, "--in-memory") as program, program.client() as client:
+        await client.create_queue("orders")
+        [line] = [line for line in program.greeting.splitlines() if line.startswith("Data")]
+        folder = line.removeprefix("Data").partition("(")[0].strip()
+
+        result = invoke("export", tmp_path / "saved", "--data", folder)
+
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "saved" / "queues" / "orders.jsonl").exists()
