@@ -227,10 +227,10 @@ async def test_a_function_that_takes_too_long_fails_and_its_worker_is_replaced(
 
 async def test_what_else_the_worker_had_in_hand_fails_with_the_late_function(make_app, launch):
     now = asyncio.get_running_loop().time
-    async with launch(make_app(FILES), function_timeout=timedelta(seconds=1)) as running:
+    async with launch(make_app(FILES), function_timeout=timedelta(seconds=0.7)) as running:
         late = asyncio.create_task(running.run("hangs"))
         await running.log.until("hanging")
-        while_away = now() + 0.3
+        while_away = now() + 0.2
         while now() < while_away:  # so that the other's time is not up as well
             await running.run("pid")
         other = asyncio.create_task(running.run("waits"))
