@@ -167,6 +167,7 @@ class Accounts:
             if owner is None or not is_account or "host" in owner.ports:
                 raise AccountError(str(error)) from error
             self._is_attached = True
+            self._say(f"{self._place.data}: in use by process {owner.pid}.")
             return await self._attach(owner.address, owner.ports, _NEEDED, str(error))
         except PortTaken as error:
             taken_first = sorted(_NEEDED, key=error.service.__ne__)
@@ -214,15 +215,15 @@ class Accounts:
                     f"service: {answer.problem}. {f'{reason} ' if reason else ''}{_OPTIONS}"
                 )
             server = server or answer.server
-        self._log(
-            LogLine(
-                LogLevel.INFORMATION,
-                CATEGORY,
-                f"Using the storage account that answers on {address}:{ports['blob']}"
-                + (f" ({server})." if server else "."),
-            )
+        self._say(
+            f"Using the storage account that answers on {address}:{ports['blob']}"
+            + (f" ({server})." if server else ".")
         )
         return await self._reach(_development_account(address, ports))
+
+    def _say(self, message: str) -> None:
+        # Shown always: what the app does is done to an account that others have, too.
+        self._log(LogLine(LogLevel.WARNING, CATEGORY, message))
 
     async def _reach(self, connection: ConnectionString | Identity) -> Account:
         try:

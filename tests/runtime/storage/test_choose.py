@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -15,7 +16,7 @@ from triggerfish.config.app_config import load_app_config
 from triggerfish.config.connections import DEVELOPMENT_KEY
 from triggerfish.config.errors import ConfigError
 from triggerfish.config.start_options import StartOptions
-from triggerfish.model import LogLine, PutMessage
+from triggerfish.model import LogLevel, LogLine, PutMessage
 from triggerfish.storage.account import AccountError
 from triggerfish.storage.azure import AzureAccount
 from triggerfish.storage.choose import Accounts, Place, open_accounts
@@ -198,7 +199,9 @@ async def test_a_folder_that_is_in_use_is_shared_through_its_owners_ports(tmp_pa
         [message] = await owner.queues.peek("orders", count=1)
 
     assert (message.text, other.is_embedded) == ("one", False)
-    assert "Using the storage account that answers on 127.0.0.1:" in log[0].message
+    assert f"in use by process {os.getpid()}" in log[0].message
+    assert "Using the storage account that answers on 127.0.0.1:" in log[1].message
+    assert {line.level for line in log[:2]} == {LogLevel.WARNING}
 
 
 async def test_a_folder_whose_owner_serves_nothing_cannot_be_used(tmp_path):
