@@ -24,30 +24,17 @@ def payload_properties(text: str) -> dict[str, object]:
 
     Scalars become texts, objects stay for paths, arrays and nulls are left out (section 6).
     """
-    text = text.strip()
-    if not (text.startswith("{") and text.endswith("}")):
-        return {}
-    try:
-        document: dict[str, Any] = lenient_json.loads(text)
-    except lenient_json.LenientJsonError:
-        return {}
-    if _DATE_LIKE.search(text):
-        document = _dates_rewritten(document)
-    return {
-        name: value if isinstance(value, dict) else scalar_text(value)
-        for name, value in document.items()
-        if value is not None and not isinstance(value, list)
-    }
+    return dict(PayloadProperties(text))
 
 
 class PayloadProperties(Mapping[str, object]):
     """``payload_properties`` of a text, which is read where somebody asks: most never do."""
 
-    __slots__ = ("_properties", "text")
+    __slots__ = ("_members", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._properties: dict[str, object] | None = None
+        self._members: dict[str, Any] | None = None
 
     @property
     def may_be_any(self) -> bool:
@@ -62,19 +49,37 @@ class PayloadProperties(Mapping[str, object]):
             is_object = False
         return "" if is_object else "the message is not a JSON object"
 
-    def _read(self) -> dict[str, object]:
-        if self._properties is None:
-            self._properties = payload_properties(self.text)
-        return self._properties
+    def _read(self) -> dict[str, Any]:
+        if self._members is None:
+            self._members = _members(self.text.strip())
+        return self._members
 
     def __getitem__(self, name: str) -> object:
-        return self._read()[name]
+        value = self._read()[name]
+        return value if isinstance(value, dict) else scalar_text(value)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._read())
 
     def __len__(self) -> int:
         return len(self._read())
+
+
+def _members(text: str) -> dict[str, Any]:
+    """Return the members of an object that are properties, as they are in JSON."""
+    if not (text.startswith("{") and text.endswith("}")):
+        return {}
+    try:
+        document: dict[str, Any] = lenient_json.loads(text)
+    except lenient_json.LenientJsonError:
+        return {}
+    if _DATE_LIKE.search(text):
+        document = _dates_rewritten(document)
+    return {
+        name: value
+        for name, value in document.items()
+        if value is not None and not isinstance(value, list)
+    }
 
 
 def _dates_rewritten(value: Any) -> Any:

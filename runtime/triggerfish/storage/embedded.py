@@ -87,12 +87,14 @@ class EmbeddedAccount:
         self.queues = EmbeddedQueues(stores.queues, stores.clock)
         self.blobs = EmbeddedBlobs(stores.blobs, stores.clock, blob_endpoint)
         self._stores = stores
+        self._announce = stores.queues.announce
         self._log = log
 
     async def apply(self, effects: Sequence[Effect]) -> None:
         """Apply all effects in one transaction, or none."""
         stores = self._stores
-        contents = await self._made_ready([one for one in effects if isinstance(one, PutBlob)])
+        blobs = [one for one in effects if isinstance(one, PutBlob)]
+        contents = await self._made_ready(blobs) if blobs else ()
         try:
             lost = await stores.database.write_in_bulk(
                 self._apply_together, Invocation(effects, contents)
@@ -101,7 +103,12 @@ class EmbeddedAccount:
             for content in contents:
                 await stores.blobs.contents.abandon(content)
             raise _failed(self.name, f"Writing {_summary(effects)}", error) from error
-        await self._announce(effects)
+        for effect in effects:
+            if isinstance(effect, PutMessage | ReleaseMessage):
+                self._announce(effect.queue)
+        if blobs:
+            addresses = [Address(self.name, blob.container, blob.blob) for blob in blobs]
+            await stores.blobs.committed(*addresses)
         for effect in lost:
             self._say(f"Message '{effect.id}' of queue '{effect.queue}' is no longer ours.")
 
@@ -109,17 +116,6 @@ class EmbeddedAccount:
         self, tx: sqlite3.Connection, invocations: Sequence[Invocation]
     ) -> list[Sequence[Completion]]:
         return apply_together(tx, self.name, invocations, self._stores.clock.now())
-
-    async def _announce(self, effects: Sequence[Effect]) -> None:
-        blobs = []
-        for effect in effects:
-            match effect:
-                case PutMessage() | ReleaseMessage():
-                    self._stores.queues.announce(effect.queue)
-                case PutBlob():
-                    blobs.append(Address(self.name, effect.container, effect.blob))
-        if blobs:
-            await self._stores.blobs.committed(*blobs)
 
     def watch_queue(self, queue: str) -> AbstractContextManager[Watch]:
         return self._watch("queue", queue)
