@@ -65,7 +65,7 @@ async def open_host(
         reporter.storage = accounts.served
         accounts.announce_host(config.address, port)
         await stack.enter_async_context(
-            primary_host(around.locks, lifecycle.decided, clock=clock, log=around.log)
+            primary_host(around.locks, lifecycle.has_served, clock=clock, log=around.log)
         )
         if options.reload:
             await stack.enter_async_context(_reloading(lifecycle, around))

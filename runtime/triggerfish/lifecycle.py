@@ -83,6 +83,7 @@ class Lifecycle:
         self.error: TriggerfishError | None = None  # why nothing is served, or why it ended
         self.edit_error: TriggerfishError | None = None  # why the newest edit is not served
         self.decided = asyncio.Event()  # set once the first load succeeded or failed
+        self.has_served = asyncio.Event()  # set once a load succeeded
         self._open_app = open_app
         self._audience = audience
         self._log = log
@@ -212,6 +213,7 @@ class Lifecycle:
         self._retry_seconds = None
         self.state = HostState.RUNNING
         self.decided.set()
+        self.has_served.set()
         self._audience.loaded(served, again=again)
         if served.errors and self._strict:
             self._end_with(TriggerfishError("A function is in error, and --strict is on."))

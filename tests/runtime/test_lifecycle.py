@@ -135,6 +135,7 @@ async def test_the_first_load_is_served_until_the_stop(world: World) -> None:
     async with world.running() as lifecycle:
         assert lifecycle.state is HostState.RUNNING
         assert lifecycle.decided.is_set()
+        assert lifecycle.has_served.is_set()
         assert world.serving == [True]
 
     assert world.told == ["loaded"]
@@ -194,7 +195,7 @@ async def test_a_first_load_that_fails_waits_for_the_fix(world: World, error: Ex
     world.app.error = error
     async with world.running() as lifecycle:
         assert (lifecycle.state, lifecycle.error) == (HostState.ERROR, error)
-        assert lifecycle.decided.is_set()
+        assert (lifecycle.decided.is_set(), lifecycle.has_served.is_set()) == (True, False)
         assert world.told == [f"{error} (nothing serves)"]
 
         await world.clock.advance(hours=1)
