@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from conftest import Account
 
 pytestmark = [pytest.mark.external, pytest.mark.slow]
@@ -69,6 +74,29 @@ def test_a_partitioned_dataset_is_written_and_read(arrow: Any, files: Any) -> No
 
     read = dataset.dataset("box/set", format="parquet", partitioning=layout, filesystem=files)
     assert read.to_table(filter=dataset.field("year") == 2023)["count"].to_pylist() == [1, 2]
+
+
+@pytest.mark.usefixtures("arrow")
+def test_what_arrow_itself_expects_of_azurite_holds(tmp_path: Path) -> None:
+    """Its tests, which come with it, start the program that they find as ``azurite-blob``."""
+    program = tmp_path / "azurite-blob"
+    others = "--queuePort 0 --tablePort 0"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m triggerfish storage "$@" {others}\n')
+    program.chmod(0o755)
+    command = [sys.executable, "-m", "pytest", "--pyargs", "pyarrow.tests.test_fs", "-k", "azure"]
+
+    ended = subprocess.run(
+        [*command, "-c", os.devnull, "-p", "no:cacheprovider", "-W", "ignore", "-rs"],
+        env={**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.returncode == 0, ended.stdout
+    assert "failed to execute" not in ended.stdout
+    assert " passed" in ended.stdout
 
 
 def test_polars_scans_many_files_and_writes_one(account: Account) -> None:
