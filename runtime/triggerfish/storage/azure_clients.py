@@ -31,6 +31,9 @@ from triggerfish.config.connections import (
 from triggerfish.storage.account import AccountError, Unavailable
 from triggerfish.storage.failures import failure
 
+# What goes wrong is raised and told by who asked; else Python prints it, pages of it, to stderr.
+logging.getLogger("azure").addHandler(logging.NullHandler())
+
 SERVICE_VERSION: Final = "2021-02-12"  # the newest that every SDK this accepts can speak
 _CONNECTIONS: Final = 100
 # Servers close what is idle for 5 s (they say so); who closes first cannot lose a request.
@@ -120,7 +123,8 @@ def asking(account: str, subject: str) -> Iterator[None]:
         status, message = error.status_code or 0, error.message or text
         raise failure(account, subject, status, text, message) from error
     except AzureError as error:
-        raise Unavailable(f"{subject} of storage account '{account}': {error.message}") from error
+        line = error.message.strip().partition("\n")[0]
+        raise Unavailable(f"{subject} of storage account '{account}': {line}") from error
 
 
 def _session(endpoint: str) -> aiohttp.ClientSession:

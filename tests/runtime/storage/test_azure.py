@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -151,3 +153,14 @@ def test_what_was_used_last_is_kept_longest():
     assert made[256:] == ["new"]
     assert recent["1"] == "1"
     assert made[256:] == ["new", "1"]
+
+
+def test_what_the_sdk_logs_is_not_printed() -> None:
+    code = (
+        "import logging, triggerfish.storage.azure_clients\n"
+        "logging.getLogger('azure.identity.aio').warning('pages of advice')"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+
+    assert (done.stdout, done.stderr) == (b"", b"")
