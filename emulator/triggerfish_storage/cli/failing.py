@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
+from types import FrameType
 from typing import Any, TypeVar
 
 import click
@@ -31,7 +34,8 @@ def failing(command: Command) -> Command:
         from triggerfish_storage.transfer.failure import TransferError
 
         try:
-            return command(*args, **given)
+            with _ending_well():
+                return command(*args, **given)
         except (DatabaseError, FolderOwned, TransferError) as error:
             raise Failed(str(error)) from error
         except sqlite3.Error as error:
@@ -41,3 +45,17 @@ def failing(command: Command) -> Command:
             raise Failed(f"{where}{error.strerror or error}.") from error
 
     return guarded  # type: ignore[return-value]
+
+
+@contextmanager
+def _ending_well() -> Iterator[None]:
+    """Let SIGTERM end the command as Ctrl-C does: what is half done is removed."""
+
+    def end(number: int, _: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -21,7 +21,7 @@ from triggerfish_storage.transfer.failure import TransferError
 from triggerfish_storage.transfer.fields import Line, read_lines
 from triggerfish_storage.transfer.path_set import path_set
 from triggerfish_storage.transfer.steps import REMEDY, Job, Step, told
-from triggerfish_storage.transfer.tally import Tally
+from triggerfish_storage.transfer.tally import FILE_BYTES, Tally
 
 
 def container_steps(
@@ -90,6 +90,7 @@ def _by_hand(container_id: int, path: str, file: Path) -> tuple[DescribedBlob, L
 
 def _blob_step(job: Job, described: DescribedBlob, file: Path, line: Line) -> Step:
     def step(tx: sqlite3.Connection) -> Tally:
+        job.advance(FILE_BYTES)
         blob = described.blob
         exists = exact.has_blob(tx, blob.container_id, blob.name, blob.snapshot)
         if exists and job.options.existing == "skip":
@@ -112,7 +113,8 @@ def _content(job: Job, file: Path) -> Content:
             return job.contents.store(_pieces(job, file))
         size_bytes = file.stat().st_size
     except OSError as error:
-        raise TransferError(f"{file}: {error.strerror or error}.") from error
+        what = "cannot be read" if error.filename == str(file) else "cannot be stored"
+        raise TransferError(f"{file}: {what} ({error.strerror or error}).") from error
     job.advance(size_bytes)
     return Content(size_bytes, b"", b"", None)
 

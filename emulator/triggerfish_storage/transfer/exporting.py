@@ -43,7 +43,7 @@ from triggerfish_storage.transfer.setting_lines import (
     queue_document,
     table_document,
 )
-from triggerfish_storage.transfer.tally import Advance, Tally
+from triggerfish_storage.transfer.tally import FILE_BYTES, Advance, Tally
 
 ACCOUNT_FILE: Final = "account.jsonl"
 BLOBS: Final = "blobs"
@@ -64,15 +64,11 @@ def accounts_in(tx: sqlite3.Connection) -> list[str]:
 
 
 def size_of(tx: sqlite3.Connection, account: str) -> int:
-    """Return about how many bytes an export will be."""
-    return sum(
-        size
-        for _, size in (
-            blob_rows.count_blobs(tx, account),
-            queue_rows.count_messages(tx, account),
-            table_rows.count_entities(tx, account),
-        )
-    )
+    """Return about how many bytes an export will be on the disk."""
+    blobs, blob_bytes = blob_rows.count_blobs(tx, account)
+    _, message_bytes = queue_rows.count_messages(tx, account)
+    _, entity_bytes = table_rows.count_entities(tx, account)
+    return blob_bytes + blobs * FILE_BYTES + message_bytes + entity_bytes
 
 
 def export_account(
@@ -146,6 +142,7 @@ class _Export:
             md5 = hashlib.md5(usedforsecurity=False)
             pieces = self._seen(self._bytes(blob, layout), md5)
             self._carrier.add(f"{folder}/{path}", size_bytes, pieces, blob.modified.timestamp())
+            self._advance(FILE_BYTES)
             self.tally.blobs += 1
             self.tally.size_bytes += size_bytes
             yield blob_document(DescribedBlob(blob, path, layout, blob.md5 == md5.digest()))

@@ -22,6 +22,7 @@ from triggerfish_storage.transfer.exporting import ACCOUNT_FILE, BLOBS, QUEUES, 
 from triggerfish_storage.transfer.failure import TransferError
 from triggerfish_storage.transfer.names import is_litter, resource_of
 from triggerfish_storage.transfer.scratch import scratch_folder
+from triggerfish_storage.transfer.tally import FILE_BYTES
 
 LINES: Final = ".jsonl"
 _EXPECTED: Final = (
@@ -73,11 +74,11 @@ def opened(path: Path, data_folder: Path) -> Iterator[Source]:
 
 
 def size_of(source: Source) -> int:
-    """Return how many bytes all files of a source have together."""
+    """Return about how many bytes all files of a source take together."""
     files = [*source.queues.values(), *source.tables.values()]
     folders = [one.folder for one in source.containers.values() if one.folder is not None]
     return sum(file.stat().st_size for file in files) + sum(
-        file.stat().st_size for folder in folders for file in files_below(folder)
+        file.stat().st_size + FILE_BYTES for folder in folders for file in files_below(folder)
     )
 
 

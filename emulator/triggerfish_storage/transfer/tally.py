@@ -8,6 +8,8 @@ from typing import Final
 
 Advance = Callable[[int], None]
 
+FILE_BYTES: Final = 4096  # what a file costs beside its bytes, for how far a transfer is
+
 _NAMES: Final = {
     "containers": "container",
     "blobs": "blob",

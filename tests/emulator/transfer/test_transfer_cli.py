@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -158,3 +162,35 @@ async def test_an_account_in_memory_can_be_exported_from_the_folder_that_is_told
 
     assert result.exit_code == 0, result.output
     assert (tmp_path / "saved" / "queues" / "orders.jsonl").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_ends_an_export_and_leaves_nothing_half(
+    data: Path, clock: ManualClock, tmp_path: Path, name: signal.Signals
+) -> None:
+    os.mkfifo(tmp_path / "gate")
+    script = (
+        "import sys\n"
+        "from triggerfish_storage.transfer import exporting\n"
+        "from triggerfish_storage.cli.storage import storage\n"
+        f"exporting.iso = lambda _: open({str(tmp_path / 'gate')!r}).read()\n"  # waits there
+        "storage(sys.argv[1:])\n"
+    )
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", script, "export", str(tmp_path / "saved"), "--data", str(data)),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    descriptor = await asyncio.to_thread(os.open, tmp_path / "gate", os.O_WRONLY)
+    process.send_signal(name)
+    _, error = await process.communicate()
+    os.close(descriptor)
+
+    assert process.returncode not in (0, -name)
+    assert b"Traceback" not in error
+    assert not (data / "scratch").exists()
+    assert _names(tmp_path) == {"data", "gate"}
+
+
+def _names(folder: Path) -> set[str]:
+    return {one.name for one in folder.iterdir()}
