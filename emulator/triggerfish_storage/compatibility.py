@@ -122,6 +122,7 @@ request that no service knows.
 | the secondary endpoint (`ACCOUNT-secondary`) | reads, always in step with the primary |
 | structured messages (`x-ms-structured-body`) | checked and given, with CRC-64 |
 | logging and metrics of the service's properties | kept and given back; nothing is logged |
+| rehydration of archived blobs | at once |
 | encryption scopes, keys of the customer | accepted without effect |
 | versions of blobs | there are none: `versionid` finds nothing |
 | hierarchical namespaces (the `dfs` endpoint), Files | not there |

@@ -28,6 +28,7 @@ from triggerfish_storage.blobs.model import (
     Draft,
 )
 from triggerfish_storage.blobs.rows import get_blob, load_data, rewrite_blob, save_blob
+from triggerfish_storage.blobs.tiers import check_tier
 from triggerfish_storage.contents import Content, share_contents
 from triggerfish_storage.errors import StorageError
 
@@ -61,13 +62,14 @@ def copy_blob(
     original = find_source(tx, source, order.source_conditions)
     if only is not None and original.type != only:
         raise StorageError(errors.INVALID_SOURCE_BLOB_TYPE)
-    check_readable(original)
+    if order.draft.tier in ("", "Archive"):  # a copy in another tier is a way out of the archive
+        check_readable(original)
     place = begin_write(tx, address, conditions, now)
     if place.blob is not None and place.blob.type != original.type:
         raise StorageError(errors.INVALID_BLOB_TYPE)
     data, extents = load_data(tx, original), all_extents(tx, original.id)
     share_contents(tx, [extent.content_id for extent in extents])
-    draft = order.draft._replace(
+    draft = _checked(order.draft, original.type)._replace(
         headers=original.headers,
         md5=original.md5,
         metadata=order.metadata or original.metadata,
@@ -97,7 +99,7 @@ def write_copy(
 ) -> Blob:
     """Write a blob with bytes that came from elsewhere; ``order`` says all else of it."""
     place = begin_write(tx, address, conditions, now)
-    draft = order.draft._replace(metadata=order.metadata)
+    draft = _checked(order.draft, blob_type)._replace(metadata=order.metadata)
     made = finish_write(tx, place, address, blob_type, draft, now, content=content)
     made = made._replace(
         block_count=1 if blob_type == "AppendBlob" and content.size_bytes else 0,
@@ -120,6 +122,11 @@ def find_source(tx: sqlite3.Connection, source: Address, conditions: Conditions)
     if conditions is not NO_CONDITIONS and evaluate(original, conditions) != "met":
         raise StorageError(errors.SOURCE_CONDITION_NOT_MET)
     return original
+
+
+def _checked(draft: Draft, blob_type: BlobType) -> Draft:
+    """Return a draft whose tier is one that blobs of the source's type may have."""
+    return draft._replace(tier=check_tier(draft.tier, blob_type)) if draft.tier else draft
 
 
 def finished(source_url: str, length: int, now: datetime) -> Copy:

@@ -150,15 +150,18 @@ def write_conditions_of(call: Call) -> Conditions:
     return conditions if call.allows("w") else replace(conditions, create_only=True)
 
 
-def draft_of(call: Call, blob_type: BlobType = "BlockBlob") -> Draft:
-    """Return what the writer of a blob says of it in headers."""
+def draft_of(call: Call, blob_type: BlobType | None = "BlockBlob") -> Draft:
+    """Return what the writer of a blob says of it in headers.
+
+    The tier stays unchecked where the type is not known yet (None).
+    """
     headers = call.headers
     tier = headers.get("x-ms-access-tier", "")
     return Draft(
         headers=content_headers_of(call, fall_back=True),
         metadata=call.metadata(),
         tags=tags_of(call) if "x-ms-tags" in headers else {},
-        tier=check_tier(tier, blob_type) if tier else "",
+        tier=check_tier(tier, blob_type) if tier and blob_type else tier,
         md5=md5_of(call, "x-ms-blob-content-md5"),
         immutable_until=call.header_instant("x-ms-immutability-policy-until-date"),
         immutability_mode=headers.get("x-ms-immutability-policy-mode", "").capitalize(),

@@ -113,7 +113,7 @@ def _entry(entry: Entry, include: frozenset[str], now: datetime) -> str:
 def _plain(blob: PlainBlob, include: frozenset[str]) -> str:
     """Return what ``_blob`` does, by what most blobs have in common."""
     md5 = b2a_base64(blob.md5, newline=False).decode() if blob.md5 else ""
-    metadata = _metadata(mapping_of(blob.metadata)) if "metadata" in include else ""
+    metadata = _pairs(mapping_of(blob.metadata)) if "metadata" in include else ""
     return (
         f"<Blob>{named('Name', blob.name)}<Properties>"
         f"<Creation-Time>{_date_of(blob.created // SECOND)}</Creation-Time>"
@@ -145,7 +145,7 @@ def _blob(blob: Blob, include: frozenset[str], now: datetime) -> str:
     lease = "" if blob.is_snapshot else _lease(blob.lease, now)
     tail = ""
     if "metadata" in include:
-        tail += _metadata(blob.metadata)
+        tail += _pairs(blob.metadata)
     if "tags" in include and blob.tags:
         tail += wire.tag_set(blob.tags)
     return (
@@ -220,7 +220,7 @@ def _rare_properties(blob: Blob, include: frozenset[str], now: datetime) -> str:
 def _container(container: Container, with_metadata: bool, now: datetime) -> str:
     access = container.public_access
     public = f"<PublicAccess>{access}</PublicAccess>" if access else ""
-    metadata = _metadata(container.metadata) if with_metadata else ""
+    metadata = (_pairs(container.metadata) or "<Metadata />") if with_metadata else ""
     return (
         f"<Container><Name>{wire.text(container.name)}</Name><Properties>"
         f"<Last-Modified>{http_date(container.modified)}</Last-Modified>"
@@ -249,9 +249,10 @@ def _lease(lease: Lease | None, now: datetime) -> str:
     return f"{found}<LeaseDuration>{duration}</LeaseDuration>"
 
 
-def _metadata(metadata: Mapping[str, str]) -> str:
+def _pairs(metadata: Mapping[str, str]) -> str:
+    """Return metadata, nothing where there is none: of an empty element clients make None."""
     if not metadata:
-        return "<Metadata />"
+        return ""
     pairs = "".join(f"<{name}>{wire.text(value)}</{name}>" for name, value in metadata.items())
     return f"<Metadata>{pairs}</Metadata>"
 

@@ -344,6 +344,14 @@ async def test_tags_are_kept_by_the_lease_and_the_state_of_their_blob(blob):
     assert await refused(blob.get_blob_tags(**changed)) == "304 ConditionNotMet"
 
 
+async def test_a_listing_gives_every_blob_metadata_to_look_into(container, blob):
+    await container.upload_blob("b", b"", metadata={"k": "v"})
+
+    found = [entry.metadata async for entry in container.list_blobs(include=["metadata"])]
+
+    assert found == [{}, {"k": "v"}]
+
+
 async def test_a_search_shows_the_tags_that_it_asked_about(sdk, blob):
     await blob.set_blob_tags({"a": "1", "b": "2", "c": "3"})
 

@@ -9,7 +9,9 @@ from azure.storage.blob import (
     AccountSasPermissions,
     BlobBlock,
     ContentSettings,
+    PremiumPageBlobTier,
     ResourceTypes,
+    StandardBlobTier,
     generate_account_sas,
 )
 
@@ -136,6 +138,31 @@ async def test_who_has_only_a_signature_copies_only_what_the_source_url_allows(
         assert await refused(copy.start_copy_from_url(source.url)) == "401 CannotVerifyCopySource"
         await copy.start_copy_from_url(f"{source.url}?{signature}")
     assert await content(container.get_blob_client("to")) == LARGE
+
+
+async def test_a_copy_has_a_tier_of_its_sources_type(container, source):
+    disk = container.get_blob_client("disk")
+    await disk.create_page_blob(512)
+    copy = container.get_blob_client("to")
+
+    await copy.start_copy_from_url(disk.url, premium_page_blob_tier=PremiumPageBlobTier.P30)
+
+    assert (await copy.get_blob_properties()).blob_tier == "P30"
+    wrong = container.get_blob_client("other").start_copy_from_url(
+        source.url, premium_page_blob_tier=PremiumPageBlobTier.P30
+    )
+    assert await refused(wrong) == "400 InvalidBlobTier"
+
+
+async def test_an_archived_blob_is_copied_to_another_tier_only(container, source):
+    copy = container.get_blob_client("to")
+    await source.set_standard_blob_tier(StandardBlobTier.ARCHIVE)
+
+    assert await refused(copy.start_copy_from_url(source.url)) == "409 BlobArchived"
+    await copy.start_copy_from_url(source.url, standard_blob_tier=StandardBlobTier.HOT)
+
+    assert await content(copy) == LARGE
+    assert (await source.get_blob_properties()).blob_tier == "Archive"
 
 
 async def test_what_a_source_answered_is_told_in_headers(container, raw):

@@ -120,3 +120,9 @@ async def queue(served: ServedAccount) -> Raw:
 @pytest.fixture
 async def blob(served: ServedAccount) -> Raw:
     return Raw(served.ports["blob"], "blob")
+
+
+@pytest.fixture
+async def table(served: ServedAccount) -> Raw:
+    """Where a test's account serves tables."""
+    return Raw(served.ports["table"], "table")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import pytest
 from azure.core.credentials import AccessToken
@@ -21,6 +22,9 @@ from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 from triggerfish_storage.protocol import connection
 from triggerfish_storage.protocol.accounts import DEFAULT_ACCOUNT
+from triggerfish_storage.protocol.auth import ServiceName, sign
+from triggerfish_storage.protocol.sas_text import delegated_text
+from triggerfish_storage.protocol.xml import parse
 from triggerfish_storage.testing import START, ManualClock, ServedAccount, storage_account
 
 if TYPE_CHECKING:
@@ -59,7 +63,8 @@ async def served(
 ) -> AsyncIterator[ServedAccount]:
     """An account that takes tokens."""
     monkeypatch.setattr(connection, "LINGER_SECONDS", 0.01)
-    async with storage_account(clock=clock, accepts_bearer=True) as served:
+    services: list[ServiceName] = ["blob", "queue", "table"]
+    async with storage_account(clock=clock, services=services, accepts_bearer=True) as served:
         yield served
 
 
@@ -293,3 +298,39 @@ async def test_a_key_lasts_seven_days_at_most(
 
     assert answer.status == status
     assert answer.code == ("" if status == 200 else "InvalidXmlNodeValue")
+
+
+async def test_a_table_is_read_with_a_delegated_signature(table: Raw) -> None:
+    bearer = {"authorization": f"Bearer {token_of()}", "content-type": "application/json"}
+    await table.request(
+        "POST", "/Tables", headers=bearer, body=b'{"TableName":"Things"}', sign=False
+    )
+    info = KEY_INFO.format(START.isoformat(), (START + HOUR).isoformat()).encode()
+    answer = await table.request(
+        *("POST", "/?restype=service&comp=userdelegationkey"),
+        headers=bearer,
+        body=info,
+        sign=False,
+    )
+    key = parse(answer.body, "UserDelegationKey")
+    fields = {
+        "sp": "r",
+        "se": "2024-05-01T13:00:00Z",
+        "sv": "2026-02-06",
+        "tn": "Things",
+        "skoid": OID,
+        "sktid": TID,
+        "sks": "t",
+        "skt": key.child_text("SignedStart"),
+        "ske": key.child_text("SignedExpiry"),
+        "skv": key.child_text("SignedVersion"),
+    }
+    text = delegated_text(
+        "table", fields, {}, account=DEFAULT_ACCOUNT, resource="things", snapshot=""
+    )
+    query = urlencode({**fields, "sig": sign(base64.b64decode(key.child_text("Value")), text)})
+
+    found = await table.request("GET", f"/things?{query}", sign=False)
+    denied = await table.request("POST", f"/things?{query}", body=b"{}", sign=False)
+
+    assert (found.status, denied.status) == (200, 403)

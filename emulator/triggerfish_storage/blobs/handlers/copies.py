@@ -78,7 +78,7 @@ async def _copy(call: Call, store: BlobStore, *, limit: int) -> Blob:
     order = copies.CopyOrder(
         sources.source_url(call),
         metadata=call.metadata(),
-        draft=draft_of(call),
+        draft=draft_of(call, None),
         keeps_tags=call.header("x-ms-copy-source-tag-option", "").upper() == "COPY",
         source_conditions=conditions_of(call, "x-ms-source-"),
         sealed=call.header_flag("x-ms-seal-blob"),
