@@ -59,6 +59,13 @@ def test_what_the_user_can_mend_is_one_message_and_ends_with_1(capsys):
     assert capsys.readouterr().err == "host.json: version: is missing. Write it.\n"
 
 
+def test_a_file_that_cannot_be_used_is_named(capsys, tmp_path):
+    assert run((tmp_path / "absent" / "file").read_bytes) == 1
+
+    said = capsys.readouterr().err
+    assert said == f"{tmp_path / 'absent' / 'file'}: No such file or directory.\n"
+
+
 def test_a_bug_keeps_its_traceback():
     def command() -> None:
         raise KeyError("bug")

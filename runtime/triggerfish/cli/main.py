@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def run(command: Callable[[], object]) -> int:
-    """Run a click command to its end; return 1 for a ``TriggerfishError``, told on stderr.
+    """Run a click command to its end; return 1 for what the user can mend, told on stderr.
 
     What click itself ends with (0 for help, 2 for wrong usage) leaves as ``SystemExit``.
     """
@@ -83,5 +83,11 @@ def run(command: Callable[[], object]) -> int:
         command()
     except TriggerfishError as error:
         fail(str(error))
+        return 1
+    except OSError as error:
+        if error.filename is None:
+            raise
+        # A file that the user named, and that cannot be read or written.
+        fail(f"{error.filename}: {error.strerror}.")
         return 1
     return 0
