@@ -159,13 +159,13 @@ class Worker:
             await self._process.over()
             keeping_time.cancel()
         await self._await_last_frames()
+        self.lost = 0 if self.timed_out else len(self._in_hand)
         self.settle(self.how_it_ended)
 
     def settle(self, message: str) -> None:
         """Fail what is still in hand, because the worker is gone."""
         self._on_unusable(self)
         self._reports.put_nowait(None)
-        self.lost = 0 if self.timed_out else len(self._in_hand)
         for invocation in self._in_hand.values():
             invocation.finish(failed(FailureKind.CRASH, "WorkerProcessExit", message))
         self._in_hand.clear()
