@@ -117,6 +117,7 @@ request that no service knows.
 | preflight requests (`OPTIONS`) | by the CORS rules of the service's properties |
 | `x-ms-version` | any; one newer than the newest known as that one |
 | SharedKey, SharedKeyLite, account SAS, service SAS, stored access policies | checked |
+| the date that is signed with a key (`x-ms-date`) | any: clocks can be moved here |
 | user delegation SAS | checked; keys last seven days at most, and as long as the account's key |
 | bearer tokens | with `--oauth basic`: taken, without checking who signed them; else refused |
 | the secondary endpoint (`ACCOUNT-secondary`) | reads, always in step with the primary |
@@ -124,6 +125,7 @@ request that no service knows.
 | logging and metrics of the service's properties | kept and given back; nothing is logged |
 | rehydration of archived blobs | at once |
 | encryption scopes, keys of the customer | accepted without effect |
+| static websites (`$web`) | their properties are kept; nothing is served as a site |
 | versions of blobs | there are none: `versionid` finds nothing |
 | hierarchical namespaces (the `dfs` endpoint), Files | not there |
 """

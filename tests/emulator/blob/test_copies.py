@@ -1,5 +1,6 @@
 """Copies within the account and from URLs, through the official client."""
 
+import base64
 from datetime import timedelta
 
 import pytest
@@ -15,6 +16,7 @@ from azure.storage.blob import (
     generate_account_sas,
 )
 
+from triggerfish_storage.blobs.crc64 import Crc64
 from triggerfish_storage.protocol.accounts import DEFAULT_KEY
 
 LARGE = bytes(range(256)) * 400
@@ -163,6 +165,25 @@ async def test_an_archived_blob_is_copied_to_another_tier_only(container, source
 
     assert await content(copy) == LARGE
     assert (await source.get_blob_properties()).blob_tier == "Archive"
+
+
+async def test_the_checksums_of_a_source_are_checked(container, source, raw):
+    await container.get_blob_client("log").create_append_blob()
+    crc64 = Crc64()
+    crc64.update(LARGE)
+    right = base64.b64encode(crc64.digest()).decode()
+    wrong = base64.b64encode(bytes(8)).decode()
+
+    answers = [
+        await raw(
+            *("PUT", "/data/log?comp=appendblock", b""),
+            x_ms_copy_source=source.url,
+            x_ms_source_content_crc64=given,
+        )
+        for given in (right, wrong)
+    ]
+
+    assert [(each.status, each.code) for each in answers] == [(201, ""), (400, "Crc64Mismatch")]
 
 
 async def test_what_a_source_answered_is_told_in_headers(container, raw):

@@ -15,8 +15,9 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 from triggerfish_storage import errors as common
 from triggerfish_storage.blobs import errors
 from triggerfish_storage.blobs.copies import find_source
+from triggerfish_storage.blobs.crc64 import Crc64
 from triggerfish_storage.blobs.handlers.remote import THIS_MACHINE, fetch
-from triggerfish_storage.blobs.headers import conditions_of, md5_of
+from triggerfish_storage.blobs.headers import base64_text, conditions_of, md5_of
 from triggerfish_storage.blobs.model import CURRENT, Address, BlobType, ContentHeaders
 from triggerfish_storage.blobs.names import parse_snapshot
 from triggerfish_storage.blobs.ranges import WHOLE, ByteRange, parse_range
@@ -26,6 +27,7 @@ from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol.operations import Call
 
 URL_LIMIT: Final = 2048
+_CRC64: Final = "x-ms-source-content-crc64"
 _CONDITIONS: Final = ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since")
 
 
@@ -106,13 +108,18 @@ async def receive_source(
 ) -> Content:
     """Make the source's bytes ready to be named by a row, and check them as asked."""
     expected = md5_of(call, "x-ms-source-content-md5")
+    crc64 = Crc64() if _CRC64 in call.headers else None
     wanted = _wanted(call)
-    content = await store.contents.receive(source.pieces, limit=limit, md5=md5 or bool(expected))
+    content = await store.contents.receive(
+        source.pieces, limit=limit, md5=md5 or bool(expected), also=crc64
+    )
     problem = None
     if wanted.last is not None and content.size_bytes != wanted.last + 1 - wanted.begin:
         problem = common.INVALID_RANGE
     elif expected and expected != content.md5:
         problem = common.MD5_MISMATCH
+    elif crc64 and base64_text(crc64.digest()) != call.headers[_CRC64].strip():
+        problem = errors.CRC64_MISMATCH
     if problem is not None:
         await store.contents.abandon(content)
         raise StorageError(problem)
