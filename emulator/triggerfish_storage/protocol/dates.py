@@ -29,7 +29,10 @@ def iso_date(instant: datetime) -> str:
 def parse_iso_date(text: str) -> datetime:
     """Return the instant of an ISO 8601 date, in UTC where it names no zone; else ValueError."""
     found = datetime.fromisoformat(text.strip())
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    try:
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("no year of the calendar, in UTC") from error
 
 
 @lru_cache(maxsize=4096)

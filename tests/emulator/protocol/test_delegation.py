@@ -283,6 +283,7 @@ async def test_no_key_is_given_to_who_shows_none_but_the_accounts(blob: Raw) -> 
         (START - HOUR, START, 400),
         ("", START + HOUR, 200),
         (START, "", 400),
+        (START, "9999-12-31T23:59:59-14:00", 400),
         ("soon", START + HOUR, 400),
     ],
 )

@@ -41,6 +41,12 @@ def test_dates_read_back(at: datetime) -> None:
     assert parse_iso_date(iso_date(at)) == at
 
 
+@pytest.mark.parametrize("text", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"])
+def test_an_instant_beyond_the_calendar_is_no_date(text: str) -> None:
+    with pytest.raises(ValueError, match="calendar"):
+        parse_iso_date(text)
+
+
 # --- accounts ---------------------------------------------------------------------------------
 
 

@@ -182,6 +182,7 @@ TEXTS: Final = st.one_of(
             *("WyJhIiwgMWU0MDBd", "WzEsIDJd", "MDE=", LEASE, "update", "clear", "max", "increment"),
             *(BATCH, "application/json;odata=fullmetadata", "%%", "a/b", "snapshots,deleted", "é"),
             *("Thu, 01 Jan 1970 00:00:00 GMT", "Mon, 31 Dec 9999 23:59:59 GMT", "NeverExpire"),
+            "XSM/1.0; properties=crc64",
         ]
     ),
     st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=30),
@@ -195,7 +196,7 @@ PARAMETERS: Final = (
 )
 SIGNATURE: Final = (
     *("sv", "ss", "srt", "sp", "se", "st", "spr", "sip", "sig", "si", "sr", "tn", "spk", "epk"),
-    *("skoid", "sktid", "skt", "ske", "sks", "skv", "sdd", "saoid", "ses"),
+    *("skoid", "sktid", "skt", "ske", "sks", "skv", "sdd", "saoid", "ses", "sduoid", "srh", "srq"),
 )
 # Not the length, which the transport has checked; test_hostile_requests sends wrong ones.
 HEADERS: Final = (
@@ -214,6 +215,8 @@ HEADERS: Final = (
     *("x-ms-if-sequence-number-le", "x-ms-requires-sync", "x-ms-rehydrate-priority", "date"),
     *("x-ms-source-if-match", "x-ms-copy-source-authorization", "x-ms-expiry-option"),
     *("authorization", "content-encoding", "x-ms-blob-content-type", "dataserviceversion"),
+    *("x-ms-structured-body", "x-ms-structured-content-length", "x-ms-source-content-crc64"),
+    *("x-ms-access-tier-if-modified-since", "x-ms-blob-if-match", "x-ms-blob-if-modified-since"),
 )
 PLACES: Final = ("data", "orders", "people", "block", "append", "page", "'p'", "'r'", "/", "1")
 BODIES: Final = (
