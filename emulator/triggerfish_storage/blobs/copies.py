@@ -37,7 +37,8 @@ from triggerfish_storage.errors import StorageError
 class CopyOrder:
     """What is copied, and what the copy is to have of its own.
 
-    Without ``metadata`` the copy has the source's; ``draft`` gives tags, tier and guards.
+    Without ``metadata`` the copy has the source's, and is ``sealed`` as that is where nothing
+    else is said; ``draft`` gives tags, tier and guards.
     """
 
     source_url: str
@@ -45,7 +46,7 @@ class CopyOrder:
     draft: Draft = field(default_factory=Draft)
     keeps_tags: bool = False
     source_conditions: Conditions = NO_CONDITIONS
-    sealed: bool = False
+    sealed: bool | None = None
 
 
 def copy_blob(
@@ -75,11 +76,14 @@ def copy_blob(
         metadata=order.metadata or original.metadata,
         tags=original.tags if order.keeps_tags else order.draft.tags,
     )
+    if original.type == "PageBlob" and not draft.tier:
+        draft = draft._replace(tier=original.tier)
     made = finish_write(tx, place, address, original.type, draft, now, length=original.length)
+    sealed = original.is_sealed if order.sealed is None else order.sealed
     made = made._replace(
         block_count=original.block_count,
         sequence_number=original.sequence_number,
-        is_sealed=order.sealed or (original.is_sealed and original.type == "AppendBlob"),
+        is_sealed=sealed and original.type == "AppendBlob",
         copy=finished(order.source_url, original.length, now),
     )
     rewrite_blob(tx, made, data)

@@ -150,6 +150,9 @@ async def test_a_copy_has_a_tier_of_its_sources_type(container, source):
     await copy.start_copy_from_url(disk.url, premium_page_blob_tier=PremiumPageBlobTier.P30)
 
     assert (await copy.get_blob_properties()).blob_tier == "P30"
+    again = container.get_blob_client("again")
+    await again.start_copy_from_url(copy.url)
+    assert (await again.get_blob_properties()).blob_tier == "P30"
     wrong = container.get_blob_client("other").start_copy_from_url(
         source.url, premium_page_blob_tier=PremiumPageBlobTier.P30
     )
@@ -165,6 +168,18 @@ async def test_an_archived_blob_is_copied_to_another_tier_only(container, source
 
     assert await content(copy) == LARGE
     assert (await source.get_blob_properties()).blob_tier == "Archive"
+
+
+@pytest.mark.parametrize(("asked", "is_sealed"), [(None, True), (True, True), (False, None)])
+async def test_a_copy_is_sealed_as_its_source_or_as_asked(container, asked, is_sealed):
+    log, copy = container.get_blob_client("log"), container.get_blob_client("to")
+    await log.create_append_blob()
+    await log.seal_append_blob()
+
+    asking = {} if asked is None else {"seal_destination_blob": asked}
+    await copy.start_copy_from_url(log.url, **asking)
+
+    assert (await copy.get_blob_properties()).is_append_blob_sealed is is_sealed
 
 
 async def test_the_checksums_of_a_source_are_checked(container, source, raw):

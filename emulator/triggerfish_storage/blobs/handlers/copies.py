@@ -81,7 +81,7 @@ async def _copy(call: Call, store: BlobStore, *, limit: int) -> Blob:
         draft=draft_of(call, None),
         keeps_tags=call.header("x-ms-copy-source-tag-option", "").upper() == "COPY",
         source_conditions=conditions_of(call, "x-ms-source-"),
-        sealed=call.header_flag("x-ms-seal-blob"),
+        sealed=call.header_flag("x-ms-seal-blob") if "x-ms-seal-blob" in call.headers else None,
     )
     local = sources.own_source(call)
     if local is not None:
