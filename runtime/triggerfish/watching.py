@@ -28,6 +28,7 @@ Kind = Literal["Created", "Changed", "Deleted", "Renamed"]
 _KINDS: Final[dict[str, Kind]] = {
     "created": "Created",
     "modified": "Changed",
+    "attrib": "Changed",  # of watchdog 7 and newer: touched, with its content as it was
     "deleted": "Deleted",
     "moved": "Renamed",
 }
@@ -119,11 +120,12 @@ class _Watcher:
         self._rules = rules
         self._observer = Observer()
         self._folders: dict[str, Any] = {}  # what is watched, by the folder's name
-        self._wanted = [
-            getattr(events, f"{what}{kind}Event")
+        names = (
+            f"{what}{kind}Event"
             for what in ("File", "Dir")
-            for kind in ("Created", "Modified", "Deleted", "Moved")
-        ]
+            for kind in ("Created", "Modified", "Attrib", "Deleted", "Moved")
+        )
+        self._wanted = [getattr(events, name) for name in names if hasattr(events, name)]
         self._loop = asyncio.get_running_loop()
         self._noticed = asyncio.Event()
         self._first: tuple[Kind, str] | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path, PurePath
@@ -104,6 +105,15 @@ async def test_an_edited_module_is_told(app: Path) -> None:
         change = await anext(changes)
 
     assert change == AppChange("Changed", "pkg/inner/deep.py", is_offline=False)
+
+
+async def test_a_file_that_is_touched_is_told(app: Path) -> None:
+    async with watching(app) as changes:
+        os.utime(app / "function_app.py")
+
+        change = await anext(changes)
+
+    assert change == AppChange("Changed", "function_app.py", is_offline=False)
 
 
 async def test_a_file_saved_by_renaming_is_told(app: Path) -> None:
