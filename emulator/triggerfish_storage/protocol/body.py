@@ -75,7 +75,12 @@ class Body:
             self._wake()
 
     async def drop(self, *, within: float) -> bool:
-        """Throw away what nobody has read; return whether all of it came in so many seconds."""
+        """Throw away what nobody has read; return whether all of it came in so many seconds.
+
+        A client that waits to be told to send its body has been told otherwise.
+        """
+        if self.expects_continue and not self.received_bytes:
+            return False
         self._is_dropped = True
         self._pieces, self.held_bytes = [], 0
         try:

@@ -129,6 +129,8 @@ class Connection(asyncio.Protocol):
     async def _next(self) -> tuple[Incoming, Body] | None:
         """Wait for the next request; None where none will come, or none is to be answered."""
         reader = self._reader
+        if reader.requests:
+            await asyncio.sleep(0)  # it was asked for ahead: others come first
         while not reader.requests:
             if reader.is_over or self._is_stopping or self._lost.done():
                 return None

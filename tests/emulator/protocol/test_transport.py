@@ -227,6 +227,35 @@ async def test_a_refused_client_that_never_stops_reads_why_before_it_is_cut_off(
     assert bodies(received) == [b"no"]
 
 
+async def test_a_client_that_waits_to_be_told_is_not_told_after_it_was_refused() -> None:
+    async def refuse(incoming: Incoming) -> Reply:
+        return Reply(413, b"no")
+
+    expecting = b"PUT / HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n"
+    async with serving(refuse) as port:
+        received = await talk(port, expecting)
+
+    assert bodies(received) == [b"no"]
+    assert b"100 Continue" not in received
+
+
+async def test_one_client_that_asks_ahead_does_not_keep_others_waiting() -> None:
+    order: list[str] = []
+
+    async def answer(incoming: Incoming) -> Reply:
+        order.append(incoming.target)
+        return Reply(200, b"x")
+
+    async with serving(answer) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"".join(get("/ahead") for _ in range(1000)) + last("/ahead"))
+        await talk(port, last("/other"))
+        await reader.read()
+        await gone(writer)
+
+    assert order.index("/other") < 900
+
+
 async def test_a_client_that_only_reads_from_now_on_gets_its_answer() -> None:
     async with serving(echo) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
