@@ -84,7 +84,8 @@ async def get_blob_content(call: Call, store: BlobStore) -> Reply:
         blob_address(call), wanted=wanted, conditions=conditions_of(call), now=call.now
     )
     blob, body = download.blob, download.body
-    headers = blob_headers(blob, call.now) | tier_headers(blob)
+    headers = blob_headers(blob, call.now)
+    headers |= tier_headers(blob)
     if wanted is WHOLE:
         if with_md5 or with_crc64:
             raise StorageError(common.MISSING_REQUIRED_HEADER, HeaderName="x-ms-range")
