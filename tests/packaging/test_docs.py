@@ -12,6 +12,7 @@ import pytest
 
 from triggerfish.cli.func import func
 from triggerfish.cli.main import triggerfish
+from triggerfish.http.admin import OPERATIONS
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = [
@@ -63,6 +64,15 @@ def test_every_relative_link_leads_somewhere(page: Path) -> None:
 
         assert found.exists(), target
         assert not heading or heading in headings(found), target
+
+
+def test_every_endpoint_of_the_host_is_described() -> None:
+    page = (ROOT / "docs" / "reference" / "endpoints.md").read_text(encoding="utf-8")
+
+    for methods, template, _ in OPERATIONS:
+        path = template.text.partition("{kind:")[0]
+        assert f"/{path}" in page, path
+        assert all(method in page for method in methods)
 
 
 @pytest.mark.parametrize("folder", ["docs/guides", "docs/reference", "docs/design"])

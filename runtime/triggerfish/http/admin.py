@@ -53,7 +53,7 @@ async def answer_admin(host: HostView, request: web.BaseRequest, target: str) ->
     path, _, query = target.partition("?")
     segments = path_segments(path)
     allowed: list[str] = []
-    for methods, template, handler in _OPERATIONS:
+    for methods, template, handler in OPERATIONS:
         values = template.match(segments)
         if values is None:
             continue
@@ -232,7 +232,7 @@ def _replayed(item: Replayed) -> dict[str, str]:
     }
 
 
-_OPERATIONS: Final[tuple[tuple[tuple[str, ...], RouteTemplate, Handler], ...]] = tuple(
+OPERATIONS: Final[tuple[tuple[tuple[str, ...], RouteTemplate, Handler], ...]] = tuple(
     (methods, RouteTemplate.parse(f"admin/{route}"), handler)
     for methods, route, handler in (
         (("GET",), "host/status", _status),
