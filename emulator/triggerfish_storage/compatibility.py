@@ -44,11 +44,6 @@ CLIENTS: Final[Sequence[tuple[str, str, str]]] = (
         "it tells a service by its host name, which is an address here",
     ),
     (
-        "Azure CLI: `az storage blob copy start --source-blob`",
-        "CannotVerifyCopySource; `--source-uri` works",
-        "it writes the cloud's host into the source, whatever the connection string says",
-    ),
-    (
         "Azure CLI: `az storage blob rewrite`",
         "done, but its answer is printed with `--output none` only",
         "the CLI takes the MD5 in it for text",

@@ -124,6 +124,8 @@ def test_snapshots_leases_and_copies_by_url(
     source = f"{account.endpoint('blob')}/box/a?snapshot={snapshot}&{account.sas()}"
     az("blob copy start -c box -b b --source-uri", source)
     assert az("blob show -c box -n b")["properties"]["copy"]["status"] == "success"
+    az("blob copy start -c box -b c --source-container box --source-blob a")
+    assert az("blob show -c box -n c")["properties"]["copy"]["status"] == "success"
     assert "SnapshotsPresent" in command.fails("storage", "blob", "delete", "-c", "box", "-n", "a")
     az("blob delete -c box -n a --delete-snapshots include")
 

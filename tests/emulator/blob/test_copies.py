@@ -92,6 +92,17 @@ async def test_a_copy_within_the_account_shares_its_bytes_and_outlives_its_sourc
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.usefixtures("source")
+async def test_a_source_may_have_the_host_that_the_account_has_in_the_cloud(container):
+    copy = container.get_blob_client("to")
+
+    await copy.start_copy_from_url(
+        "https://devstoreaccount1.blob.core.windows.net/data/from/é 1.bin?se=2040-01-01&sig=xyz"
+    )
+
+    assert await content(copy) == LARGE
+
+
 @pytest.mark.parametrize("data", [b"small", LARGE])
 async def test_a_blob_copied_onto_itself_keeps_its_bytes(container, data):
     blob = container.get_blob_client("self")

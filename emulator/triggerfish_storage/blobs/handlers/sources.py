@@ -54,15 +54,25 @@ def own_source(call: Call) -> Address | None:
     if call.granted is not None:
         return None
     try:
-        given, here = urlsplit(source_url(call)), urlsplit(call.endpoint)
-        is_here = given.port == here.port and given.hostname in (here.hostname, *THIS_MACHINE)
+        given = urlsplit(source_url(call))
+        path = _own_path(given, call)
     except ValueError:
         raise call.bad_header("x-ms-copy-source") from None
-    path = given.path.removeprefix(f"{here.path}/")
-    if not is_here or path == given.path or "/" not in path:
+    container, slash, blob = path.partition("/")
+    if not slash:
         return None
-    container, _, blob = path.partition("/")
     return Address(call.account, unquote(container), unquote(blob), _snapshot(given))
+
+
+def _own_path(given: SplitResult, call: Call) -> str:
+    """Return what a URL says behind the account; empty where it is none of this account's."""
+    here = urlsplit(call.endpoint)
+    is_here = given.port == here.port and given.hostname in (here.hostname, *THIS_MACHINE)
+    if is_here and given.path.startswith(f"{here.path}/"):
+        return given.path.removeprefix(f"{here.path}/")
+    # The Azure CLI writes a blob of the same account so, wherever the account is.
+    is_cloud = given.hostname == f"{call.account}.blob.core.windows.net"
+    return given.path.removeprefix("/") if is_cloud else ""
 
 
 async def open_source(call: Call, store: BlobStore) -> Source:
