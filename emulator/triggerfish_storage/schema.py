@@ -62,10 +62,20 @@ def migrate(path: Path, migrations: Traversable, durability: Durability) -> None
         finally:
             connection.close()
     except sqlite3.Error as error:
-        raise DatabaseError(
-            f"{path}: not a usable database ({error}). Move the file away to start afresh, "
-            "or restore a copy of it."
-        ) from error
+        raise _unusable(path, error) from error
+
+
+def _unusable(path: Path, error: sqlite3.Error) -> DatabaseError:
+    name = getattr(error, "sqlite_errorname", "")
+    if name == "SQLITE_FULL" or name.startswith("SQLITE_IOERR"):
+        return DatabaseError(
+            f"{path}: could not be written ({error}). Make room on that disk, or choose another "
+            "folder (--data FOLDER)."
+        )
+    return DatabaseError(
+        f"{path}: not a usable database ({error}). Move the file away to start afresh, "
+        "or restore a copy of it."
+    )
 
 
 def newest_version(migrations: Traversable) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import secrets
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -28,6 +29,8 @@ LINE_LIMIT_BYTES: Final = 65536
 ASK_SECONDS: Final = 10.0  # for a request to be sent whole
 CONNECT_SECONDS: Final = 5.0
 
+_log = logging.getLogger("triggerfish_storage")
+
 
 class NobodyAttends(Exception):  # noqa: N818 - a state
     """The owner of the folder takes no requests, or cannot be reached from here."""
@@ -37,7 +40,8 @@ class NobodyAttends(Exception):  # noqa: N818 - a state
 async def attending(folder: Path, perform: Perform) -> AsyncIterator[None]:
     """Perform what others ask for, one after the other, until the end of the block.
 
-    A TransferError of ``perform`` is what they are answered.
+    A TransferError of ``perform`` is what they are answered. Where the disk is full nobody can
+    ask, and what is stored is served all the same.
     """
     key = secrets.token_hex(32)
     turn = asyncio.Lock()
@@ -63,7 +67,10 @@ async def attending(folder: Path, perform: Perform) -> AsyncIterator[None]:
     server = await asyncio.start_server(attend, LOOPBACK, 0, limit=LINE_LIMIT_BYTES)
     file = folder / CONTROL_FILE
     try:
-        _publish(file, server.sockets[0].getsockname()[1], key)
+        try:
+            _publish(file, server.sockets[0].getsockname()[1], key)
+        except OSError as error:
+            _log.error("%s: other commands cannot reach this process: %s", folder, error)
         yield
     finally:
         with suppress(OSError):
@@ -99,8 +106,12 @@ def _publish(file: Path, port: int, key: str) -> None:
     """Write the file so that it is whole, and nobody else's to read, from its first moment."""
     unfinished = file.with_name(f".{file.name}.{secrets.token_hex(4)}.partial")
     unfinished.touch(mode=0o600, exist_ok=False)
-    unfinished.write_text(json.dumps({"port": port, "key": key}), encoding="utf-8")
-    unfinished.replace(file)
+    try:
+        unfinished.write_text(json.dumps({"port": port, "key": key}), encoding="utf-8")
+        unfinished.replace(file)
+    except OSError:
+        unfinished.unlink()
+        raise
 
 
 async def _read_request(reader: asyncio.StreamReader, key: str) -> Request | None:

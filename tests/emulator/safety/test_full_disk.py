@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 import pytest
 
 if TYPE_CHECKING:
     from conftest import Client, Run
 
+ANYWHERE: Final = ("--blob-port", "0", "--queue-port", "0", "--table-port", "0")
 MEBIBYTE: Final = 1024 * 1024
+BLOCKS: Final = b"<BlockList><Latest>MQ==</Latest><Latest>Mg==</Latest></BlockList>"
 JSON: Final = {"content-type": "application/json", "accept": "application/json;odata=nometadata"}
 BLOCK_BLOB: Final = {"x-ms-blob-type": "BlockBlob"}
 TEXT: Final = b"<QueueMessage><MessageText>%b</MessageText></QueueMessage>"
@@ -77,6 +81,17 @@ class Account:
         answer = await self.client.send("blob", "PUT", f"/data/{name}", data, BLOCK_BLOB)
         return self._noted(answer.status, answer.body, lambda: self._keep(name, data))
 
+    async def put_blocks(self, name: str, size: int) -> int:
+        """Stage a blob's halves and commit them; what is staged for it otherwise is forgotten."""
+        data = os.urandom(size)
+        for block, part in (("MQ==", data[: size // 2]), ("Mg==", data[size // 2 :])):
+            path = f"/data/{name}?comp=block&blockid={quote(block, safe='')}"
+            answer = await self.client.send("blob", "PUT", path, part)
+            if answer.status != 201:
+                return self._noted(answer.status, answer.body, None)
+        answer = await self.client.send("blob", "PUT", f"/data/{name}?comp=blocklist", BLOCKS)
+        return self._noted(answer.status, answer.body, lambda: self._keep(name, data))
+
     async def put_message(self, size: int) -> int:
         body = TEXT % (b"x" * size)
         answer = await self.client.send("queue", "POST", "/orders/messages", body)
@@ -94,10 +109,10 @@ class Account:
     def _count(self) -> None:
         self.messages += 1
 
-    def _noted(self, status: int, body: bytes, note: object) -> int:
+    def _noted(self, status: int, body: bytes, note: Callable[[], object] | None) -> int:
         assert b"Traceback" not in body
         if status < 300:
-            assert callable(note)
+            assert note is not None
             note()
         else:
             assert status == 503, (status, body)
@@ -127,7 +142,9 @@ class Account:
                 refused.add("message")
             if await self.put_entity(f"{size}-{number}", min(size, 30_000)) == 503:
                 refused.add("entity")
-            if len(refused) == 3:
+            if await self.put_blocks(f"blocks-{number}", size) == 503:
+                refused.add("blocks")
+            if len(refused) == 4:
                 return
         raise AssertionError(f"only refused: {refused}")
 
@@ -137,8 +154,9 @@ class Account:
             await self.put_blob(name, size),
             await self.put_message(min(size, 40_000)),
             await self.put_entity(name, min(size, 30_000)),
+            await self.put_blocks(f"blocks-{name}", size),
         ]
-        assert statuses == [201, 201, 204]
+        assert statuses == [201, 201, 204, 201]
 
 
 def check_log(path: Path) -> None:
@@ -191,8 +209,33 @@ async def test_an_account_that_fills_its_disk_loses_nothing_acknowledged(
         await account.check()
 
 
+@pytest.mark.parametrize("left_bytes", [0, 20_000, 60_000])
+async def test_a_first_start_on_a_full_disk_says_so_and_the_next_one_succeeds(
+    small_disk: Path, run: Run, left_bytes: int
+) -> None:
+    filler = fill(small_disk)
+    os.truncate(filler, filler.stat().st_size - left_bytes)
+    command = (sys.executable, "-m", "triggerfish_storage", *ANYWHERE)
+    process = await asyncio.create_subprocess_exec(
+        *command, "--data", str(small_disk / "data"), stderr=asyncio.subprocess.PIPE
+    )
+    _, said = await process.communicate()
+
+    assert process.returncode == 1
+    assert re.search(rb"full|No space left", said)
+    assert len(said.splitlines()) == 1
+    assert b"another folder" in said
+
+    filler.unlink()
+    async with run(small_disk / "data") as program, program.client() as client:
+        account = Account(client)
+        await account.prepare()
+        await account.write_all("after", 200_000)
+        await account.check()
+
+
 async def test_a_program_killed_on_a_full_disk_starts_again_with_all_of_it(
-    small_disk: Path, run: Run
+    tmp_path: Path, small_disk: Path, run: Run
 ) -> None:
     async with run(small_disk / "data") as program, program.client() as client:
         account = Account(client)
@@ -204,3 +247,4 @@ async def test_a_program_killed_on_a_full_disk_starts_again_with_all_of_it(
         async with run(small_disk / "data") as program, program.client() as client:
             account.client = client
             await account.check()
+    check_log(tmp_path / "log.txt")
