@@ -75,6 +75,7 @@ async def get_user_delegation_key(call: Call, service: ServiceName) -> Reply:
 
 def _period(asked: xml.Element, now: datetime) -> tuple[str, str]:
     """Return start and expiry, in order and within seven days of now."""
+    asked.child_text("Expiry")  # must be there
     begins = _instant(asked, "Start") or now
     ends = _instant(asked, "Expiry")
     latest = now + LIFE_LIMIT

@@ -301,6 +301,17 @@ async def test_a_key_lasts_seven_days_at_most(
     assert answer.code == ("" if status == 200 else "InvalidXmlNodeValue")
 
 
+async def test_a_key_without_an_end_is_not_given(blob: Raw) -> None:
+    answer = await blob.request(
+        *("POST", "/?restype=service&comp=userdelegationkey"),
+        headers={"authorization": f"Bearer {token_of()}"},
+        body=b"<KeyInfo><Start>2024-05-01</Start></KeyInfo>",
+        sign=False,
+    )
+
+    assert (answer.status, answer.code) == (400, "MissingRequiredXmlNode")
+
+
 async def test_a_table_is_read_with_a_delegated_signature(table: Raw) -> None:
     bearer = {"authorization": f"Bearer {token_of()}", "content-type": "application/json"}
     await table.request(
