@@ -147,7 +147,15 @@ def _explained(error: RequestFailed) -> str:
             f"{error} Start it with 'triggerfish start' or 'triggerfish storage', or name another "
             "account with --connection."
         )
-    return str(error)
+    remedy = _WHAT_THERE_IS.get(error.code)
+    return f"{error} {remedy}" if remedy else str(error)
+
+
+_WHAT_THERE_IS: Final = {
+    "QueueNotFound": "See which there are: triggerfish queue list",
+    "ContainerNotFound": "See which there are: triggerfish blob list",
+    "BlobNotFound": "See which there are: triggerfish blob list CONTAINER",
+}
 
 
 def of_account(command: Command) -> Command:

@@ -131,6 +131,7 @@ def test_a_missing_queue_is_the_services_error(server: Any, name: str) -> None:
 
     assert isinstance(result.exception, AccountFailed)
     assert "QueueNotFound" in str(result.exception)
+    assert str(result.exception).endswith("triggerfish queue list")
 
 
 # --- files --------------------------------------------------------------------------------------
