@@ -152,8 +152,7 @@ class Consumer:
         backoff = Backoff(_LONGEST_PUSHED_WAIT if pushed else self.pace.max_polling_interval)
         while not stopping.is_set():
             watch.take()
-            # Asked before as well: what becomes visible right after the poll is not missed.
-            due = await self._next_visible()
+            polled = self.clock.now()
             try:
                 messages = await self._poll()
             except AccountError as error:
@@ -163,7 +162,7 @@ class Consumer:
                 self._start(messages, work)
                 await self._room_for_more()
             else:
-                await self._idle(watch, backoff, due)
+                await self._idle(watch, backoff, polled)
         return None
 
     async def _poll(self) -> list[Message]:
@@ -216,11 +215,13 @@ class Consumer:
             self._room.clear()
             await self._room.wait()
 
-    async def _idle(self, watch: Watch, backoff: Backoff, due: datetime | None) -> None:
+    async def _idle(self, watch: Watch, backoff: Backoff, polled: datetime) -> None:
         seconds = backoff.next()
-        for instant in (due, await self._next_visible()):
-            if instant is not None:
-                until = (instant - self.clock.now()).total_seconds()
+        if self.account.is_embedded:
+            # What became visible right after the poll is due already.
+            due = await self.account.next_visible(self.queue, after=polled)
+            if due is not None:
+                until = (due - self.clock.now()).total_seconds()
                 seconds = min(max(until, _SHORTEST_WAIT_SECONDS), seconds)
         self._say(
             LogLevel.DEBUG,
@@ -228,11 +229,6 @@ class Consumer:
             f"queue '{self.queue}'.",
         )
         await self.clock.wait(watch.event, within=seconds)
-
-    async def _next_visible(self) -> datetime | None:
-        if not self.account.is_embedded:
-            return None
-        return await self.account.next_visible(self.queue)
 
     # --- renewing -----------------------------------------------------------------------------
 

@@ -212,8 +212,8 @@ class Account(Protocol):
         """Watch for written and deleted blobs, by name; nothing comes where not embedded."""
         ...
 
-    async def next_visible(self, queue: str) -> datetime | None:
-        """When the next hidden message becomes visible; None if none, or not embedded."""
+    async def next_visible(self, queue: str, *, after: datetime) -> datetime | None:
+        """When the next message becomes visible ``after``; None if none, or not embedded."""
         ...
 
 

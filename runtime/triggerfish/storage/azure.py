@@ -70,7 +70,7 @@ class AzureAccount:
     def watch_container(self, container: str) -> AbstractContextManager[Watch]:
         return nullcontext(Watch())
 
-    async def next_visible(self, queue: str) -> datetime | None:
+    async def next_visible(self, queue: str, *, after: datetime) -> datetime | None:
         return None
 
     async def _write_all(self, chains: Sequence[Sequence[Output]]) -> None:

@@ -123,9 +123,9 @@ class EmbeddedAccount:
     def watch_container(self, container: str) -> AbstractContextManager[Watch]:
         return self._watch("blob", container)
 
-    async def next_visible(self, queue: str) -> datetime | None:
+    async def next_visible(self, queue: str, *, after: datetime) -> datetime | None:
         with _asking(self.name, f"Queue '{queue}'"):
-            return self._stores.queues.next_visible(queue, now=self._stores.clock.now())
+            return self._stores.queues.next_visible(queue, now=after)
 
     def _watch(self, service: Service, resource: str) -> AbstractContextManager[Watch]:
         if not self.is_embedded:

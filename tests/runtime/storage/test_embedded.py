@@ -167,18 +167,18 @@ async def test_a_watched_container_names_what_changed(account):
 
 async def test_the_next_message_to_show_is_known(account, clock):
     await account.queues.create("inbox")
-    nothing = await account.next_visible("inbox")
+    nothing = await account.next_visible("inbox", after=clock.now())
     await account.queues.put("inbox", "later", after=timedelta(seconds=90))
     await account.queues.put("inbox", "sooner", after=timedelta(seconds=30))
     await account.queues.put("inbox", "now")
-    due = await account.next_visible("inbox")
+    due = await account.next_visible("inbox", after=clock.now())
 
     assert nothing is None
     assert due == clock.now() + timedelta(seconds=30)
 
 
-async def test_of_a_missing_queue_nothing_will_show(account):
-    assert await account.next_visible("missing") is None
+async def test_of_a_missing_queue_nothing_will_show(account, clock):
+    assert await account.next_visible("missing", after=clock.now()) is None
 
 
 # --- coming back ------------------------------------------------------------------------------
