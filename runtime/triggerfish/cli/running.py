@@ -83,6 +83,7 @@ def place_options(data_option: str = "--data") -> Callable[[Command], Command]:
         type=click.Path(path_type=Path, file_okay=False),
         metavar="FOLDER",
         envvar="TRIGGERFISH_DATA",
+        show_envvar=True,
         help="Its data folder.  [default: .triggerfish in the app]",
     )
     return lambda command: app(data(command))
@@ -93,6 +94,7 @@ host_option: Final = click.option(
     default="",
     metavar="URL",
     envvar="TRIGGERFISH_HOST",
+    show_envvar=True,
     help="The running host.  [default: the one that has the data folder open]",
 )
 
