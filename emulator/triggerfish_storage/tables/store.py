@@ -9,7 +9,6 @@ import asyncio
 import sqlite3
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from itertools import islice
 
 from triggerfish_storage import service_properties
 from triggerfish_storage.changes import Change, Changes
@@ -72,15 +71,23 @@ class TableStore:
         self, tree: Filter = EVERYTHING, *, start: str = "", limit: int = rows.PAGE_LIMIT
     ) -> tuple[list[str], str]:
         """Return up to ``limit`` tables that a filter lets through, and where to go on."""
-        first = max(start.lower(), bounds_of(tree, "TableName").first.lower())
+        bounds = bounds_of(tree, "TableName")
+        first = max(start.lower(), bounds.first.lower())
 
-        def unit(tx: sqlite3.Connection) -> list[str]:
-            names = directory.names(tx, self.account, start=first)
-            fitting = (name for name in names if matches(tree, _table_properties(name)))
-            return list(islice(fitting, limit + 1))
+        def unit(tx: sqlite3.Connection) -> tuple[list[str], str]:
+            found: list[str] = []
+            for looked_at, name in enumerate(directory.names(tx, self.account, start=first)):
+                if bounds.single is not None and name.lower() != bounds.single.lower():
+                    break
+                if looked_at == rows.LOOKED_AT_LIMIT:
+                    return found, name
+                if matches(tree, _table_properties(name)):
+                    if len(found) == limit:
+                        return found, name
+                    found.append(name)
+            return found, ""
 
-        found = await self._database.read(unit)
-        return found[:limit], found[limit] if len(found) > limit else ""
+        return await self._database.read(unit)
 
     def policies(self, table: str) -> str:
         return self._database.look(lambda tx: directory.policies(tx, self.account, table))

@@ -101,6 +101,26 @@ async def test_a_long_search_is_cut_and_can_be_gone_on_with(
     assert pages == [[], [], ["00240"]]
 
 
+async def test_a_long_list_of_tables_is_cut_and_can_be_gone_on_with(
+    own: TableStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "LOOKED_AT_LIMIT", 10)
+    for number in range(25):
+        await own.create(f"Table{number:02}")
+    last = parse_filter("TableName ge 'Table24'")
+    wanted = parse_filter("TableName ge 'T' and (TableName eq 'Table03' or TableName eq 'Table24')")
+    single = parse_filter("TableName eq 'Table03'")
+
+    pages, start = [], ""
+    while not pages or start:
+        found, start = await own.listing(wanted, start=start)
+        pages.append(found)
+
+    assert pages == [["Table03"], [], ["Table24"]]
+    assert await own.listing(last) == (["Table24"], "")
+    assert await own.listing(single) == (["Table03"], "")
+
+
 async def test_a_point_is_found_by_a_filter(own: TableStore) -> None:
     await fill(own, 10)
     point = parse_filter("PartitionKey eq 'p' and RowKey eq '00003' and n eq 3")
