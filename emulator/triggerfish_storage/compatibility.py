@@ -118,6 +118,7 @@ request that no service knows.
 | the secondary endpoint (`ACCOUNT-secondary`) | reads, always in step with the primary |
 | structured messages (`x-ms-structured-body`) | checked and given, with CRC-64 |
 | logging and metrics of the service's properties | kept and given back; nothing is logged |
+| query options of tables but `$filter`, `$select` and `$top` | refused with 501 NotImplemented |
 | rehydration of archived blobs | at once |
 | encryption scopes, keys of the customer | accepted without effect |
 | static websites (`$web`) | their properties are kept; nothing is served as a site |

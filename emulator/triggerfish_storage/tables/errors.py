@@ -43,6 +43,12 @@ INVALID_VALUE_TYPE: Final = ErrorCode(400, "InvalidValueType", "The value specif
 JSON_FORMAT_NOT_SUPPORTED: Final = ErrorCode(
     415, "JsonFormatNotSupported", "JSON format is not supported."
 )
+KEYS_MISMATCH: Final = ErrorCode(
+    400,
+    "InvalidInput",
+    "The number of keys specified in the URI does not match number of key properties for the "
+    "resource.",
+)
 KEY_VALUE_TOO_LARGE: Final = ErrorCode(
     400,
     "KeyValueTooLarge",

@@ -24,7 +24,7 @@ from triggerfish_storage.tables.answers import entity_reply, shape_of, table_rep
 from triggerfish_storage.tables.batch import entity_group_transaction
 from triggerfish_storage.tables.entity import read_object
 from triggerfish_storage.tables.filter import parse_filter
-from triggerfish_storage.tables.queries import NEXT, marker, page_reply, single_reply
+from triggerfish_storage.tables.queries import NEXT, check_options, marker, page_reply, single_reply
 from triggerfish_storage.tables.requests import key_range, read_action, split_address
 from triggerfish_storage.tables.rows import PAGE_LIMIT
 from triggerfish_storage.tables.store import TableStore
@@ -65,6 +65,7 @@ async def get_service_stats(call: Call, store: TableStore) -> Reply:
 
 async def query_tables(call: Call, store: TableStore) -> Reply:
     """Query Tables: by name, one page at a time."""
+    check_options(call.query)
     names, following = await store.listing(
         parse_filter(call.text("$filter", "")),
         start=marker(call.query, "nexttablename"),

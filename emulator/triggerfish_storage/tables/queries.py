@@ -17,6 +17,8 @@ from triggerfish_storage.tables.rows import PAGE_LIMIT, Query
 from triggerfish_storage.tables.store import TableStore
 
 NEXT: Final = "x-ms-continuation-Next"
+# Options of OData that the service does not have; to pass over one would answer another query.
+_UNKNOWN: Final = frozenset({"$expand", "$inlinecount", "$orderby", "$skip"})
 
 
 async def page_reply(
@@ -28,6 +30,7 @@ async def page_reply(
     limit: int = PAGE_LIMIT,
 ) -> Reply:
     """Return a page of the entities that ``query`` asks for; a SAS may narrow it."""
+    check_options(query)
     tree = key_range(call.query).narrow(parse_filter(query.get("$filter", "")))
     start = None
     if "nextpartitionkey" in query:
@@ -42,6 +45,12 @@ async def page_reply(
     shape = shape_of(call, query, headers)
     body = wire.entity_list(page.entities, table, shape)
     return Reply(200, body, going_on, shape.content_type)
+
+
+def check_options(query: Mapping[str, str]) -> None:
+    """Raise NotImplemented where a query asks for an order, or for what else there is not."""
+    if not _UNKNOWN.isdisjoint(query):
+        raise StorageError(common.NOT_IMPLEMENTED)
 
 
 def single_reply(

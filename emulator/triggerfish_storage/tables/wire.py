@@ -79,7 +79,7 @@ def parse_keys(text: str) -> Keys:
     """Return the keys that an address names between parentheses."""
     found = _KEYS.fullmatch(text)
     if found is None:
-        raise StorageError(common.INVALID_INPUT, Reason=f"'{text[:200]}' names no entity.")
+        raise StorageError(errors.KEYS_MISMATCH, Reason=f"'{text[:200]}' names no entity.")
     partition = found["partition"] if found["partition"] is not None else found["partition_last"]
     row = found["row"] if found["row"] is not None else found["row_first"]
     return Keys(_unquoted(partition), _unquoted(row))
