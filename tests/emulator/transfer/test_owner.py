@@ -184,3 +184,17 @@ async def test_nobody_attends_once_the_account_is_closed(
     assert not (tmp_path / CONTROL_FILE).exists()
     with pytest.raises(NobodyAttends):
         ask(tmp_path, asked_restore(tmp_path))
+
+
+async def test_an_account_opens_where_the_key_cannot_be_written(
+    clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "touch", refuse)
+        async with opened(tmp_path, clock) as account:
+            await account.queues.create("orders")
+
+    assert not (tmp_path / CONTROL_FILE).exists()
