@@ -100,3 +100,21 @@ def test_a_module_of_the_app_hides_none_of_the_standard_library(
 
 def fail(run_command: Callable[..., str], app: Path, *arguments: str) -> str:
     return run_command(app, *arguments, code=1)
+
+
+def test_a_running_app_begins_again_from_a_snapshot(
+    orders: Any, cli: Callable[..., str], tmp_path: Path
+) -> None:
+    cli("blob", "put", "customers/C-7.json", CUSTOMER)
+    cli("storage", "snapshot", "clean")
+    messages = tmp_path / "orders.jsonl"
+    messages.write_text(json.dumps({"body": json.loads(ORDER)}) + "\n")
+
+    for _ in range(2):
+        cli("storage", "import", str(messages))
+        orders.wait_for("Executed 'Functions.process_order' (Succeeded")
+        assert json.loads(cli("blob", "get", "invoices/A-1.json", "-"))["to"] == "Ann"
+
+        cli("storage", "restore", "clean")
+        assert cli("blob", "list", "customers").startswith("C-7.json")
+        assert "orders" not in cli("queue", "list", "orders")
