@@ -42,7 +42,7 @@ from triggerfish_storage.tables.operations import OPERATIONS as TABLE_OPERATIONS
 from triggerfish_storage.tables.rows import insert
 from triggerfish_storage.testing import START, ManualClock
 
-EXAMPLES: Final = int(os.environ.get("TRIGGERFISH_FUZZ", "60"))
+EXAMPLES: Final = int(os.environ.get("TRIGGERFISH_FUZZ", "20"))
 ANSWER_SECONDS: Final = 10
 NOT_IMPLEMENTED: Final = {501}  # a documented answer, not a bug
 KEY: Final = decode_key(DEFAULT_KEY)

@@ -39,6 +39,7 @@ GONE: Final = ""  # the digest of what does not exist
 JSON: Final = {"content-type": "application/json", "accept": "application/json;odata=nometadata"}
 SIZES: Final = (0, 10, 5_000, 32_768, 32_769, 200_000, 2_500_000)
 BATCH: Final = ("batch-1", "batch-2", "batch-3")  # the rows that change together
+APPENDED: Final = "appended"  # the append blob
 BY_CLIENT: Final = "by-client"  # the blob and the queue of the official clients
 GONE_ERRORS: Final = (
     *(aiohttp.ClientError, ConnectionError),
@@ -65,7 +66,9 @@ class Load:
 
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)
-        self.blobs = {name: Memory() for name in (BY_CLIENT, *(f"blob-{n}" for n in range(BLOBS)))}
+        names = (BY_CLIENT, APPENDED, *(f"blob-{n}" for n in range(BLOBS)))
+        self.blobs = {name: Memory() for name in names}
+        self.appended, self.piece = b"", b""  # acknowledged, and asked for since
         self.staged = {f"staged/{n} é": Memory() for n in range(STAGED_BLOBS)}
         self.entities = {f"entity-{n}": Memory() for n in range(ENTITIES)}
         self.batch = Memory()
@@ -77,7 +80,8 @@ class Load:
         """Work until the process is gone; it is killed at a random answer."""
         self.answers, self.kill_at = 0, self.chance.randrange(1, 250)
         steps = [
-            *((self._write_blob, client, name) for name in self.blobs if name != BY_CLIENT),
+            *((self._write_blob, client, f"blob-{number}") for number in range(BLOBS)),
+            (self._append, client),
             *((self._write_blocks, client, name) for name in self.staged),
             *((self._write_entity, client, name) for name in self.entities),
             *((self._use_queue, client, f"queue-{number}") for number in range(QUEUES)),
@@ -123,6 +127,22 @@ class Load:
         data = self.chance.randbytes(self.chance.choice(SIZES))
         headers = {"x-ms-blob-type": "BlockBlob"}
         await self._change(memory, digest(data), client, "blob", "PUT", path, data, headers, ok=201)
+
+    async def _append(self, client: Client) -> None:
+        """Add to an append blob, whose bytes are all that was ever acknowledged, in order."""
+        memory, path = self.blobs[APPENDED], f"/data/{APPENDED}"
+        if memory.acknowledged == GONE:
+            headers = {"x-ms-blob-type": "AppendBlob"}
+            request = ("blob", "PUT", path, b"", headers)
+            await self._change(memory, digest(b""), client, *request, ok=201)
+            return
+        if memory.acknowledged != digest(self.appended):
+            self.appended += self.piece  # it was done, and then the program was killed
+        self.piece = self.chance.randbytes(self.chance.choice((*(100,) * 9, 33_000)))
+        after = digest(self.appended + self.piece)
+        request = ("blob", "PUT", f"{path}?comp=appendblock", self.piece)
+        await self._change(memory, after, client, *request, ok=201)
+        self.appended += self.piece
 
     async def _write_blocks(self, client: Client, name: str) -> None:
         memory, path = self.staged[name], "/data/" + quote(name)
