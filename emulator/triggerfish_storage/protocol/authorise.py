@@ -69,12 +69,18 @@ def _check_header(call: Call, service: Service[S], header: str, keys: Sequence[b
     if "x-ms-date" not in call.headers and "date" not in call.headers:
         raise _unauthenticated("Neither x-ms-date nor Date was sent.")
     signed = Signed(call.method, account, call.raw_path, call.query, call.headers)
-    if not is_signed(signed, signature, keys, service=service.name, scheme=scheme):
-        text = text_to_sign(signed, service=service.name, scheme=scheme)
-        raise _unauthenticated(
-            f"The MAC signature '{signature}' is not the same as any computed signature. "
-            f"Server used following string to sign: '{text}'."
-        )
+    if is_signed(signed, signature, keys, service=service.name, scheme=scheme):
+        return
+    if call.raw_path == f"/{call.account}{SECONDARY}/{call.account}/":
+        # azure-data-tables puts the secondary into an emulator's address once it has signed.
+        named_once = signed._replace(path=f"/{call.account}/")
+        if is_signed(named_once, signature, keys, service=service.name, scheme=scheme):
+            return
+    text = text_to_sign(signed, service=service.name, scheme=scheme)
+    raise _unauthenticated(
+        f"The MAC signature '{signature}' is not the same as any computed signature. "
+        f"Server used following string to sign: '{text}'."
+    )
 
 
 async def _check_sas(

@@ -40,7 +40,7 @@ def parse_target(raw: str, *, host: str, scheme: str, accounts: Container[str]) 
     account, is_secondary = _account(unquote(first), accounts)
     endpoint = f"{scheme}://{host}/{first}"
     if is_secondary and rest == f"{account}/":
-        raw_path, rest = "/" + rest, ""  # so azure-data-tables asks for an emulator's stats
+        rest = ""  # so the SDKs for Python ask for an emulator's stats
     if not account:
         account, is_secondary = _account(host.partition(".")[0], accounts)
         rest, endpoint = first + slash + rest, f"{scheme}://{host}"
