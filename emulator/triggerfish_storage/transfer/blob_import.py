@@ -35,8 +35,9 @@ def container_steps(
 
     def step(tx: sqlite3.Connection) -> Tally:
         nonlocal container_id
-        is_new = find_container(tx, Address(job.account, name)) is None
-        container_id = exact.load_container(tx, container, overwrite=job.options.overwrites)
+        with told(f"container {name!r}"):
+            is_new = find_container(tx, Address(job.account, name)) is None
+            container_id = exact.load_container(tx, container, overwrite=job.options.overwrites)
         return Tally(containers=int(is_new))
 
     yield step

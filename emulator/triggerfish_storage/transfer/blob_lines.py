@@ -6,7 +6,6 @@ own headers have.
 
 from __future__ import annotations
 
-import binascii
 from base64 import b64decode, b64encode
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -145,9 +144,11 @@ def _layout(line: Line, blob: Blob) -> Layout:
     except (TypeError, ValueError) as error:
         raise line.wrong('"blocks" and "pages" are lists of pairs.') from error
     if blob.type != "PageBlob":
+        if any(length <= 0 for _, length in blocks):
+            raise line.wrong('"blocks" are pairs of an id and a length greater than 0.')
         return Layout(blocks)
-    edges = [edge for page in pages for edge in page]
-    if edges != sorted(edges) or (edges and not 0 <= edges[0] <= edges[-1] <= blob.length):
+    edges = [0, *(edge for page in pages for edge in page), blob.length]
+    if edges != sorted(edges) or any(begin == end for begin, end in pages):
         raise line.wrong('"pages" have to be in order and within "length".')
     return Layout(pages=pages)
 
@@ -170,7 +171,7 @@ def _copy(line: Line) -> Any:
 def _bytes(line: Line, key: str) -> bytes:
     try:
         return b64decode(line.text(key), validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise line.wrong(f'"{key}" is not base64 text.') from error
 
 

@@ -16,12 +16,15 @@ from typing import get_args
 
 from triggerfish_storage import service_properties
 from triggerfish_storage.blobs.model import Container
+from triggerfish_storage.blobs.names import check_container_name
 from triggerfish_storage.contents import Contents
 from triggerfish_storage.data_folder import CONTENTS_FOLDER, DATABASE_FILE, migrations
 from triggerfish_storage.protocol import properties
+from triggerfish_storage.queues import directory as queues
 from triggerfish_storage.queues.exact import QueueSettings
 from triggerfish_storage.schema import Durability, connect_writer, migrate
 from triggerfish_storage.service_properties import Service
+from triggerfish_storage.tables import directory as tables
 from triggerfish_storage.transfer import sources
 from triggerfish_storage.transfer.blob_import import container_steps
 from triggerfish_storage.transfer.exporting import FORMAT
@@ -105,11 +108,14 @@ def _read_setting(job: Job, line: Line, found: _Settings) -> None:
         found.services[line.one_of("service", _SERVICES)] = line
     elif "container" in line.values:
         container = read_container(line, job.account, job.now)
+        check_container_name(container.name)
         found.containers[container.name] = container
     elif "queue" in line.values:
         queue = read_queue(line)
+        queues.check_name(queue.name)
         found.queues[queue.name] = queue
     elif "table" in line.values:
+        tables.check_name(line.text("table"))
         found.tables[line.text("table")] = read_policies(line)
     elif "triggerfish" not in line.values:
         raise line.wrong('a "service", "container", "queue" or "table" is expected.')

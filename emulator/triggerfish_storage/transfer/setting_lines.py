@@ -6,14 +6,18 @@ Pure.
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Final
 
 from triggerfish_storage.blobs.model import Container, etag_number, etag_text
+from triggerfish_storage.clock import micros
 from triggerfish_storage.protocol import policies
 from triggerfish_storage.protocol.policies import StoredPolicy
 from triggerfish_storage.queues.exact import QueueSettings
 from triggerfish_storage.tables.exact import TableSettings
 from triggerfish_storage.transfer.fields import Line, given, iso
+
+LATEST: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 def container_document(container: Container) -> dict[str, object]:
@@ -85,7 +89,12 @@ def read_policies(line: Line) -> str:
 def read_etag(line: Line) -> int:
     """Return the number of a line's etag; 0 where it has none."""
     text = line.text("etag")
+    if not text:
+        return 0
     try:
-        return etag_number(text) if text else 0
-    except ValueError as error:
-        raise line.wrong(f'"etag" looks like 0x8DC0123456789AB, not {text}') from error
+        found = etag_number(text)
+    except ValueError:
+        found = -1
+    if not 0 < found < micros(LATEST):  # later ones have to be greater, and to fit into a row
+        raise line.wrong(f'"etag" looks like 0x8DC0123456789AB, not {text}')
+    return found

@@ -262,6 +262,26 @@ async def test_another_account_is_another_place(
             {"blobs/up1.jsonl": '{"name": "a", "metadata": {"ü": ""}}', "blobs/up1/a": ""},
             '"metadata"',
         ),
+        (
+            {"blobs/up1.jsonl": '{"name": "a", "contentMd5": "\x80"}', "blobs/up1/a": ""},
+            '"contentMd5" is not base64',
+        ),
+        (
+            {"blobs/up1.jsonl": '{"name": "a", "blocks": [["x", -1]]}', "blobs/up1/a": ""},
+            '"blocks" are pairs',
+        ),
+        (
+            {
+                "blobs/up1.jsonl": '{"name": "a", "type": "PageBlob", "pages": [[5, 1]]}',
+                "blobs/up1/a": "",
+            },
+            '"pages" have to be in order',
+        ),
+        ({"account.jsonl": '{"container": ""}'}, r"account\.jsonl, line 1: 400"),
+        (
+            {"account.jsonl": '{"container": "uploads", "etag": "0xFFFFFFFFFFFFFFFFFFFF"}'},
+            '"etag" looks like',
+        ),
         ({"tables/People.jsonl": '{"RowKey": "r"}'}, r"People\.jsonl, line 1: 400"),
         ({"tables/People.jsonl": '{"PartitionKey": "/", "RowKey": ""}'}, "OutOfRangeInput"),
         ({"account.jsonl": '{"format": 99, "triggerfish": "account"}'}, "newer version"),
