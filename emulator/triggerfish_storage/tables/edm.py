@@ -57,10 +57,10 @@ class Property(NamedTuple):
 def infer(value: object) -> Property:
     """Return a JSON value that says nothing of its type as a property."""
     match value:
-        case bool():
-            return Property("Edm.Boolean", value)
         case str():
             return text_property(value)
+        case bool():
+            return Property("Edm.Boolean", value)
         case int() if value in _INT32:
             return Property("Edm.Int32", value)
         case float() if math.isfinite(value):
@@ -92,7 +92,7 @@ def convert(type_name: str, value: object) -> Property:
 
 def text_property(value: str) -> Property:
     """Return a string property; raises where it is too long."""
-    if len(value) > TEXT_LIMIT or utf16_units(value) > TEXT_LIMIT:
+    if len(value) > TEXT_LIMIT // 2 and utf16_units(value) > TEXT_LIMIT:
         raise StorageError(errors.PROPERTY_VALUE_TOO_LARGE)
     return Property("Edm.String", value)
 

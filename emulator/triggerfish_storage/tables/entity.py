@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, cast
 from urllib.parse import unquote
@@ -62,8 +61,7 @@ class Entity(NamedTuple):
         return decode(self.inside)
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """An entity as a client sends it; a key is None where the body does not name it."""
 
     partition: str | None
@@ -124,22 +122,28 @@ def check_size(keys: Keys, properties: Mapping[str, Property]) -> None:
 def read_draft(body: bytes) -> Draft:
     """Return the entity that a request's body describes."""
     document = read_object(body)
-    keys: dict[str, str] = {}
     properties: dict[str, Property] = {}
     for name, value in document.items():
-        if "@" in name or name.startswith("odata.") or name == "Timestamp" or value is None:
-            continue
-        if name in SYSTEM:
-            if not isinstance(value, str):
-                raise StorageError(errors.INVALID_VALUE_TYPE)
-            keys[name] = value
+        if value is None or name in SYSTEM or _is_control(name):
             continue
         _check_name(name)
         annotation = document.get(name + ANNOTATION)
         properties[name] = (
             edm.infer(value) if annotation is None else edm.convert(str(annotation), value)
         )
-    return Draft(keys.get("PartitionKey"), keys.get("RowKey"), properties)
+    return Draft(_key(document, "PartitionKey"), _key(document, "RowKey"), properties)
+
+
+def _key(document: Mapping[str, object], name: str) -> str | None:
+    key = document.get(name)
+    if key is not None and not isinstance(key, str):
+        raise StorageError(errors.INVALID_VALUE_TYPE)
+    return key
+
+
+def _is_control(name: str) -> bool:
+    """Whether a member says something of another one, or of the entity as a whole."""
+    return "@" in name or name.startswith("odata.")
 
 
 def read_object(body: bytes) -> dict[str, Any]:

@@ -95,6 +95,8 @@ def parse_table_key(text: str) -> str:
 
 def parse_select(text: str) -> tuple[str, ...] | None:
     """Return the names of ``$select``, None where all properties are wanted."""
+    if not text:
+        return None
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     return None if not names or "*" in names else tuple(dict.fromkeys(names))
 
