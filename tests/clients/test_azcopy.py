@@ -13,7 +13,7 @@ import pytest
 if TYPE_CHECKING:
     from conftest import Account, Command, FindCommand
 
-pytestmark = [pytest.mark.external, pytest.mark.slow]
+pytestmark = [pytest.mark.external, pytest.mark.slow, pytest.mark.timeout(180)]
 INSTALL = (
     "npm install @azure-tools/azcopy-linux, its program on PATH as azcopy, "
     "apt-get install libsecret-1-0"

@@ -25,6 +25,7 @@ PATIENCE_SECONDS: Final = 40
 pytestmark = [
     pytest.mark.external,
     pytest.mark.slow,
+    pytest.mark.timeout(180),
     pytest.mark.filterwarnings("default"),  # those of code that is not ours
 ]
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PROGRAM: Final = Path(__file__).parent / "programs" / "unicode.cjs"
 INSTALL: Final = "npm install @azure/storage-blob @azure/storage-queue"
 
-pytestmark = [pytest.mark.external, pytest.mark.slow]
+pytestmark = [pytest.mark.external, pytest.mark.slow, pytest.mark.timeout(180)]
 
 
 @dataclass(frozen=True)
