@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -15,8 +16,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from triggerfish_storage.cli import storage as cli
+from triggerfish_storage.cli import serving
 from triggerfish_storage.cli.options import Options
+from triggerfish_storage.cli.storage import storage
 from triggerfish_storage.client import StorageClient, connect
 from triggerfish_storage.connection_string import parse_connection_string
 
@@ -202,13 +204,13 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Options]:
         seen.append(options)
         return ""
 
-    monkeypatch.setattr(cli, "_run", run)
-    monkeypatch.setattr(cli, "_log_to", lambda *_, **__: None)
+    monkeypatch.setattr(serving, "_run", run)
+    monkeypatch.setattr(serving, "_log_to", lambda *_, **__: None)
     return seen
 
 
 def invoke(*arguments: str) -> Any:
-    return CliRunner().invoke(cli.storage, arguments)
+    return CliRunner().invoke(storage, arguments)
 
 
 def test_azurites_command_line_is_understood(started: list[Options], tmp_path: Path) -> None:
@@ -265,7 +267,7 @@ def test_a_wrong_option_is_named(
 
 
 def test_every_option_has_its_environment_variable() -> None:
-    for parameter in cli.storage.params:
+    for parameter in storage.params:
         if parameter.name not in ("version", "help"):
             variables = parameter.envvar
             assert variables
@@ -355,3 +357,20 @@ def test_it_tells_its_version_alone(flag: str) -> None:
 
 def test_help_is_a_command_too() -> None:
     assert invoke("help").output == invoke("--help").output
+
+
+def test_help_does_without_what_only_running_needs() -> None:
+    program = (
+        "import sys\n"
+        "from triggerfish_storage.cli.storage import storage\n"
+        "try: storage(['--help'])\n"
+        "except SystemExit as end: assert not end.code\n"
+        "heavy = {'asyncio', 'rich', 'sqlite3', 'triggerfish_storage.server'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False
+    )
+
+    assert ended.returncode == 0, ended.stderr

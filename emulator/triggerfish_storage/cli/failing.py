@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -29,6 +28,8 @@ def failing(command: Command) -> Command:
 
     @wraps(command)
     def guarded(*args: Any, **given: Any) -> Any:
+        import sqlite3
+
         from triggerfish_storage.ownership import FolderOwned
         from triggerfish_storage.schema import DatabaseError
         from triggerfish_storage.transfer.failure import TransferError

@@ -7,16 +7,18 @@ Azurite's options: https://learn.microsoft.com/azure/storage/common/storage-use-
 from __future__ import annotations
 
 import re
-import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import click
 
 from triggerfish_storage.connection_string import PORTS
 from triggerfish_storage.protocol.auth import ServiceName
+
+if TYPE_CHECKING:
+    import ssl
 
 ENVIRONMENT_PREFIX: Final = "TRIGGERFISH_"
 DEFAULT_FOLDER: Final = ".triggerfish"
@@ -202,6 +204,8 @@ def _tls(cert: str | None, key: str | None, password: str | None) -> ssl.SSLCont
             f"--cert {cert}: PFX files are not read. Make a PEM file of it, which holds the key "
             f"too: openssl pkcs12 -in {cert} -out cert.pem -nodes"
         )
+    import ssl
+
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(cert, key, password)

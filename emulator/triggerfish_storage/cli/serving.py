@@ -1,0 +1,157 @@
+"""Running the account that the options of ``triggerfish storage`` describe, until a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from triggerfish_storage.cli.failing import Failed
+from triggerfish_storage.cli.options import TO_TERMINAL, Options, options_from
+from triggerfish_storage.cli.output import remark
+from triggerfish_storage.cli.progress import progress
+from triggerfish_storage.protocol.auth import ServiceName
+
+if TYPE_CHECKING:
+    from triggerfish_storage.server import StorageAccount
+
+
+def serve_account(given: Mapping[str, Any]) -> None:
+    """Run the account; raises what ends the command where it cannot run."""
+    _log_to(given["debug"], is_silent=given["silent"])
+    options = options_from(given)
+    if "AZURITE_DB" in os.environ and not options.is_silent:
+        remark("AZURITE_DB is not looked at: the account is kept in SQLite, in the data folder.")
+    loop_factory = None
+    with suppress(ImportError):  # where it does not exist, asyncio's own loop serves
+        import uvloop
+
+        loop_factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        problem = runner.run(_run(options))
+    if problem:
+        raise Failed(problem)
+
+
+async def _run(options: Options) -> str:
+    """Serve until a signal comes; return what kept us from it, if anything did."""
+    # The server is imported only to run, so that --help answers at once.
+    from triggerfish_storage.database import DatabaseError
+    from triggerfish_storage.ownership import FolderOwned
+    from triggerfish_storage.protocol.accounts import Accounts, AccountsError, read_accounts
+    from triggerfish_storage.server import PortTaken, serve
+    from triggerfish_storage.transfer.failure import TransferError
+
+    stopping = asyncio.Event()
+    _stop_on_signals(stopping)
+    try:
+        accounts = Accounts(lambda: read_accounts(os.environ.get("AZURITE_ACCOUNTS", "")))
+        async with (
+            _opened(options, stopping) as account,
+            serve(
+                account,
+                ports=options.ports,
+                addresses=options.addresses,
+                accounts=accounts,
+                tls=options.tls,
+                accepts_bearer=options.accepts_bearer,
+            ) as ports,
+        ):
+            if not options.is_silent:
+                click.echo(_greeting(options, ports, account))
+            await stopping.wait()
+    except (AccountsError, DatabaseError, FolderOwned, PortTaken, TransferError) as error:
+        return str(error)
+    except OSError as error:
+        return f"{options.folder}: {error.strerror or error}. Choose another folder with --data."
+    return ""
+
+
+@asynccontextmanager
+async def _opened(options: Options, stopping: asyncio.Event) -> AsyncIterator[StorageAccount]:
+    """Open the account, once its seed is in; a signal ends that too."""
+    from triggerfish_storage.server import open_account
+    from triggerfish_storage.transfer.failure import TransferError
+    from triggerfish_storage.transfer.seeding import Seed
+
+    async with AsyncExitStack() as stack:
+        seed = None
+        with ExitStack() as shown:
+            if options.seed is not None:
+                show = shown.enter_context(progress("Seeding", None, in_bytes=True))
+
+                def advance(size_bytes: int) -> None:
+                    if stopping.is_set():
+                        raise TransferError(
+                            f"{options.seed}: stopped, so nothing of it was loaded."
+                        )
+                    show(size_bytes)
+
+                seed = Seed(options.seed, advance=advance)
+            account = await stack.enter_async_context(
+                open_account(options.folder, durability=options.durability, seed=seed)
+            )
+        yield account
+
+
+def _stop_on_signals(stopping: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(name, stopping.set)
+        except NotImplementedError:  # Windows
+            signal.signal(name, lambda *_: loop.call_soon_threadsafe(stopping.set))
+
+
+def _greeting(options: Options, ports: Mapping[ServiceName, int], account: StorageAccount) -> str:
+    from triggerfish_storage.connection_string import development_connection_string
+    from triggerfish_storage.protocol.accounts import DEFAULT_ACCOUNT
+
+    protocol = "https" if options.tls else "http"
+    lines = [
+        f"{name.capitalize():5}  {protocol}://{_reachable(options.addresses[name])}:{port}"
+        f"/{DEFAULT_ACCOUNT}"
+        for name, port in ports.items()
+    ]
+    host = _reachable(options.addresses["blob"])
+    where = account.database.path.parent.resolve()
+    remark = "" if options.folder else " (in memory: gone at the end)"
+    return "\n".join(
+        [
+            *lines,
+            f"Data   {where}{remark}",
+            *([f"Seed   {options.seed}: {account.planted}"] if options.seed else ()),
+            "",
+            development_connection_string(ports, host=host, protocol=protocol),
+            "",
+            "Ctrl-C stops it.",
+        ]
+    )
+
+
+def _reachable(address: str) -> str:
+    """Return how clients on this machine reach a server that listens on ``address``."""
+    if address in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
+        return "127.0.0.1"
+    return f"[{address}]" if ":" in address else address
+
+
+def _log_to(target: str | None, *, is_silent: bool) -> None:
+    level = logging.DEBUG if target else logging.ERROR if is_silent else logging.WARNING
+    file = target if target and target.lower() not in TO_TERMINAL else None
+    try:
+        if file is not None:  # often it lies in the data folder, which need not exist yet
+            Path(file).parent.mkdir(parents=True, exist_ok=True)
+        logging.basicConfig(
+            level=logging.WARNING, filename=file, format="%(asctime)s %(levelname)s %(message)s"
+        )
+    except OSError as error:
+        raise click.UsageError(f"--debug {file}: {error.strerror or error}.") from error
+    logging.getLogger("triggerfish_storage").setLevel(level)
