@@ -3,7 +3,8 @@
 Sixteen connections of one client, which sends requests that were signed before; the servers
 run at the same time and are asked in turn, operation by operation, round after round. All keep
 what they acknowledged on disk. The bounds are the rates of a bare aiohttp handler and of a bare
-httptools protocol, on uvloop as ours, that read and write as many bytes.
+httptools protocol, on uvloop as ours, that read and write as many bytes. Beside the rates stands
+the processor time that a server takes for a request: what else the machine does changes it less.
 
     python bench/storage.py [--seconds 2] [--rounds 3] [--connections 16] [--only get]
 """
@@ -16,6 +17,7 @@ import contextlib
 import re
 import sys
 import tempfile
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
@@ -28,11 +30,20 @@ import peers
 import results
 import uvloop
 from connections import Request, drive
-from programs import BenchmarkFailed, free_ports, listens, program, triggerfish, until
+from programs import (
+    BenchmarkFailed,
+    cpu_seconds,
+    free_ports,
+    listens,
+    program,
+    triggerfish,
+    until,
+)
 
 from triggerfish_storage.protocol.auth import ServiceName
 
 US: Final = "triggerfish"
+MICROS: Final = ", µs"
 AZURITE: Final = "Azurite"
 BOUNDS: Final = {f"bare {kind}": kind for kind in bare_handler.KINDS}
 
@@ -47,6 +58,7 @@ BLOCK_BLOB: Final = {"x-ms-blob-type": "BlockBlob", "content-type": "application
 JSON: Final = {"accept": "application/json;odata=nometadata", "content-type": "application/json"}
 
 Ports = Mapping[ServiceName, int]
+Server = tuple[Ports, int]  # and the process's id
 
 
 @dataclass
@@ -54,9 +66,11 @@ class Asked:
     """One server, and what a round has put there so far."""
 
     ports: Ports
+    process_id: int
     options: argparse.Namespace
     place: str = ""  # the queue, container or table of this round
     receipts: Sequence[tuple[str, str]] = ()
+    micros: float = 0.0  # of processor time for each request that was driven last
 
     async def drive(
         self,
@@ -65,13 +79,17 @@ class Asked:
         *,
         keeps: bool = False,
     ) -> tuple[float, list[bytes]]:
-        return await drive(
+        before, began = cpu_seconds(self.process_id), time.perf_counter()
+        rate, bodies = await drive(
             self.ports[service],
             requests,
             connections=self.options.connections,
             seconds=self.options.seconds,
             keeps=keeps,
         )
+        answered = rate * (time.perf_counter() - began)
+        self.micros = (cpu_seconds(self.process_id) - before) / max(answered, 1) * 1e6
+        return rate, bodies
 
 
 def request(
@@ -261,11 +279,13 @@ async def bound(port: int, operation: Operation, options: argparse.Namespace) ->
 
 
 async def measure(
-    servers: Mapping[str, Ports], bare_ports: Mapping[str, int], options: argparse.Namespace
+    servers: Mapping[str, Server], bare_ports: Mapping[str, int], options: argparse.Namespace
 ) -> dict[str, results.Results]:
     """Return the rates of every operation by server."""
     found = {name: results.Results() for name in OPERATIONS if options.only in name}
-    asked = {name: Asked(ports, options) for name, ports in servers.items()}
+    asked = {
+        name: Asked(ports, process_id, options) for name, (ports, process_id) in servers.items()
+    }
     for number in range(options.rounds):
         for one in asked.values():
             await prepare(one, number)
@@ -275,6 +295,7 @@ async def measure(
                     rate = await operation.run(one)
                     if name in found:
                         found[name].add(server, rate)
+                        found[name].add(server + MICROS, one.micros)
             if name in found:
                 for bare, port in bare_ports.items():
                     found[name].add(bare, await bound(port, operation, options))
@@ -285,7 +306,7 @@ async def measure(
 # --- servers ----------------------------------------------------------------------------------
 
 
-def start_us(stack: contextlib.ExitStack, folder: Path) -> Ports:
+def start_us(stack: contextlib.ExitStack, folder: Path) -> Server:
     blob, queue, table = free_ports(3)
     options = ["--blob-port", str(blob), "--queue-port", str(queue), "--table-port", str(table)]
     command = triggerfish("storage", "--silent", "--data", folder / "us", *options)
@@ -294,7 +315,7 @@ def start_us(stack: contextlib.ExitStack, folder: Path) -> Ports:
     )
 
 
-def start_azurite(stack: contextlib.ExitStack, folder: Path, options: argparse.Namespace) -> Ports:
+def start_azurite(stack: contextlib.ExitStack, folder: Path, options: argparse.Namespace) -> Server:
     blob, queue, table = free_ports(3)
     command = [
         *(peers.azurite(options.peers), "--silent", "--disableTelemetry", "--skipApiVersionCheck"),
@@ -308,17 +329,17 @@ def start_azurite(stack: contextlib.ExitStack, folder: Path, options: argparse.N
 
 def serving(
     stack: contextlib.ExitStack, command: list[str | Path], log: Path, ports: Ports
-) -> Ports:
+) -> Server:
     process = stack.enter_context(program(command, log=log))
-    for service in ("blob", "queue"):
+    for service, port in ports.items():
         until(
-            lambda port=ports[service]: listens(port),  # type: ignore[misc]
+            lambda port=port: listens(port),  # type: ignore[misc]
             within=30,
             what=f"{service} service",
             process=process,
             log=log,
         )
-    return {service: port for service, port in ports.items() if listens(port)}
+    return ports, process.pid
 
 
 def start_bare_handler(stack: contextlib.ExitStack, folder: Path, kind: str) -> int:
@@ -337,12 +358,17 @@ def rows(found: Mapping[str, results.Results]) -> Iterator[tuple[str, ...]]:
         aim = OPERATIONS[name].aim
         yield (
             name,
-            *(results.number(values.median(server)) for server in (US,)),
-            results.number(values.median(AZURITE)) if AZURITE in values else "",
+            *(shown(values, server) for server in (US, AZURITE)),
             values.ratio(US, AZURITE),
             f"{aim:g}",
-            *(results.number(values.median(bare)) for bare in BOUNDS),
+            *(shown(values, bare) for bare in BOUNDS),
+            *(shown(values, server + MICROS) for server in (US, AZURITE)),
+            values.ratio(AZURITE + MICROS, US + MICROS),
         )
+
+
+def shown(values: results.Results, name: str) -> str:
+    return results.number(values.median(name)) if name in values else ""
 
 
 def main() -> None:
@@ -366,7 +392,7 @@ def main() -> None:
         }
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             found = runner.run(measure(servers, bare_ports, options))
-    head = ("a second", US, AZURITE, "ratio", "aim", *BOUNDS)
+    head = ("a second", US, AZURITE, "ratio", "aim", *BOUNDS, "µs", AZURITE, "ratio")
     print(results.table(head, list(rows(found))))
     rates = {name: values.medians() for name, values in found.items()}
     results.write("storage", {"connections": options.connections, "rates": rates}, options.json)
