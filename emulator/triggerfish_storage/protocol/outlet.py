@@ -54,7 +54,9 @@ class Outlet:
         if len(body) <= JOINED_BYTES:
             self._transport.write(head + body if body else head)
         else:
-            self._transport.writelines((head, body))
+            # Not ``writelines``, which no client can slow down under some Pythons (CVE-2024-12254).
+            self._transport.write(head)
+            self._transport.write(body)
         if self._drained is not None:
             await self._drain()
 
@@ -78,7 +80,7 @@ class Outlet:
         async with aclosing(_closeable(body)) as pieces:
             async for piece in pieces:
                 if piece:  # an empty one would be the end
-                    self._transport.writelines((b"%x\r\n" % len(piece), piece, b"\r\n"))
+                    self._transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
                     await self._drain()
         self._transport.write(b"0\r\n\r\n")
 
@@ -97,7 +99,6 @@ class Outlet:
         with stretch.opened() as descriptor:
             sent = self._send_file(descriptor, stretch.offset, stretch.length)
             if sent == stretch.length:
-                await asyncio.sleep(0)  # nothing was waited for: it is somebody else's turn
                 return
             rest = stretch.behind(sent)
             piece = read_cached(descriptor, rest) or await rest.read()
@@ -140,9 +141,16 @@ class Outlet:
         return self._socket
 
     async def _drain(self) -> None:
+        """Wait until the client has taken enough; where it has, let others have a turn.
+
+        A stream may have nothing to wait for, and the transport closes in a turn of its own:
+        without one it would be written to for ever.
+        """
         if self._drained is not None:
             await self._drained
-        if self._is_lost:
+        else:
+            await asyncio.sleep(0)
+        if self._is_lost or self._transport.is_closing():
             raise ConnectionResetError("the client has left")
 
 

@@ -396,6 +396,28 @@ async def test_a_stream_waits_for_its_client_and_ends_with_it(
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
+async def test_answers_wait_for_a_client_that_asks_ahead_and_does_not_read() -> None:
+    answered = 0
+
+    async def answer(incoming: Incoming) -> Reply:
+        nonlocal answered
+        answered += 1
+        return Reply(200, bytes(1_000_000))
+
+    async with serving(answer) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1000)
+        writer.write(get("/") * 500)
+        await reader.readline()
+        before = -1
+        while before != answered:  # until it stands still
+            before = answered
+            assert (await talk(port, b"nonsense\r\n\r\n")).startswith(b"HTTP/1.1 400")
+        writer.transport.abort()
+        await gone(writer)
+
+    assert answered < 50
+
+
 # --- time -------------------------------------------------------------------------------------
 
 
