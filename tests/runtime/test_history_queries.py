@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,11 @@ from triggerfish.history.entries import FILE_NAME, End, Status
 from triggerfish.history.ledger import Ledger, open_ledger
 from triggerfish.history.queries import Filter, HistoryError, NotInHistory
 from triggerfish.model import Delivery, Failure, FailureKind
+from triggerfish_storage.schema import migrate
 
 NOW = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
 BROKEN = Failure(FailureKind.USER, "ValueError", "no such customer")
-FAR_APART = 4096  # deliveries in one part of the indexes by id and event
+FAR_APART = 1024  # deliveries in one part of the indexes by id and event
 
 
 def delivery(number: int, **changes: object) -> Delivery:
@@ -233,9 +235,9 @@ async def test_a_replay_that_runs_still_is_waited_for(ledger: Ledger) -> None:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    schema = Path(queries.__file__).parent / "migrations" / "0001_deliveries.sql"
-    with closing(sqlite3.connect(tmp_path / "plans.db")) as connection:
-        connection.executescript(schema.read_text())
+    path = tmp_path / "plans.db"
+    migrate(path, files("triggerfish.history") / "migrations", "process")
+    with closing(sqlite3.connect(path)) as connection:
         yield connection
 
 
@@ -335,6 +337,29 @@ def test_reading_what_another_version_wrote_says_so(tmp_path: Path) -> None:
         pass
 
 
+async def test_what_was_written_in_larger_parts_is_found_by_id_and_event(tmp_path: Path) -> None:
+    path = tmp_path / FILE_NAME
+    first = files("triggerfish.history") / "migrations" / "0001_deliveries.sql"
+    with closing(sqlite3.connect(path)) as file:
+        file.executescript(f"{first.read_text()} PRAGMA user_version = 1;")
+        file.executemany(
+            """
+            INSERT INTO delivery VALUES
+                (:number, :id, 'event', 'f', 'queueTrigger', 'q', 0, 1, 'succeeded', 1, 1, NULL,
+                '', '', 0, x'', '{"reason": "", "metadata": {}}')
+            """,
+            [{"number": number, "id": f"{number:036x}"} for number in (1, 5 * FAR_APART)],
+        )
+        file.commit()
+
+    async with open_ledger(tmp_path, report=print) as ledger:
+        entry = await ledger.read(
+            lambda reader: queries.entry(reader, queries.identify(reader, f"{1:036x}"))
+        )
+
+    assert [other.number for other in entry.others] == [5 * FAR_APART]
+
+
 async def test_a_reader_sees_what_a_host_writes_and_never_holds_it_up(
     tmp_path: Path, ledger: Ledger
 ) -> None:
@@ -353,7 +378,6 @@ async def test_a_reader_sees_what_a_host_writes_and_never_holds_it_up(
 
 
 def test_a_reader_cannot_write(tmp_path: Path, file: sqlite3.Connection) -> None:
-    file.execute("PRAGMA user_version = 1")
     with (
         queries.open_reader(tmp_path / "plans.db") as reader,
         pytest.raises(sqlite3.OperationalError, match="readonly"),

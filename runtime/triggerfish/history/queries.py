@@ -21,7 +21,7 @@ from triggerfish.history.entries import Entry, Line, Output, Status, Summary
 from triggerfish.model import Delivery, Failure, FailureKind, LogLevel, TriggerfishError
 from triggerfish_storage.clock import instant, micros
 
-_SCHEMA: Final = 1
+_SCHEMA: Final = 2
 _BUSY_TIMEOUT_SECONDS: Final = 5.0
 
 
@@ -94,18 +94,18 @@ _ADDITIONS: Final = "SELECT details FROM addition WHERE number = :number ORDER B
 
 _BY_ID: Final = """
 SELECT number, id FROM part CROSS JOIN delivery
-WHERE delivery.number >> 12 = part.part AND delivery.id >= :low AND delivery.id < :high
+WHERE delivery.number >> 10 = part.part AND delivery.id >= :low AND delivery.id < :high
 """
 
 _BY_EXACT_ID: Final = """
 SELECT summary.* FROM part CROSS JOIN summary
-WHERE summary.number >> 12 = part.part AND summary.id = :id
+WHERE summary.number >> 10 = part.part AND summary.id = :id
 LIMIT 1
 """
 
 _BY_EVENT: Final = """
 SELECT summary.* FROM part CROSS JOIN summary
-WHERE summary.number >> 12 = part.part AND summary.event <> '' AND summary.event = :event
+WHERE summary.number >> 10 = part.part AND summary.event <> '' AND summary.event = :event
 """
 
 # One step of an index for each name, however many deliveries it has.

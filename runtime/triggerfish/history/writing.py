@@ -84,7 +84,7 @@ _NEWEST: Final = "SELECT max(number) FROM delivery"
 
 _FIND: Final = """
 SELECT number, event FROM part CROSS JOIN delivery
-WHERE delivery.number >> 12 = part.part AND delivery.id = :id
+WHERE delivery.number >> 10 = part.part AND delivery.id = :id
 LIMIT 1
 """
 
