@@ -114,7 +114,7 @@ def _entry(entry: Entry, include: frozenset[str], now: datetime) -> str:
 
 def _plain(blob: PlainBlob, include: frozenset[str]) -> str:
     """Return what ``_blob`` does, by what most blobs have in common."""
-    md5 = b2a_base64(blob.md5, newline=False).decode() if blob.md5 else ""
+    md5 = b2a_base64(bytes.fromhex(blob.md5_hex), newline=False).decode()
     metadata = _pairs(mapping_of(blob.metadata)) if "metadata" in include else ""
     return (
         f"<Blob>{named('Name', blob.name)}<Properties>"
