@@ -123,6 +123,8 @@ request that no service knows.
 | encryption scopes, keys of the customer | accepted without effect |
 | static websites (`$web`) | their properties are kept; nothing is served as a site |
 | versions of blobs | there are none: `versionid` finds nothing |
+| last access times | not kept |
+| `x-ms-content-crc64` of writes | checked and given back where it is sent; else not computed |
 | hierarchical namespaces (the `dfs` endpoint), Files | not there |
 """
 
