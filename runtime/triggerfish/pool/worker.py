@@ -92,7 +92,7 @@ class Worker:
         self._is_ready = False
         self._ending = False
         self.timed_out = False
-        self.lost = 0  # how many invocations it had in hand when it crashed
+        self.lost = 0  # how many invocations it had in hand when it crashed by itself
         self.started = asyncio.Event()  # whether well or badly: see is_usable
         self.idle = asyncio.Event()
         self.idle.set()
@@ -159,7 +159,7 @@ class Worker:
             await self._process.over()
             keeping_time.cancel()
         await self._await_last_frames()
-        self.lost = 0 if self.timed_out else len(self._in_hand)
+        self.lost = 0 if self.timed_out or self._ending else len(self._in_hand)
         self.settle(self.how_it_ended)
 
     def settle(self, message: str) -> None:

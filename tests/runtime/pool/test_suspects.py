@@ -102,6 +102,18 @@ async def test_a_worker_that_the_host_stops_makes_no_suspects(make_app, launch):
     assert not [line for line in running.log.lines if "run again" in line.message]
 
 
+async def test_what_a_drain_does_not_wait_for_is_not_run_again(make_app, launch):
+    async with launch(make_app(FILES)) as running:
+        lasting = [asyncio.create_task(running.run("lasts", text)) for text in ("a", "b")]
+        await running.log.until("lasting a")
+        await running.log.until("lasting b")
+
+        await running.generation.drain(timedelta(0))
+
+        assert {(await one).failure.kind for one in lasting} == {FailureKind.CRASH}
+        assert not [line for line in running.log.lines if "run again" in line.message]
+
+
 async def test_where_no_other_worker_loads_the_app_the_crash_is_the_result(make_app, launch):
     async with launch(make_app(FILES)) as running:
         (running.folder / "function_app.py").write_text("1 / 0")
