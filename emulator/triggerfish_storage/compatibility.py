@@ -123,8 +123,10 @@ request that no service knows.
 | encryption scopes, keys of the customer | accepted without effect |
 | static websites (`$web`) | their properties are kept; nothing is served as a site |
 | versions of blobs | there are none: `versionid` finds nothing |
-| last access times | not kept |
-| `x-ms-content-crc64` of writes | checked and given back where it is sent; else not computed |
+| last access times | not kept: in Azure a policy of the account turns them on, no request does |
+| `Content-MD5` of writes | with Put Blob and what comes from a URL always, else where it is sent |
+| `x-ms-content-crc64` of writes | checked, and given back where it is sent; of a list of blocks \
+always; of contents nobody sent it with it is not computed (it costs more than the write) |
 | hierarchical namespaces (the `dfs` endpoint), Files | not there |
 """
 

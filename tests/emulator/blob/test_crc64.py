@@ -1,8 +1,11 @@
 """CRC-64/NVME: the published check value, and folding against the plain loop."""
 
 import base64
+import hashlib
+from typing import Any
 
 import pytest
+from azure.storage.blob import BlobBlock
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,3 +47,45 @@ async def test_a_body_is_checked_against_the_checksum_it_comes_with(sdk, raw, si
     assert (refused.status, refused.code) == (400, "Crc64Mismatch")
     assert accepted.status == 201
     assert part.headers["x-ms-content-crc64"] == base64.b64encode(crc64(body[:9])).decode()
+
+
+async def test_a_list_of_blocks_is_checked_and_answered_with_the_checksum_of_the_list(sdk, raw):
+    await sdk.create_container("data")
+    block = base64.b64encode(b"one").decode()
+    await raw("PUT", f"/data/a?comp=block&blockid={block}", b"bytes")
+    body = f"<BlockList><Latest>{block}</Latest></BlockList>".encode()
+    checksum = base64.b64encode(crc64(body)).decode()
+    md5 = base64.b64encode(hashlib.md5(body).digest()).decode()
+    other = base64.b64encode(hashlib.md5(b"other").digest()).decode()
+
+    async def commit(**headers: str) -> Any:
+        return await raw("PUT", "/data/a?comp=blocklist", body, **headers)
+
+    refused = [
+        await commit(content_md5=other),
+        await commit(x_ms_content_crc64="AAAAAAAAAAA="),
+        await commit(content_md5=md5, x_ms_content_crc64=checksum),
+    ]
+    plain, with_md5 = await commit(), await commit(content_md5=md5)
+
+    codes = ["Md5Mismatch", "Crc64Mismatch", "InvalidHeaderValue"]
+    assert [answer.code for answer in refused] == codes
+    assert (plain.status, plain.headers["x-ms-content-crc64"]) == (201, checksum)
+    assert "content-md5" not in plain.headers
+    assert (with_md5.status, with_md5.headers["content-md5"]) == (201, md5)
+    assert "x-ms-content-crc64" not in with_md5.headers
+
+
+async def test_the_sdk_reads_which_checksum_a_write_was_answered_with(sdk):
+    container = sdk.get_container_client("data")
+    await container.create_container()
+    blob = container.get_blob_client("a")
+
+    whole = await blob.upload_blob(b"bytes")
+    staged = await blob.stage_block("one", b"bytes", validate_content=True)
+    committed = await blob.commit_block_list([BlobBlock("one")])
+
+    md5 = hashlib.md5(b"bytes").digest()
+    assert bytes(whole["content_md5"]) == bytes(staged["content_md5"]) == md5
+    assert committed["content_md5"] is None
+    assert len(committed["content_crc64"]) == 8

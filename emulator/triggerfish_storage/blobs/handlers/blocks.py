@@ -11,7 +11,12 @@ from triggerfish_storage import errors as common
 from triggerfish_storage.blobs import block_lists, blocks, wire
 from triggerfish_storage.blobs.container_rows import container_id
 from triggerfish_storage.blobs.handlers import sources
-from triggerfish_storage.blobs.handlers.bodies import content_length, receive, sums
+from triggerfish_storage.blobs.handlers.bodies import (
+    content_length,
+    receive,
+    receive_document,
+    sums,
+)
 from triggerfish_storage.blobs.headers import (
     base64_text,
     blob_address,
@@ -75,14 +80,15 @@ async def put_block_from_url(call: Call, store: BlobStore) -> Reply:
 async def put_block_list(call: Call, store: BlobStore) -> Reply:
     """Put Block List: make staged and committed blocks the blob."""
     address, draft, conditions = own_address(call), draft_of(call), write_conditions_of(call)
-    listed = wire.parse_block_list(await call.body.read(_LIST_LIMIT_BYTES))
+    document, checksum = await receive_document(call, limit=_LIST_LIMIT_BYTES)
+    listed = wire.parse_block_list(document)
     blob = await store.write(
         lambda tx: block_lists.put_block_list(
             tx, address, listed, draft, conditions=conditions, now=call.now
         ),
         changed=address,
     )
-    return Reply(201, headers=written(blob))
+    return Reply(201, headers={**written(blob), **checksum})
 
 
 async def get_block_list(call: Call, store: BlobStore) -> Reply:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from typing import Final
+
 from triggerfish_storage import errors as common
 from triggerfish_storage.blobs import errors, structured
 from triggerfish_storage.blobs.crc64 import Crc64
@@ -10,6 +13,8 @@ from triggerfish_storage.blobs.store import BlobStore, Rule
 from triggerfish_storage.contents import IN_ROW_LIMIT_BYTES, Content
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol.operations import Call
+
+_CRC64: Final = "x-ms-content-crc64"
 
 
 async def receive(
@@ -27,7 +32,7 @@ async def receive(
         raise StorageError(common.REQUEST_BODY_TOO_LARGE, MaxLimit=str(limit))
     expected = {md5_of(call, "content-md5"), md5_of(call, "x-ms-blob-content-md5")} - {b""}
     md5 = md5 or bool(expected)
-    crc64 = Crc64() if "x-ms-content-crc64" in call.headers else None
+    crc64 = _crc64_of(call)
     if structured.FORM in call.headers:
         store.look(early)
         pieces = structured.decode(
@@ -41,6 +46,27 @@ async def receive(
         content = await store.contents.receive(call.body.chunks(), limit=limit, md5=md5, also=crc64)
     await _check(call, store, content, expected, crc64)
     return content
+
+
+async def receive_document(call: Call, *, limit: int) -> tuple[bytes, dict[str, str]]:
+    """Return a body that is not content, such as a list of blocks, and the checksum of it.
+
+    Documents are short, so the answer tells their CRC-64 as Azure's does: where the request has
+    no MD5.
+    """
+    body = await call.body.read(limit)
+    crc64 = _crc64_of(call)
+    md5 = md5_of(call, "content-md5")
+    if md5:
+        if md5 != hashlib.md5(body, usedforsecurity=False).digest():
+            raise StorageError(common.MD5_MISMATCH)
+        return body, {"Content-MD5": base64_text(md5)}
+    crc64 = crc64 or Crc64()
+    crc64.update(body)
+    found = base64_text(crc64.digest())
+    if call.headers.get(_CRC64, found).strip() != found:
+        raise StorageError(errors.CRC64_MISMATCH)
+    return body, {_CRC64: found}
 
 
 def content_length(call: Call) -> int | None:
@@ -64,11 +90,20 @@ def sums(call: Call, content: Content) -> dict[str, str]:
     found = {}
     if "content-md5" in call.headers:
         found["Content-MD5"] = base64_text(content.md5)
-    if "x-ms-content-crc64" in call.headers:
-        found["x-ms-content-crc64"] = call.headers["x-ms-content-crc64"]
+    if _CRC64 in call.headers:
+        found[_CRC64] = call.headers[_CRC64]
     if structured.FORM in call.headers:
         found[structured.FORM] = call.headers[structured.FORM]
     return found
+
+
+def _crc64_of(call: Call) -> Crc64 | None:
+    """Return what is to be computed of a body, None where no checksum of that kind was sent."""
+    if _CRC64 not in call.headers:
+        return None
+    if "content-md5" in call.headers:  # documented: one of the two
+        raise call.bad_header(_CRC64)
+    return Crc64()
 
 
 async def _check(
@@ -77,6 +112,6 @@ async def _check(
     if md5s and md5s != {content.md5}:
         await store.contents.abandon(content)
         raise StorageError(common.MD5_MISMATCH)
-    if crc64 and base64_text(crc64.digest()) != call.headers["x-ms-content-crc64"].strip():
+    if crc64 and base64_text(crc64.digest()) != call.headers[_CRC64].strip():
         await store.contents.abandon(content)
         raise StorageError(errors.CRC64_MISMATCH)
