@@ -7,13 +7,14 @@ Azurite's options: https://learn.microsoft.com/azure/storage/common/storage-use-
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import click
 
+from triggerfish_storage.cli.certificates import server_context
 from triggerfish_storage.connection_string import PORTS
 from triggerfish_storage.protocol.auth import ServiceName
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 ENVIRONMENT_PREFIX: Final = "TRIGGERFISH_"
 DEFAULT_FOLDER: Final = ".triggerfish"
 PORT: Final = click.IntRange(0, 65535)
-PFX_SUFFIXES: Final = (".pfx", ".p12")
 TO_TERMINAL: Final = ("-", "1", "true")  # as TRIGGERFISH_DEBUG may say
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -65,32 +65,52 @@ def _variable(name: str) -> str:
     return ENVIRONMENT_PREFIX + words.replace("-", "_").upper()
 
 
+def certificate_options(prefix: str = "--") -> Sequence[Callable[[Any], Any]]:
+    """The options that ``server_context`` takes the values of, their names after ``prefix``."""
+    file = click.Path(exists=True, dir_okay=False)
+    return (
+        option(
+            f"{prefix}cert",
+            type=file,
+            help="Certificate (PEM or PFX) to serve storage over HTTPS with.",
+        ),
+        option(f"{prefix}key", type=file, help="Its private key (PEM), where it is not in there."),
+        option(f"{prefix}pwd", help="Password of the private key, or of the PFX file."),
+    )
+
+
+port_options: Final = tuple(
+    option(
+        f"--{name}-port",
+        f"--{name}Port",
+        type=PORT,
+        default=port,
+        show_default=True,
+        help=f"Port of the {name.capitalize()} service; 0 finds a free one.",
+    )
+    for name, port in PORTS.items()
+)
+seed_option: Final = option(
+    "--seed",
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    help="Folder, archive or queue's file: what the account is to hold unless it does already.",
+)
+durability_option: Final = option(
+    "--durability",
+    type=click.Choice(["normal", "full"]),
+    default="normal",
+    show_default=True,
+    help="What an answered write survives: the end of the process, or a loss of power too.",
+)
+oauth_option: Final = option(
+    "--oauth",
+    type=click.Choice(["basic"]),
+    help="Take bearer tokens of storage clients too, without checking who signed them.",
+)
 _KEEP_ALIVE: Final = "Idle connections are kept for two minutes, whatever clients expect"
 _DECLARED: Final = (
-    option(
-        "--blob-port",
-        "--blobPort",
-        type=PORT,
-        default=PORTS["blob"],
-        show_default=True,
-        help="Port of the Blob service; 0 finds a free one.",
-    ),
-    option(
-        "--queue-port",
-        "--queuePort",
-        type=PORT,
-        default=PORTS["queue"],
-        show_default=True,
-        help="Port of the Queue service.",
-    ),
-    option(
-        "--table-port",
-        "--tablePort",
-        type=PORT,
-        default=PORTS["table"],
-        show_default=True,
-        help="Port of the Table service.",
-    ),
+    *port_options,
     option(
         "--address",
         default="127.0.0.1",
@@ -111,12 +131,7 @@ _DECLARED: Final = (
         type=click.Path(file_okay=False, path_type=Path),
         help="Folder that keeps the account.",
     ),
-    option(
-        "--seed",
-        metavar="PATH",
-        type=click.Path(path_type=Path),
-        help="Folder, archive or queue's file: what the account is to hold unless it does already.",
-    ),
+    seed_option,
     option(
         "--in-memory",
         "--inMemoryPersistence",
@@ -124,13 +139,7 @@ _DECLARED: Final = (
         is_flag=True,
         help="Keep nothing after the end.",
     ),
-    option(
-        "--durability",
-        type=click.Choice(["normal", "full"]),
-        default="normal",
-        show_default=True,
-        help="What an answered write survives: the end of the process, or a loss of power too.",
-    ),
+    durability_option,
     option("--silent", "-s", is_flag=True, help="Print nothing but errors."),
     option(
         "--debug",
@@ -141,22 +150,8 @@ _DECLARED: Final = (
         metavar="[FILE]",
         help="Log every request, to a file or to the terminal.",
     ),
-    option(
-        "--cert",
-        type=click.Path(exists=True, dir_okay=False),
-        help="Certificate (PEM); with it HTTPS is served.",
-    ),
-    option(
-        "--key",
-        type=click.Path(exists=True, dir_okay=False),
-        help="Private key of the certificate (PEM).",
-    ),
-    option("--pwd", help="Password of the private key (of a PEM file: PFX files are not read)."),
-    option(
-        "--oauth",
-        type=click.Choice(["basic"]),
-        help="Take bearer tokens too, without checking who signed them.",
-    ),
+    *certificate_options(),
+    oauth_option,
     unused("--loose", "-L", is_flag=True, help="Unknown headers and parameters are ignored anyway"),
     unused("--skipApiVersionCheck", is_flag=True, help="All versions are served anyway"),
     unused(
@@ -172,11 +167,18 @@ _DECLARED: Final = (
 )
 
 
-def storage_options(command: Command) -> Command:
-    """Add all options; ``options_from`` reads them."""
-    for declared in reversed(_DECLARED):
-        command = declared(command)
-    return command
+def with_options(*declared: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    """Add options to a command, shown in this order."""
+
+    def added(command: Command) -> Command:
+        for one in reversed(declared):
+            command = one(command)
+        return command
+
+    return added
+
+
+storage_options: Final = with_options(*_DECLARED)
 
 
 def options_from(given: Mapping[str, Any]) -> Options:
@@ -188,29 +190,7 @@ def options_from(given: Mapping[str, Any]) -> Options:
         folder=None if given["in_memory"] else given["folder"],
         durability="full" if given["durability"] == "full" else "process",
         is_silent=given["silent"],
-        tls=_tls(given["cert"], given["key"], given["pwd"]),
+        tls=server_context(given["cert"], given["key"], given["pwd"]),
         accepts_bearer=given["oauth"] is not None,
         seed=given["seed"],
     )
-
-
-def _tls(cert: str | None, key: str | None, password: str | None) -> ssl.SSLContext | None:
-    if cert is None:
-        if key is not None:
-            raise click.UsageError("--key needs the certificate that it belongs to (--cert).")
-        return None
-    if cert.lower().endswith(PFX_SUFFIXES):
-        raise click.UsageError(
-            f"--cert {cert}: PFX files are not read. Make a PEM file of it, which holds the key "
-            f"too: openssl pkcs12 -in {cert} -out cert.pem -nodes"
-        )
-    import ssl
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        context.load_cert_chain(cert, key, password)
-    except (OSError, ssl.SSLError) as error:
-        raise click.UsageError(
-            f"--cert {cert}: no usable certificate and key in PEM form ({error})."
-        ) from error
-    return context

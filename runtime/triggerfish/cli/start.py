@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from triggerfish.config.app_folder import find_app_folder
-from triggerfish.config.start_options import (
-    DEFAULT_BLOB_PORT,
-    DEFAULT_QUEUE_PORT,
-    DEFAULT_TABLE_PORT,
-    StartOptions,
-)
+from triggerfish.config.start_options import StartOptions
 from triggerfish.model import LogLevel
+from triggerfish_storage.cli.certificates import server_context
+from triggerfish_storage.cli.options import (
+    PORT,
+    certificate_options,
+    durability_option,
+    oauth_option,
+    option,
+    port_options,
+    seed_option,
+    with_options,
+)
 
-PORT: Final = click.IntRange(0, 65535)
 LEVELS: Final = tuple(level.name.capitalize() for level in LogLevel)
-ENVIRONMENT_PREFIX: Final = "TRIGGERFISH_"
+STORAGE: Final = "--storage-"  # --cert is the host's own, in Core Tools
 
 
 class ManyWords(click.Command):
@@ -47,49 +51,17 @@ def spread(args: list[str], option: str) -> list[str]:
     return spread_args
 
 
-def option(*names: str, **settings: Any) -> Callable[[Any], Any]:
-    """An option that is also an environment variable, named after it: TRIGGERFISH_BLOB_PORT."""
-    variable = names[0].removeprefix("--").replace("-", "_").upper()
-    settings.setdefault("envvar", ENVIRONMENT_PREFIX + variable)
-    return click.option(*names, show_envvar=True, **settings)
-
-
 @click.command(cls=ManyWords, short_help="Run a function app, with its storage account.")
 @click.argument("app_folder", required=False, type=click.Path(path_type=Path))
 @option("--port", "-p", type=PORT, help="Port of the host.  [default: 7071]")
 @option("--address", help="Address to listen on.  [default: 127.0.0.1]")
-@option(
-    "--blob-port",
-    type=PORT,
-    default=DEFAULT_BLOB_PORT,
-    show_default=True,
-    help="Port of the Blob service.",
-)
-@option(
-    "--queue-port",
-    type=PORT,
-    default=DEFAULT_QUEUE_PORT,
-    show_default=True,
-    help="Port of the Queue service.",
-)
-@option(
-    "--table-port",
-    type=PORT,
-    default=DEFAULT_TABLE_PORT,
-    show_default=True,
-    help="Port of the Table service.",
-)
+@with_options(*port_options)
 @option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for messages, blobs and history.  [default: .triggerfish in the app]",
 )
-@option(
-    "--seed",
-    metavar="PATH",
-    type=click.Path(path_type=Path),
-    help="Folder, archive or queue's file: what the account is to hold unless it does already.",
-)
+@seed_option
 @option("--functions", multiple=True, metavar="NAME…", help="Run only these functions.")
 @option("--no-reload", is_flag=True, help="Do not load the app again when a file changes.")
 @option("--verbose", is_flag=True, help="Show the host's own log lines too.")
@@ -109,13 +81,9 @@ def option(*names: str, **settings: Any) -> Callable[[Any], Any]:
     show_default=True,
     help="Deliver at once, or as late as the cloud does.",
 )
-@option(
-    "--durability",
-    type=click.Choice(["normal", "full"]),
-    default="normal",
-    show_default=True,
-    help="What survives: an end of the process, or a loss of power too.",
-)
+@durability_option
+@oauth_option
+@with_options(*certificate_options(STORAGE))
 @option("--language-worker", metavar="ARGUMENTS", help="Arguments of the workers' interpreter.")
 @option("--no-color", is_flag=True, help="Plain text on terminals too.")
 @click.pass_context
@@ -149,6 +117,10 @@ def options_from(given: dict[str, Any]) -> StartOptions:
         cors_credentials=given["cors_credentials"],
         timing=given["timing"],
         durability=given["durability"],
+        accepts_bearer=given["oauth"] is not None,
+        tls=server_context(
+            given["storage_cert"], given["storage_key"], given["storage_pwd"], prefix=STORAGE
+        ),
         colours=not given["no_color"],
         interpreter_arguments=_words(given["language_worker"] or ""),
     )

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from triggerfish.model import LogLevel
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
 
 Timing = Literal["local", "azure"]
 Durability = Literal["normal", "full"]
@@ -40,5 +43,7 @@ class StartOptions:
     cors_credentials: bool | None = None
     timing: Timing = "local"
     durability: Durability = "normal"
+    accepts_bearer: bool = False  # the account takes tokens that nobody checks
+    tls: SSLContext | None = None  # what the account is served with, where over HTTPS
     colours: bool = True  # False: never; True: where the output is a terminal
     interpreter_arguments: tuple[str, ...] = ()

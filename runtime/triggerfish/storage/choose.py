@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from ssl import SSLContext
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -59,13 +60,23 @@ _UNSEEDED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the embedded account lives: its folder, and the ports it is served on."""
+    """Where the embedded account lives: its folder, and the ports it is served on.
+
+    With ``tls`` it is served over HTTPS. ``accepts_bearer`` takes tokens without a look at who
+    signed them.
+    """
 
     data: Path
     ports: Mapping[str, int]
     durability: Durability = "process"
     announces: bool = True
     seed: Seed | None = None
+    tls: SSLContext | None = None
+    accepts_bearer: bool = False
+
+    @property
+    def scheme(self) -> str:
+        return "https" if self.tls else "http"
 
 
 class Accounts:
@@ -148,7 +159,7 @@ class Accounts:
             "table": connection.table_endpoint,
         }
         return all(
-            _points_at(endpoint, self._ports.get(service, 0))
+            _points_at(endpoint, self._ports.get(service, 0), self._place.scheme)
             for service, endpoint in endpoints.items()
             if endpoint
         )
@@ -188,7 +199,14 @@ class Accounts:
             )
             wanted = {name: place.ports.get(name, 0) for name in served_services(storage)}
             bound = await opening.enter_async_context(
-                serve(storage, address=LOOPBACK, ports=wanted, accounts=keys)
+                serve(
+                    storage,
+                    address=LOOPBACK,
+                    ports=wanted,
+                    accounts=keys,
+                    tls=place.tls,
+                    accepts_bearer=place.accepts_bearer,
+                )
             )
             self._ports = {str(name): port for name, port in bound.items()}
             await self._stack.enter_async_context(opening.pop_all())
@@ -197,7 +215,7 @@ class Accounts:
             self._log(remark(f"Seed {place.seed.path}: {storage.planted}."))
         return EmbeddedAccount(
             storage,
-            blob_endpoint=_endpoint(LOOPBACK, self._ports["blob"]),
+            blob_endpoint=_endpoint(LOOPBACK, self._ports["blob"], scheme=place.scheme),
             log=self._log,
             announces=place.announces,
         )
@@ -258,6 +276,8 @@ async def open_accounts(
         durability="full" if options.durability == "full" else "process",
         announces=options.timing == "local",
         seed=_seed(options.seed, config),
+        tls=options.tls,
+        accepts_bearer=options.accepts_bearer,
     )
     async with AsyncExitStack() as stack:
         yield Accounts(config.settings, place, stack, clock=clock, log=log)
@@ -283,18 +303,18 @@ def _without_setting(connection: Connection) -> Connection:
     return replace(connection, setting="")
 
 
-def _points_at(endpoint: str, port: int) -> bool:
+def _points_at(endpoint: str, port: int, scheme: str) -> bool:
     parts = urlsplit(endpoint)
     return (
-        parts.scheme == "http"
+        parts.scheme == scheme
         and parts.hostname in _LOOPBACK_NAMES
         and parts.port == port
         and parts.path.strip("/") == DEVELOPMENT_ACCOUNT
     )
 
 
-def _endpoint(address: str, port: int) -> str:
-    return f"http://{address}:{port}/{DEVELOPMENT_ACCOUNT}"
+def _endpoint(address: str, port: int, *, scheme: str = "http") -> str:
+    return f"{scheme}://{address}:{port}/{DEVELOPMENT_ACCOUNT}"
 
 
 def _development_account(address: str, ports: Mapping[str, int]) -> ConnectionString:

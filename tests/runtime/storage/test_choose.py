@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 import os
 import socket
+import ssl
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
+from azure.core.credentials import AccessToken
+from azure.storage.queue.aio import QueueServiceClient
 
 from triggerfish.config.app_config import load_app_config
 from triggerfish.config.connections import DEVELOPMENT_KEY
@@ -384,3 +389,50 @@ async def test_a_seed_for_an_account_of_somebody_else_is_not_loaded_and_said_so(
         assert not storage.queues.exists("orders")
 
     assert any("--seed was not loaded" in line.message for line in lines)
+
+
+async def test_the_account_takes_tokens_over_https_where_start_says_so(
+    tmp_path: Path, tls: ssl.SSLContext, certificate: Path
+) -> None:
+    claims = {"aud": "https://storage.azure.com", "exp": 2**32}
+    token = ".".join(
+        base64.urlsafe_b64encode(json.dumps(part).encode()).decode() for part in ({}, claims, {})
+    )
+    options = StartOptions(
+        tmp_path, blob_port=0, queue_port=0, table_port=0, tls=tls, accepts_bearer=True
+    )
+
+    class Credential:
+        async def get_token(self, *scopes: str, **given: object) -> AccessToken:
+            return AccessToken(token, 2**32)
+
+    config = load_app_config(options, {})
+    async with open_accounts(
+        options, config, data=tmp_path / "data", clock=SystemClock(), log=lambda line: None
+    ) as accounts:
+        account = await accounts.of("")
+        url = f"https://127.0.0.1:{accounts.served['queue']}/devstoreaccount1"
+        async with QueueServiceClient(
+            url,
+            credential=Credential(),
+            connection_verify=str(certificate),
+        ) as client:
+            await client.create_queue("orders")
+            await client.get_queue_client("orders").send_message("one")
+        [message] = await account.queues.peek("orders", count=1)
+
+    assert message.text == "one"
+
+
+async def test_an_account_over_https_is_found_by_a_string_that_says_https(
+    tmp_path: Path, tls: ssl.SSLContext
+) -> None:
+    ports = free_ports()
+    settings = {"Mine": string_to(ports).replace("=http", "=https")}
+
+    async with AsyncExitStack() as stack:
+        place = Place(tmp_path, ports, tls=tls)
+        accounts = Accounts(settings, place, stack, clock=SystemClock(), log=lambda line: None)
+        account = await accounts.of("Mine")
+
+    assert account.is_embedded

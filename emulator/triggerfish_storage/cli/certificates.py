@@ -1,0 +1,96 @@
+"""The certificate that HTTPS is served with: PEM files, or PFX as Azurite takes them too.
+
+Python's ``ssl`` reads PEM alone, so a PFX is rewritten by ``cryptography``, an extra: whoever
+has the Azure SDK for blobs has it already.
+"""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+if TYPE_CHECKING:
+    import ssl
+
+_PEM_MARK: Final = b"-----BEGIN "
+
+
+def server_context(
+    cert: str | None, key: str | None, password: str | None, *, prefix: str = "--"
+) -> ssl.SSLContext | None:
+    """Return what serves HTTPS with ``cert``, None where there is none.
+
+    ``prefix`` begins the names of the options that the values come from. Raises
+    click.UsageError where they are of no use.
+    """
+    if cert is None:
+        if key is not None:
+            raise click.UsageError(
+                f"{prefix}key needs the certificate that it belongs to ({prefix}cert)."
+            )
+        return None
+    if _PEM_MARK in Path(cert).read_bytes():
+        return _loaded(cert, key, password, named=f"{prefix}cert {cert}")
+    if key is not None:
+        raise click.UsageError(
+            f"{prefix}cert {cert}: not in PEM form, and {prefix}key belongs to one that is. A PFX "
+            f"file holds its own key: leave {prefix}key out."
+        )
+    return _from_pfx(cert, password, prefix=prefix)
+
+
+def _loaded(cert: str, key: str | None, password: str | None, *, named: str) -> ssl.SSLContext:
+    import ssl
+
+    def unencrypted() -> bytes:  # else OpenSSL asks on the terminal, where nobody may be
+        raise ValueError("its key has a password")
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    given: str | Callable[[], bytes] = unencrypted if password is None else password
+    try:
+        context.load_cert_chain(cert, key, given)
+    except (OSError, ValueError, ssl.SSLError) as error:
+        raise click.UsageError(
+            f"{named}: no usable certificate and key in PEM form ({error})."
+        ) from error
+    return context
+
+
+def _from_pfx(cert: str, password: str | None, *, prefix: str) -> ssl.SSLContext:
+    named = f"{prefix}cert {cert}"
+    try:
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.hazmat.primitives.serialization import pkcs12
+    except ImportError as error:
+        raise click.UsageError(
+            f"{named}: to read a PFX file, cryptography is needed. Run: pip install "
+            f"'triggerfish[pfx]'. Or make a PEM file of it: openssl pkcs12 -in {cert} -out "
+            "cert.pem -nodes"
+        ) from error
+    try:
+        key, own, others = pkcs12.load_key_and_certificates(
+            Path(cert).read_bytes(), password.encode() if password else None
+        )
+    except (OSError, ValueError) as error:
+        raise click.UsageError(
+            f"{named}: no PFX file that {prefix}pwd opens, and no PEM file ({error})."
+        ) from error
+    if key is None or own is None:
+        raise click.UsageError(f"{named}: it has to hold a certificate and its private key.")
+    # ssl reads files only: this one lives for a moment, and its key stays encrypted.
+    secret = secrets.token_hex()
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(secret.encode()),
+    )
+    chain = [one.public_bytes(serialization.Encoding.PEM) for one in (own, *others)]
+    with tempfile.TemporaryDirectory(prefix="triggerfish-") as folder:
+        file = Path(folder) / "chain.pem"
+        file.write_bytes(pem + b"".join(chain))
+        return _loaded(str(file), None, secret, named=named)
