@@ -119,8 +119,10 @@ request that no service knows.
 | structured messages (`x-ms-structured-body`) | checked and given, with CRC-64 |
 | logging and metrics of the service's properties | kept and given back; nothing is logged |
 | query options of tables but `$filter`, `$select` and `$top` | refused with 501 NotImplemented |
+| `$filter` on `TableName` | without regard to case, as a table is addressed |
 | rehydration of archived blobs | at once |
 | encryption scopes, keys of the customer | accepted without effect |
+| listings of blobs in Arrow form | XML, which the SDKs take too; `startFrom`, `endBefore` count |
 | static websites (`$web`) | their properties are kept; nothing is served as a site |
 | versions of blobs | there are none: `versionid` finds nothing |
 | last access times | not kept: in Azure a policy of the account turns them on, no request does |

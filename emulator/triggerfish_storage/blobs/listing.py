@@ -74,15 +74,24 @@ class Position(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a client wants listed; without ``delimiter`` it is flat."""
+    """What a client wants listed, up to the name ``end``; without ``delimiter`` it is flat."""
 
     prefix: str = ""
+    end: str = ""
     delimiter: str = ""
     start: Position = field(default_factory=Position)
     limit: int = PAGE_LIMIT
     snapshots: bool = False
     deleted: bool = False
     uncommitted: bool = False
+
+    @property
+    def beyond(self) -> str | bytes:
+        """What sorts behind all that is wanted."""
+        behind = _behind(self.prefix)
+        if not self.end:
+            return behind
+        return min(behind, self.end) if isinstance(behind, str) else self.end
 
 
 class PlainBlob(NamedTuple):
@@ -252,7 +261,7 @@ def _page_values(container: int, listing: Listing, start: Position) -> dict[str,
         "container": container,
         "name": start.name,
         "snapshot": start.snapshot,
-        "beyond": _behind(listing.prefix),
+        "beyond": listing.beyond,
         "near": LOOKED_AT_LIMIT,
         "snapshots": listing.snapshots,
         "deleted": listing.deleted,
@@ -262,7 +271,7 @@ def _page_values(container: int, listing: Listing, start: Position) -> dict[str,
 def _staged(
     tx: sqlite3.Connection, container: int, listing: Listing, start: str
 ) -> Iterator[_Entry]:
-    values = {"container": container, "name": start, "beyond": _behind(listing.prefix)}
+    values = {"container": container, "name": start, "beyond": listing.beyond}
     while True:
         (name,) = tx.execute(_NEXT_STAGED, values).fetchone()
         if name is None:

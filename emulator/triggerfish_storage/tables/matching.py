@@ -42,6 +42,21 @@ def matches(tree: Filter, properties: Mapping[str, Property]) -> bool:
             return any(matches(operand, properties) for operand in operands)
 
 
+def without_case(tree: Filter) -> Filter:
+    """Return a filter whose texts are in lower case, for values that are folded like this too."""
+    match tree:
+        case Compare(name, symbol, ("string", value)):
+            return Compare(name, symbol, ("string", str(value).lower()))
+        case Compare():
+            return tree
+        case Not(operand):
+            return Not(without_case(operand))
+        case All(operands):
+            return All(tuple(without_case(operand) for operand in operands))
+        case AnyOf(operands):
+            return AnyOf(tuple(without_case(operand) for operand in operands))
+
+
 def names_of(tree: Filter) -> frozenset[str]:
     """Return the names of the properties that a filter looks at."""
     match tree:

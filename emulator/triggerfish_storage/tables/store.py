@@ -19,7 +19,7 @@ from triggerfish_storage.tables.action import Action
 from triggerfish_storage.tables.edm import Property
 from triggerfish_storage.tables.entity import Entity, Keys
 from triggerfish_storage.tables.filter import EVERYTHING, Filter
-from triggerfish_storage.tables.matching import bounds_of, matches
+from triggerfish_storage.tables.matching import bounds_of, matches, without_case
 from triggerfish_storage.tables.rows import EntityPage, Query
 
 
@@ -70,18 +70,22 @@ class TableStore:
     async def listing(
         self, tree: Filter = EVERYTHING, *, start: str = "", limit: int = rows.PAGE_LIMIT
     ) -> tuple[list[str], str]:
-        """Return up to ``limit`` tables that a filter lets through, and where to go on."""
-        bounds = bounds_of(tree, "TableName")
-        first = max(start.lower(), bounds.first.lower())
+        """Return up to ``limit`` tables that a filter lets through, and where to go on.
+
+        Names are compared without regard to case, as they are when a table is addressed.
+        """
+        folded = without_case(tree)
+        bounds = bounds_of(folded, "TableName")
+        first = max(start.lower(), bounds.first)
 
         def unit(tx: sqlite3.Connection) -> tuple[list[str], str]:
             found: list[str] = []
             for looked_at, name in enumerate(directory.names(tx, self.account, start=first)):
-                if bounds.single is not None and name.lower() != bounds.single.lower():
+                if bounds.last is not None and name.lower() > bounds.last:
                     break
                 if looked_at == rows.LOOKED_AT_LIMIT:
                     return found, name
-                if matches(tree, _table_properties(name)):
+                if matches(folded, {"TableName": Property("Edm.String", name.lower())}):
                     if len(found) == limit:
                         return found, name
                     found.append(name)
@@ -134,7 +138,3 @@ class TableStore:
 
     def _announce(self, table: str) -> None:
         self._changes.announce(Change("table", table.lower()))
-
-
-def _table_properties(name: str) -> dict[str, Property]:
-    return {"TableName": Property("Edm.String", name)}

@@ -284,9 +284,15 @@ async def test_names_that_xml_cannot_carry_are_listed_encoded(raw, sdk):
         ("startFrom=a&prefix=folder/", ["folder/a", "folder/b"]),
         ("startFrom=d&delimiter=/", ["folder/"]),
         ("startFrom=g", []),
+        ("endBefore=b", ["a"]),
+        ("endBefore=c&startFrom=b", ["b"]),
+        ("endBefore=b&startFrom=b", []),
+        ("endBefore=folder/b&prefix=folder/", ["folder/a"]),
+        ("endBefore=z&prefix=f&delimiter=/", ["folder/"]),
+        ("endBefore=folder&delimiter=/&include=uncommittedblobs", ["a", "b", "c"]),
     ],
 )
-async def test_a_listing_starts_with_the_name_asked_for(raw, sdk, asked, expected):
+async def test_a_listing_starts_and_ends_with_the_names_asked_for(raw, sdk, asked, expected):
     container = await sdk.create_container("data")
     for name in ("a", "b", "c", "folder/a", "folder/b"):
         await container.upload_blob(name, b"")

@@ -39,12 +39,34 @@ async def test_tables_are_listed_by_name_and_keep_their_case(tables: Tables) -> 
 
     assert await tables.names() == ["customers", "Orders", "Zebra"]
     assert await tables.names("TableName eq 'Orders'") == ["Orders"]
-    assert await tables.names("TableName ge 'o' and TableName lt 'p'", results_per_page=1) == []
     assert await tables.names("TableName gt 'A'", results_per_page=1) == [
         "customers",
         "Orders",
         "Zebra",
     ]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ("TableName eq 'oRDERS'", ["Orders"]),
+        ("TableName ne 'orders'", ["apples", "Bread", "Zebra"]),
+        ("TableName ge 'B'", ["Bread", "Orders", "Zebra"]),
+        ("TableName gt 'bread'", ["Orders", "Zebra"]),
+        ("TableName ge 'o' and TableName lt 'P'", ["Orders"]),
+        ("TableName lt 'orders'", ["apples", "Bread"]),
+        ("TableName le 'ORDERS' and not (TableName eq 'APPLES')", ["Bread", "Orders"]),
+        ("TableName eq 'BREAD' or TableName eq 'zebra'", ["Bread", "Zebra"]),
+        ("TableName gt 5", []),
+    ],
+)
+async def test_a_filter_compares_names_of_tables_without_regard_to_case(
+    tables: Tables, wanted: str, expected: list[str]
+) -> None:
+    for name in ("Orders", "apples", "Zebra", "Bread"):
+        await tables.create(name)
+
+    assert await tables.names(wanted, results_per_page=1) == expected
 
 
 async def test_a_name_in_another_case_is_the_same_table(tables: Tables) -> None:

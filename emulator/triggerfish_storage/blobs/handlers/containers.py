@@ -115,6 +115,7 @@ async def list_blobs_of_container(call: Call, store: BlobStore) -> Reply:
     marker = call.text("marker", "")
     listing = Listing(
         prefix=call.text("prefix", ""),
+        end=call.text("endbefore", ""),
         delimiter=call.text("delimiter", ""),
         start=max(parse_marker(marker), Position(call.text("startfrom", ""))),
         limit=page_limit(call),
