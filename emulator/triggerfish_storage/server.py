@@ -242,6 +242,7 @@ def services(account: StorageAccount) -> dict[ServiceName, Service[Any]]:
         resource=table_operations.table_of,
         policies=table_operations.stored_policies,
         properties=lambda name: account.properties_of(name, "table"),
+        unknown=table_operations.UNKNOWN_PATH,
     )
     return {"blob": blobs, "queue": queues, "table": tables}
 

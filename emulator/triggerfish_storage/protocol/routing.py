@@ -14,7 +14,7 @@ from typing import Any, Final, Generic
 from urllib.parse import unquote
 
 from triggerfish_storage import errors
-from triggerfish_storage.errors import StorageError
+from triggerfish_storage.errors import ErrorCode, StorageError
 from triggerfish_storage.protocol.operations import Operation, S
 
 ANY: Final = "*"
@@ -94,9 +94,15 @@ def _has(given: Mapping[str, str], demands: tuple[tuple[str, str], ...]) -> bool
 
 
 class Router(Generic[S]):
-    """The operations of one service, ready to be matched."""
+    """The operations of one service, ready to be matched.
 
-    def __init__(self, operations: Sequence[Operation[S]]) -> None:
+    ``unknown`` is the answer to a path that no operation has.
+    """
+
+    def __init__(
+        self, operations: Sequence[Operation[S]], *, unknown: ErrorCode = errors.INVALID_URI
+    ) -> None:
+        self._unknown = unknown
         templates = {path: _Template(path) for path in {row.path for row in operations}}
         rows = [_compile(row, templates[row.path]) for row in operations]
         self._rows = sorted(rows, key=lambda row: (-row.template.weight, -row.weight))
@@ -142,7 +148,7 @@ class Router(Generic[S]):
             if row.template.takes(len(given)) and row.template.values(given) is not None
         ]
         if not fitting:
-            return StorageError(errors.INVALID_URI)
+            return StorageError(self._unknown)
         fitting = [row for row in fitting if row.operation.method == method]
         if not fitting:
             return StorageError(errors.UNSUPPORTED_HTTP_VERB)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic
 
+from triggerfish_storage.errors import INVALID_URI, ErrorCode
 from triggerfish_storage.protocol.auth import ServiceName
 from triggerfish_storage.protocol.operations import Call, Operation, S
 from triggerfish_storage.protocol.policies import StoredPolicy
@@ -34,7 +35,8 @@ class Service(Generic[S]):
     policies of a container, queue or table, ``public`` says whether a call without credentials
     is served (and raises where Azure has an own answer). ``resource`` is the container, queue or
     table that a call is about, empty where it is about none. ``properties`` are those that were
-    set on the service of an account, CORS rules among them.
+    set on the service of an account, CORS rules among them. ``unknown`` is the answer to a path
+    that no operation has.
     """
 
     name: ServiceName
@@ -44,3 +46,4 @@ class Service(Generic[S]):
     policies: Callable[[S, str], Awaitable[Sequence[StoredPolicy]]] = no_policies
     public: Callable[[Call, S], Awaitable[bool]] = never_public
     properties: Callable[[str], Mapping[str, str]] = no_properties
+    unknown: ErrorCode = INVALID_URI

@@ -84,7 +84,7 @@ class Endpoint(Generic[S]):
         self._accounts = accounts
         self._clock = clock
         self._accepts_bearer = accepts_bearer
-        self._router = Router(service.operations)
+        self._router = Router(service.operations, unknown=service.unknown)
         self._ids = count(1)
         self._id_prefix = "-".join(secrets.token_hex(size) for size in (4, 2, 2, 2))
         self._versions: dict[str, str] = {}

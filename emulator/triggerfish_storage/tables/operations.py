@@ -18,7 +18,7 @@ from triggerfish_storage.protocol.properties import (
     read_properties,
     write_properties,
 )
-from triggerfish_storage.tables import wire
+from triggerfish_storage.tables import errors, wire
 from triggerfish_storage.tables.action import Action
 from triggerfish_storage.tables.answers import entity_reply, shape_of, table_reply
 from triggerfish_storage.tables.batch import entity_group_transaction
@@ -31,6 +31,8 @@ from triggerfish_storage.tables.store import TableStore
 
 # An entity of a mebibyte may need several times that as JSON (``"\\u00e9"`` for one letter).
 ENTITY_BODY_LIMIT_BYTES: Final = 8 * 1024 * 1024
+# Clients whose account URL ends in a table's name ask so; the SDKs tell them what is wrong then.
+UNKNOWN_PATH: Final = errors.TABLE_NOT_FOUND
 
 
 # --- service ----------------------------------------------------------------------------------

@@ -9,7 +9,9 @@ from urllib.parse import quote
 
 import pytest
 from azure.core.credentials import AzureNamedKeyCredential
+from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables import TableSasPermissions, generate_table_sas
+from azure.data.tables.aio import TableClient
 
 from triggerfish_storage.protocol.accounts import DEFAULT_ACCOUNT, DEFAULT_KEY
 
@@ -171,6 +173,19 @@ async def test_what_was_written_comes_back_if_it_is_wanted(
     assert entity.headers["etag"] == ETAG
 
 
+async def test_a_client_whose_url_ends_in_the_tables_name_is_told_what_is_wrong(
+    people: Raw,
+) -> None:
+    url = f"{people.root}/{DEFAULT_ACCOUNT}/people"
+    credential = AzureNamedKeyCredential(DEFAULT_ACCOUNT, DEFAULT_KEY)
+
+    async with TableClient(url, "people", credential=credential) as client:
+        with pytest.raises(ResourceNotFoundError, match="check your account URL"):
+            await client.create_table()
+    async with TableClient.from_table_url(url, credential=credential) as client:
+        assert [entity["RowKey"] async for entity in client.list_entities()] == ["it's"]
+
+
 # --- refusals ---------------------------------------------------------------------------------
 
 JSON = b'{"PartitionKey":"p","RowKey":"new"}'
@@ -229,6 +244,9 @@ REFUSALS = [
     ),
     ("PUT", ADDRESS, b"{}", {"x_http_method": "MERGE"}, "400 XMethodNotUsingPost"),
     ("POST", "/$batch", b"", {}, "400 InvalidInput"),
+    ("POST", "/people/Tables", b'{"TableName":"people"}', {}, "404 TableNotFound"),
+    ("GET", f"/people{ADDRESS}", None, {}, "404 TableNotFound"),
+    ("POST", "/people/$batch", b"", {}, "404 TableNotFound"),
 ]
 
 
