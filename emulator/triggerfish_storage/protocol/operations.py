@@ -21,6 +21,7 @@ from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol.bearer import Identity
 
 S = TypeVar("S")
+Authorise = Callable[["Call"], Awaitable[frozenset[str] | None]]
 
 Level = Literal["service", "container", "object"]
 SasKind = Literal["any", "account", "none"]
@@ -80,6 +81,10 @@ class Caller:
     account_key: bytes
 
 
+async def _nobody(call: Call) -> frozenset[str] | None:
+    raise StorageError(errors.NO_AUTHENTICATION_INFORMATION)
+
+
 @dataclass(slots=True)
 class Call:
     """A matched request. ``now`` is the only time a handler sees.
@@ -89,6 +94,7 @@ class Call:
     ``granted`` are the permission letters of a SAS, None where everything is allowed;
     ``caller`` is who shows a token instead.
     ``endpoint`` is the account's URL as this client reaches it, without a slash at the end.
+    ``authorise`` checks a request that comes inside of this one, and returns what it is granted.
     """
 
     operation: Operation[Any]
@@ -106,6 +112,7 @@ class Call:
     request_id: str
     granted: frozenset[str] | None = None
     caller: Caller | None = None
+    authorise: Authorise = _nobody
     is_secondary: bool = False
 
     @property

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import count
 from typing import Final, Generic
 
@@ -136,7 +137,10 @@ class Endpoint(Generic[S]):
         request.name = call.operation.name
         store = self._service.store(call.account)
         peer = Peer(incoming.peer, incoming.scheme == "https", self._accepts_bearer)
-        call.granted = await authorise(call, self._service, store, keys[call.account], peer)
+        call.authorise = partial(
+            authorise, service=self._service, store=store, keys=keys[call.account], peer=peer
+        )
+        call.granted = await call.authorise(call)
         if call.is_secondary and call.method not in ("GET", "HEAD"):
             raise StorageError(errors.INSUFFICIENT_ACCOUNT_PERMISSIONS)
         return await call.operation.handler(call, store)

@@ -3,8 +3,15 @@
 import base64
 import hashlib
 import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
 
 import pytest
+from azure.storage.blob import BlobSasPermissions, generate_blob_sas
+
+from triggerfish_storage.protocol.accounts import DEFAULT_KEY
+from triggerfish_storage.protocol.auth import Signed, authorization, decode_key
 
 GOOD_MD5 = base64.b64encode(hashlib.md5(b"hello").digest()).decode()
 BAD_MD5 = base64.b64encode(hashlib.md5(b"other").digest()).decode()
@@ -311,17 +318,60 @@ async def test_a_listing_starts_and_ends_with_the_names_asked_for(raw, sdk, aske
     assert found == expected
 
 
-@pytest.mark.usefixtures("data")
-@pytest.mark.parametrize("account", ["/devstoreaccount1", ""])
-async def test_a_request_inside_a_batch_may_leave_the_account_out(raw, sdk, account):
-    part = f"--b\r\nContent-Type: application/http\r\n\r\nDELETE {account}/data/a HTTP/1.1\r\n\r\n"
+def signed_part(target: str, key: str = DEFAULT_KEY) -> dict[str, str]:
+    """Return the headers of a deletion inside a batch, signed with ``key``."""
+    headers = {"x-ms-date": "Wed, 01 May 2024 12:00:00 GMT", "content-length": "0"}
+    request = Signed("DELETE", "devstoreaccount1", target, {}, headers)
+    return headers | {"authorization": authorization(request, decode_key(key), service="blob")}
 
+
+async def deleted_by_batch(raw: Any, target: str, headers: Mapping[str, str]) -> str:
+    """Send a batch with one deletion in it; return the first line of its answer."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    part = f"--b\r\nContent-Type: application/http\r\n\r\nDELETE {target} HTTP/1.1\r\n{lines}\r\n"
     answer = await raw(
         "POST",
         "/?comp=batch",
         f"{part}\r\n--b--\r\n".encode(),
         content_type="multipart/mixed; boundary=b",
     )
+    assert answer.status == 202
+    return answer.body.decode().split("\r\n")[3]
 
-    assert b"HTTP/1.1 202 Accepted" in answer.body
+
+@pytest.mark.usefixtures("data")
+@pytest.mark.parametrize("account", ["/devstoreaccount1", ""])
+async def test_a_request_inside_a_batch_may_leave_the_account_out(raw, sdk, account):
+    target = f"{account}/data/a"
+
+    answer = await deleted_by_batch(raw, target, signed_part(target))
+
+    assert answer == "HTTP/1.1 202 Accepted"
     assert not await sdk.get_blob_client("data", "a").exists()
+
+
+@pytest.mark.usefixtures("data")
+async def test_a_request_inside_a_batch_is_authorised_by_its_own_credentials(raw, sdk, clock):
+    target = "/devstoreaccount1/data/a"
+
+    def sas(**allowed: bool) -> str:
+        token = generate_blob_sas(
+            *("devstoreaccount1", "data", "a"),
+            account_key=DEFAULT_KEY,
+            permission=BlobSasPermissions(**allowed),
+            expiry=clock.now() + timedelta(hours=1),
+        )
+        return f"{target}?{token}"
+
+    refused = [
+        await deleted_by_batch(raw, target, {}),
+        await deleted_by_batch(raw, target, signed_part(target, "AAAA")),
+        await deleted_by_batch(raw, target, signed_part("/devstoreaccount1/data/b")),
+        await deleted_by_batch(raw, sas(read=True), {}),
+    ]
+    kept = await sdk.get_blob_client("data", "a").exists()
+    accepted = await deleted_by_batch(raw, sas(delete=True), {})
+
+    assert [line[9:12] for line in refused] == ["404", "403", "403", "403"]
+    assert kept
+    assert accepted == "HTTP/1.1 202 Accepted"

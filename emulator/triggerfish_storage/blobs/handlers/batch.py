@@ -1,7 +1,7 @@
 """Blob Batch: up to 256 deletions or tier changes in one request, each answered for itself.
 
-The request as a whole is authorised like any other, and no sub-request gets more than it. A
-batch is not a transaction: some of it may fail.
+The request as a whole is authorised like any other, and each one inside for itself, by
+credentials of its own. A batch is not a transaction: some of it may fail.
 
 Protocol: https://learn.microsoft.com/rest/api/storageservices/blob-batch
 """
@@ -55,6 +55,7 @@ async def submit_batch(call: Call, store: BlobStore) -> Reply:
 async def _answer(part: _Part, call: Call, store: BlobStore) -> Reply:
     try:
         inner = _inner(part, call)
+        inner.granted = await call.authorise(inner)
         return await inner.operation.handler(inner, store)
     except StorageError as error:
         return _failed(error, call)
@@ -64,13 +65,11 @@ async def _answer(part: _Part, call: Call, store: BlobStore) -> Reply:
 
 
 def _inner(part: _Part, call: Call) -> Call:
-    """Return what a request inside asks for, if the batch may ask for it."""
+    """Return what a request inside asks for."""
     # The account is known: older SDKs leave it out inside, as if it were in the host's name.
     target = parse_target(part.target, host=call.account, scheme="http", accounts={call.account})
     headers = {name.lower(): value for name, value in part.headers}
     operation, path = _router().match(part.method, target.path, target.query, headers)
-    if not call.allows(operation.permission):
-        raise StorageError(common.AUTHORIZATION_PERMISSION_MISMATCH)
     if call.path.get("container", path["container"]) != path["container"]:
         raise StorageError(common.INVALID_INPUT, Reason="It is for another container.")
     return Call(
@@ -87,7 +86,6 @@ def _inner(part: _Part, call: Call) -> Call:
         now=call.now,
         version=call.version,
         request_id=call.request_id,
-        granted=call.granted,
     )
 
 
