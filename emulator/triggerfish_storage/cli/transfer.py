@@ -55,16 +55,19 @@ def export(
     """
     from triggerfish_storage.clock import SystemClock
     from triggerfish_storage.transfer.carriers import carrier
-    from triggerfish_storage.transfer.exporting import accounts_in, export_account, size_of
+    from triggerfish_storage.transfer.exporting import export_account
+    from triggerfish_storage.transfer.folder_origin import FolderOrigin, accounts_in, size_of
     from triggerfish_storage.transfer.pinning import pinned
 
+    now = SystemClock().now()
     with pinned(folder_of(ctx, folder)) as view:
         name = _account(account, accounts_in(view.tx))
         with (
             carrier(target, overwrite=overwrite) as files,
             progress("Exporting", size_of(view.tx, name), in_bytes=True) as advance,
         ):
-            tally = export_account(view, name, files, now=SystemClock().now(), advance=advance)
+            origin = FolderOrigin(view, name, now)
+            tally = export_account(origin, files, now=now, advance=advance)
     if as_json:
         emit_json({"account": name, "path": str(target), **tally.document()})
     else:

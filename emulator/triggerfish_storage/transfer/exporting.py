@@ -6,43 +6,23 @@
     queues/QUEUE.jsonl     a line for each message
     tables/TABLE.jsonl     a line for each entity
 
-Reads one view of the account, so that what is written fits together. Format:
+Where the account is does not matter here: an ``Origin`` reads it. Format:
 docs/reference/account-files.md
 """
 
 from __future__ import annotations
 
 import hashlib
-import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from tempfile import SpooledTemporaryFile
-from typing import Final
+from typing import Final, NamedTuple, Protocol
 
-from triggerfish_storage import service_properties
-from triggerfish_storage.blobs import exact as blob_rows
-from triggerfish_storage.blobs.exact import Layout
-from triggerfish_storage.blobs.extents import find_parts
-from triggerfish_storage.blobs.model import Blob, Container
-from triggerfish_storage.blobs.names import snapshot_text
-from triggerfish_storage.blobs.rows import load_data
 from triggerfish_storage.content_files import Checksum
-from triggerfish_storage.contents import read_parts
-from triggerfish_storage.queues import exact as queue_rows
-from triggerfish_storage.tables import exact as table_rows
-from triggerfish_storage.transfer.blob_lines import DescribedBlob, blob_document
 from triggerfish_storage.transfer.carriers import COPY_BYTES, Carrier
-from triggerfish_storage.transfer.entity_lines import entity_line
 from triggerfish_storage.transfer.fields import iso, to_line
-from triggerfish_storage.transfer.message_lines import stored_document
 from triggerfish_storage.transfer.names import file_stem, path_apart, plain_path
 from triggerfish_storage.transfer.path_set import PathSet, path_set
-from triggerfish_storage.transfer.pinning import View
-from triggerfish_storage.transfer.setting_lines import (
-    container_document,
-    queue_document,
-    table_document,
-)
 from triggerfish_storage.transfer.tally import FILE_BYTES, Advance, Tally
 
 ACCOUNT_FILE: Final = "account.jsonl"
@@ -52,74 +32,88 @@ TABLES: Final = "tables"
 FORMAT: Final = 1
 
 _IN_MEMORY_BYTES: Final = 1024 * 1024
-_SERVICES: Final = ("blob", "queue", "table")
-_ACCOUNTS: Final = """
-    SELECT account FROM container UNION SELECT account FROM queue
-    UNION SELECT account FROM entity_table UNION SELECT account FROM service"""
+
+Document = Mapping[str, object]
 
 
-def accounts_in(tx: sqlite3.Connection) -> list[str]:
-    """Return the names of the accounts that have anything in a data folder."""
-    return sorted(name for (name,) in tx.execute(_ACCOUNTS) if name)
+class OutgoingBlob(NamedTuple):
+    """A blob, a snapshot (of that instant) or a soft-deleted blob, on its way into a file.
+
+    ``pieces`` are its bytes, ``size_bytes`` in all, and can be taken once. ``document`` makes
+    its line, told the path of its file and the MD5 of those bytes.
+    """
+
+    name: str
+    snapshot: str
+    is_deleted: bool
+    size_bytes: int
+    modified: datetime
+    pieces: Iterable[bytes]
+    document: Callable[[str, bytes], Document]
 
 
-def size_of(tx: sqlite3.Connection, account: str) -> int:
-    """Return about how many bytes an export will be on the disk."""
-    blobs, blob_bytes = blob_rows.count_blobs(tx, account)
-    _, message_bytes = queue_rows.count_messages(tx, account)
-    _, entity_bytes = table_rows.count_entities(tx, account)
-    return blob_bytes + blobs * FILE_BYTES + message_bytes + entity_bytes
+class Outgoing(NamedTuple):
+    """A message or an entity as a line, and how many bytes that counts for."""
+
+    line: bytes
+    size_bytes: int
 
 
-def export_account(
-    view: View, account: str, carrier: Carrier, *, now: datetime, advance: Advance
-) -> Tally:
+class Origin(Protocol):
+    """An account as it is read: names first, then what each of them holds."""
+
+    @property
+    def account(self) -> str: ...
+
+    def settings(self) -> Iterable[Document]:
+        """Give what the services, containers, queues and tables are set to."""
+
+    def containers(self) -> Iterable[str]: ...
+    def blobs(self, container: str) -> Iterator[OutgoingBlob]: ...
+    def queues(self) -> Iterable[str]: ...
+    def messages(self, queue: str) -> Iterator[Outgoing]: ...
+    def tables(self) -> Iterable[str]: ...
+    def entities(self, table: str) -> Iterator[Outgoing]: ...
+
+
+def export_account(origin: Origin, carrier: Carrier, *, now: datetime, advance: Advance) -> Tally:
     """Hand all that an account holds to the carrier, file by file."""
-    export = _Export(view, account, carrier, now, advance)
+    export = _Export(origin, carrier, now, advance)
     export.run()
     return export.tally
 
 
 class _Export:
-    def __init__(
-        self, view: View, account: str, carrier: Carrier, now: datetime, advance: Advance
-    ) -> None:
+    def __init__(self, origin: Origin, carrier: Carrier, now: datetime, advance: Advance) -> None:
         self.tally = Tally()
-        self._tx = view.tx
-        self._contents = view.contents
-        self._account = account
+        self._origin = origin
         self._carrier = carrier
         self._now = now
         self._advance = advance
 
     def run(self) -> None:
+        origin, tally = self._origin, self.tally
         self._write(ACCOUNT_FILE, map(to_line, self._manifest()))
-        for container in blob_rows.all_containers(self._tx, self._account):
-            self.tally.containers += 1
+        for name in origin.containers():
+            tally.containers += 1
             with path_set() as taken:
-                lines = map(to_line, self._blobs(container, taken))
-                self._write(f"{BLOBS}/{file_stem(container.name)}.jsonl", lines)
-        for queue in queue_rows.all_queues(self._tx, self._account):
-            self.tally.queues += 1
-            self._write(f"{QUEUES}/{file_stem(queue.name)}.jsonl", self._messages(queue.name))
-        for table in table_rows.all_tables(self._tx, self._account):
-            self.tally.tables += 1
-            self._write(f"{TABLES}/{file_stem(table.name)}.jsonl", self._entities(table.id))
+                lines = map(to_line, self._blobs(name, taken))
+                self._write(f"{BLOBS}/{file_stem(name)}.jsonl", lines)
+        for name in origin.queues():
+            tally.queues += 1
+            self._write(f"{QUEUES}/{file_stem(name)}.jsonl", self._messages(name))
+        for name in origin.tables():
+            tally.tables += 1
+            self._write(f"{TABLES}/{file_stem(name)}.jsonl", self._entities(name))
 
-    def _manifest(self) -> Iterator[Mapping[str, object]]:
+    def _manifest(self) -> Iterator[Document]:
         yield {
             "triggerfish": "account",
             "format": FORMAT,
-            "account": self._account,
+            "account": self._origin.account,
             "exportedAt": iso(self._now),
         }
-        for service in _SERVICES:
-            properties = service_properties.load(self._tx, self._account, service)
-            if properties:
-                yield {"service": service, "properties": properties}
-        yield from map(container_document, blob_rows.all_containers(self._tx, self._account))
-        yield from map(queue_document, queue_rows.all_queues(self._tx, self._account))
-        yield from map(table_document, table_rows.all_tables(self._tx, self._account))
+        yield from self._origin.settings()
 
     def _write(self, path: str, lines: Iterable[bytes]) -> None:
         """Write a file of lines, whose size an archive wants to know beforehand."""
@@ -131,31 +125,18 @@ class _Export:
             pieces = iter(lambda: file.read(COPY_BYTES), b"")
             self._carrier.add(path, size_bytes, pieces, self._now.timestamp())
 
-    # --- blobs --------------------------------------------------------------------------------
-
-    def _blobs(self, container: Container, taken: PathSet) -> Iterator[Mapping[str, object]]:
-        folder = f"{BLOBS}/{file_stem(container.name)}"
-        for blob in blob_rows.all_blobs(self._tx, container.id):
+    def _blobs(self, container: str, taken: PathSet) -> Iterator[Document]:
+        folder = f"{BLOBS}/{file_stem(container)}"
+        for blob in self._origin.blobs(container):
             path = _path(blob, taken)
-            layout = blob_rows.layout_of(self._tx, blob)
-            size_bytes = _stored_bytes(blob, layout)
             md5 = hashlib.md5(usedforsecurity=False)
-            pieces = self._seen(self._bytes(blob, layout), md5)
-            self._carrier.add(f"{folder}/{path}", size_bytes, pieces, blob.modified.timestamp())
+            pieces = self._seen(blob.pieces, md5)
+            modified = blob.modified.timestamp()
+            self._carrier.add(f"{folder}/{path}", blob.size_bytes, pieces, modified)
             self._advance(FILE_BYTES)
             self.tally.blobs += 1
-            self.tally.size_bytes += size_bytes
-            yield blob_document(DescribedBlob(blob, path, layout, blob.md5 == md5.digest()))
-
-    def _bytes(self, blob: Blob, layout: Layout) -> Iterator[bytes]:
-        data = load_data(self._tx, blob)
-        if data is not None:
-            yield data
-            return
-        for begin, end in ((0, blob.length),) if layout.pages is None else layout.pages:
-            yield from read_parts(
-                self._tx, self._contents, find_parts(self._tx, blob.id, begin, end)
-            )
+            self.tally.size_bytes += blob.size_bytes
+            yield blob.document(path, md5.digest())
 
     def _seen(self, pieces: Iterable[bytes], checksum: Checksum) -> Iterator[bytes]:
         for piece in pieces:
@@ -163,30 +144,22 @@ class _Export:
             self._advance(len(piece))
             yield piece
 
-    # --- messages and entities ----------------------------------------------------------------
-
     def _messages(self, queue: str) -> Iterator[bytes]:
-        for message in queue_rows.all_messages(self._tx, self._account, queue, now=self._now):
+        for line, size_bytes in self._origin.messages(queue):
             self.tally.messages += 1
-            self._advance(len(message.text))
-            yield to_line(stored_document(message))
+            self._advance(size_bytes)
+            yield line
 
-    def _entities(self, table: int) -> Iterator[bytes]:
-        for entity in table_rows.all_entities(self._tx, table):
+    def _entities(self, table: str) -> Iterator[bytes]:
+        for line, size_bytes in self._origin.entities(table):
             self.tally.entities += 1
-            self._advance(len(entity.inside))
-            yield entity_line(entity)
+            self._advance(size_bytes)
+            yield line
 
 
-def _path(blob: Blob, taken: PathSet) -> str:
-    if not blob.is_snapshot and blob.deleted is None:
+def _path(blob: OutgoingBlob, taken: PathSet) -> str:
+    if not blob.snapshot and not blob.is_deleted:
         plain = plain_path(blob.name)
         if plain is not None and taken.claim(plain):
             return plain
-    return path_apart(blob.name, snapshot_text(blob.snapshot) if blob.is_snapshot else "")
-
-
-def _stored_bytes(blob: Blob, layout: Layout) -> int:
-    if layout.pages is None:
-        return blob.length
-    return sum(end - begin for begin, end in layout.pages)
+    return path_apart(blob.name, blob.snapshot)

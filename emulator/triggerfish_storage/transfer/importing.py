@@ -71,7 +71,7 @@ def import_account(
 
 def steps(job: Job, source: Source) -> Iterator[Step]:
     """Give the steps in order; see ``transfer.steps``."""
-    settings = _settings(job, source)
+    settings = read_settings(source, job.account, job.now)
     for service, line in settings.services.items():
         yield _service_step(job, service, line)
     for name in sorted({*settings.containers, *source.containers}):
@@ -86,7 +86,7 @@ def steps(job: Job, source: Source) -> Iterator[Step]:
 
 
 @dataclass(slots=True)
-class _Settings:
+class Settings:
     """What the account's manifest says, by name: as many as there are resources, not items."""
 
     services: dict[Service, Line] = field(default_factory=dict)
@@ -95,19 +95,20 @@ class _Settings:
     tables: dict[str, str] = field(default_factory=dict)
 
 
-def _settings(job: Job, source: Source) -> _Settings:
-    found = _Settings()
+def read_settings(source: Source, account: str, now: datetime) -> Settings:
+    """Return what a source's manifest says; nothing where it has none."""
+    found = Settings()
     for line in read_lines(source.account) if source.account is not None else ():
         with told(line.where):
-            _read_setting(job, line, found)
+            _read_setting(line, found, account, now)
     return found
 
 
-def _read_setting(job: Job, line: Line, found: _Settings) -> None:
+def _read_setting(line: Line, found: Settings, account: str, now: datetime) -> None:
     if "service" in line.values:
         found.services[line.one_of("service", _SERVICES)] = line
     elif "container" in line.values:
-        container = read_container(line, job.account, job.now)
+        container = read_container(line, account, now)
         check_container_name(container.name)
         found.containers[container.name] = container
     elif "queue" in line.values:
@@ -123,11 +124,15 @@ def _read_setting(job: Job, line: Line, found: _Settings) -> None:
         raise line.wrong("written by a newer version. Upgrade triggerfish.")
 
 
-def _service_step(job: Job, service: Service, line: Line) -> Step:
+def service_document(line: Line) -> bytes:
+    """Return the properties of a service as Set Service Properties takes them."""
     markup = "".join(line.mapping("properties").values())
-    document = f"<{properties.ROOT}>{markup}</{properties.ROOT}>".encode()
+    return f"<{properties.ROOT}>{markup}</{properties.ROOT}>".encode()
+
+
+def _service_step(job: Job, service: Service, line: Line) -> Step:
     with told(line.where):
-        wanted = properties.read_properties(document, service)
+        wanted = properties.read_properties(service_document(line), service)
 
     def step(tx: sqlite3.Connection) -> Tally:
         there = service_properties.load(tx, job.account, service)

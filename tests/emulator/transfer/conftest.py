@@ -29,6 +29,7 @@ from triggerfish_storage.testing import ManualClock, storage_account
 from triggerfish_storage.transfer import sources
 from triggerfish_storage.transfer.carriers import carrier
 from triggerfish_storage.transfer.exporting import export_account
+from triggerfish_storage.transfer.folder_origin import FolderOrigin
 from triggerfish_storage.transfer.importing import import_account
 from triggerfish_storage.transfer.pinning import pinned
 from triggerfish_storage.transfer.steps import ImportOptions
@@ -40,7 +41,8 @@ SERVICES = ("blob", "queue", "table")
 
 def export(folder: Path, target: Path, now: datetime, *, overwrite: bool = False) -> Tally:
     with pinned(folder) as view, carrier(target, overwrite=overwrite) as files:
-        return export_account(view, ACCOUNT, files, now=now, advance=unwatched)
+        origin = FolderOrigin(view, ACCOUNT, now)
+        return export_account(origin, files, now=now, advance=unwatched)
 
 
 def import_from(source: Path, folder: Path, now: datetime, **options: Any) -> Tally:

@@ -13,6 +13,7 @@ from triggerfish_storage.testing import ManualClock
 from triggerfish_storage.transfer.carriers import carrier
 from triggerfish_storage.transfer.exporting import export_account
 from triggerfish_storage.transfer.failure import TransferError
+from triggerfish_storage.transfer.folder_origin import FolderOrigin
 from triggerfish_storage.transfer.pinning import pinned
 
 LARGE = bytes(100_000)
@@ -30,7 +31,12 @@ async def test_an_account_in_use_is_exported_as_it_was_when_the_export_began(
                 await account.blobs.put("uploads", f"{number}", b"changed", now=clock.now())
             await account.blobs.delete("uploads", "0", now=clock.now())
             assert list((tmp_path / "data" / "contents").iterdir()) == []
-            export_account(view, ACCOUNT, to, now=clock.now(), advance=lambda _: None)
+            export_account(
+                FolderOrigin(view, ACCOUNT, clock.now()),
+                to,
+                now=clock.now(),
+                advance=lambda _: None,
+            )
 
     saved = {file.name: file.read_bytes() for file in (tmp_path / "saved/blobs/uploads").iterdir()}
     assert saved == {"0": LARGE, "1": LARGE, "2": LARGE}
@@ -83,7 +89,9 @@ async def test_an_export_that_breaks_off_leaves_what_was_there_before(
         pinned(tmp_path / "data") as view,
         carrier(target, overwrite=True) as to,
     ):
-        export_account(view, ACCOUNT, to, now=clock.now(), advance=interrupt)
+        export_account(
+            FolderOrigin(view, ACCOUNT, clock.now()), to, now=clock.now(), advance=interrupt
+        )
 
     assert _files(target.parent) == before
     assert not (tmp_path / "data" / "scratch").exists()
