@@ -1,17 +1,20 @@
-"""A small client of the Queue and Blob services, for programs that have no Azure SDK.
+"""A small client of a storage account, for programs that have no Azure SDK.
 
 What the command line needs and no more: one request per method, no retries, every account
-that a connection string can name. Documents are read by the same modules that write them.
+that a connection string can name; ``send`` and ``opened`` carry any request. Documents are read
+by the same modules that write them.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import aiohttp
 from yarl import URL
@@ -28,6 +31,7 @@ from triggerfish_storage.queues.rows import Message
 VERSION: Final = "2021-12-02"
 TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
 
+_SENT_WHOLE_BYTES: Final = 1024 * 1024  # more at once would keep the loop waiting, aiohttp says
 _NO_PARAMETERS: Final[Mapping[str, str]] = {}
 
 
@@ -51,10 +55,36 @@ class ListedBlob:
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class Answer:
+    """What the service said; names of headers are in lower case."""
+
     status: int
     body: bytes
     headers: Mapping[str, str]
+
+
+class Stream:
+    """An answer whose body is still to be read."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self.status = response.status
+        self.headers = {name.lower(): value for name, value in response.headers.items()}
+        self._response = response
+
+    async def read(self, size_bytes: int) -> bytes:
+        """Return that much of what is left, less only at the end."""
+        pieces: list[bytes] = []
+        missing = size_bytes
+        try:
+            while missing and (piece := await self._response.content.read(missing)):
+                pieces.append(piece)
+                missing -= len(piece)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise RequestFailed(f"{self._response.url.path}: cut off ({error}).") from error
+        return b"".join(pieces)
+
+    async def whole(self) -> Answer:
+        return Answer(self.status, await self._response.read(), self.headers)
 
 
 class StorageClient:
@@ -71,7 +101,7 @@ class StorageClient:
         marker = ""
         while True:
             query = {"comp": "list", "prefix": prefix, "marker": marker}
-            answer = await self._send("queue", "GET", "/", _given(query))
+            answer = await self.send("queue", "GET", "/", _given(query))
             page = wire.read_queue_list(answer.body)
             for queue in page.queues:
                 yield queue.name
@@ -84,7 +114,7 @@ class StorageClient:
         return await self._create("queue", f"/{queue}", _NO_PARAMETERS, "QueueAlreadyExists")
 
     async def delete_queue(self, queue: str) -> None:
-        await self._send("queue", "DELETE", f"/{queue}")
+        await self.send("queue", "DELETE", f"/{queue}")
 
     async def put_message(
         self,
@@ -96,7 +126,7 @@ class StorageClient:
     ) -> str:
         """Add a message, visible ``after``; return its id. Without ``life`` it lives a week."""
         query = {"visibilitytimeout": _seconds(after), "messagettl": _seconds(life)}
-        answer = await self._send(
+        answer = await self.send(
             "queue", "POST", f"/{queue}/messages", _given(query), wire.write_text(text)
         )
         return wire.read_message_list(answer.body)[0].id
@@ -104,7 +134,7 @@ class StorageClient:
     async def peek_messages(self, queue: str, count: int = 32) -> list[Message]:
         """Return up to ``count`` (1-32) visible messages and change nothing."""
         query = {"peekonly": "true", "numofmessages": str(count)}
-        answer = await self._send("queue", "GET", f"/{queue}/messages", query)
+        answer = await self.send("queue", "GET", f"/{queue}/messages", query)
         return wire.read_message_list(answer.body)
 
     async def get_messages(
@@ -112,7 +142,7 @@ class StorageClient:
     ) -> list[Message]:
         """Receive up to ``count`` (1-32) messages and hide them from others."""
         query = {"numofmessages": str(count), "visibilitytimeout": _seconds(hide_for)}
-        answer = await self._send("queue", "GET", f"/{queue}/messages", query)
+        answer = await self.send("queue", "GET", f"/{queue}/messages", query)
         return wire.read_message_list(answer.body)
 
     async def update_message(
@@ -121,18 +151,18 @@ class StorageClient:
         """Hide a received message anew, or show it at once; its text stays."""
         path = f"/{queue}/messages/{message_id}"
         query = {"popreceipt": pop_receipt, "visibilitytimeout": _seconds(hide_for)}
-        await self._send("queue", "PUT", path, query)
+        await self.send("queue", "PUT", path, query)
 
     async def delete_message(self, queue: str, message_id: str, pop_receipt: str) -> None:
         path = f"/{queue}/messages/{message_id}"
-        await self._send("queue", "DELETE", path, {"popreceipt": pop_receipt})
+        await self.send("queue", "DELETE", path, {"popreceipt": pop_receipt})
 
     async def clear_messages(self, queue: str) -> None:
-        await self._send("queue", "DELETE", f"/{queue}/messages")
+        await self.send("queue", "DELETE", f"/{queue}/messages")
 
     async def count_messages(self, queue: str) -> int:
         """Return about how many messages there are, hidden ones too."""
-        answer = await self._send("queue", "GET", f"/{queue}", {"comp": "metadata"})
+        answer = await self.send("queue", "GET", f"/{queue}", {"comp": "metadata"})
         return int(answer.headers["x-ms-approximate-messages-count"])
 
     # --- blobs --------------------------------------------------------------------------------
@@ -168,7 +198,7 @@ class StorageClient:
 
     async def get_blob(self, container: str, blob: str) -> bytes:
         """Return a blob's content."""
-        return (await self._send("blob", "GET", _blob_path(container, blob))).body
+        return (await self.send("blob", "GET", blob_path(container, blob))).body
 
     async def put_blob(
         self, container: str, blob: str, content: bytes, *, content_type: str = ""
@@ -178,29 +208,29 @@ class StorageClient:
             "x-ms-blob-type": "BlockBlob",
             "x-ms-blob-content-type": content_type or "application/octet-stream",
         }
-        path = _blob_path(container, blob)
-        await self._send("blob", "PUT", path, body=content, headers=headers)
+        path = blob_path(container, blob)
+        await self.send("blob", "PUT", path, body=content, headers=headers)
 
     async def delete_blob(self, container: str, blob: str) -> None:
-        await self._send("blob", "DELETE", _blob_path(container, blob))
+        await self.send("blob", "DELETE", blob_path(container, blob))
 
     # --- requests -----------------------------------------------------------------------------
 
     async def _listing(self, path: str, query: Mapping[str, str]) -> xml.Element:
-        answer = await self._send("blob", "GET", path, _given(query))
+        answer = await self.send("blob", "GET", path, _given(query))
         return xml.parse(answer.body, "EnumerationResults")
 
     async def _create(
         self, service: ServiceName, path: str, query: Mapping[str, str], exists: str
     ) -> bool:
         try:
-            return (await self._send(service, "PUT", path, query)).status == 201
+            return (await self.send(service, "PUT", path, query)).status == 201
         except RequestFailed as error:
             if error.code == exists:
                 return False
             raise
 
-    async def _send(
+    async def send(
         self,
         service: ServiceName,
         method: str,
@@ -208,8 +238,25 @@ class StorageClient:
         query: Mapping[str, str] = _NO_PARAMETERS,
         body: bytes = b"",
         headers: Mapping[str, str] = _NO_PARAMETERS,
-    ) -> _Answer:
-        """Send one signed request; raises RequestFailed for whatever is no success."""
+    ) -> Answer:
+        """Send one signed request; raises RequestFailed for whatever is no success.
+
+        ``path`` is as it goes over the wire, without the account.
+        """
+        async with self.opened(service, method, path, query, body, headers) as answer:
+            return await answer.whole()
+
+    @asynccontextmanager
+    async def opened(
+        self,
+        service: ServiceName,
+        method: str,
+        path: str,
+        query: Mapping[str, str] = _NO_PARAMETERS,
+        body: bytes = b"",
+        headers: Mapping[str, str] = _NO_PARAMETERS,
+    ) -> AsyncIterator[Stream]:
+        """Send a request as ``send`` does, and give an answer whose body is still to be read."""
         raw = "&".join(f"{quote(name)}={quote(value, safe='')}" for name, value in query.items())
         signed = {
             "x-ms-version": VERSION,
@@ -225,12 +272,12 @@ class StorageClient:
             raw = "&".join(filter(None, (raw, self._connection.sas)))
         target = URL(f"{url}?{raw}" if raw else url, encoded=True)
         try:
-            async with self._session.request(method, target, data=body, headers=signed) as response:
-                content = await response.read()
+            data = BytesIO(body) if len(body) > _SENT_WHOLE_BYTES else body
+            async with self._session.request(method, target, data=data, headers=signed) as response:
                 if response.status >= 300:
-                    raise _failure(response, content, f"{method} {urlsplit(url).path}")
-                found = {name.lower(): value for name, value in response.headers.items()}
-                return _Answer(response.status, content, found)
+                    asked = f"{method} {urlsplit(url).path}"
+                    raise _failure(response, await response.read(), asked)
+                yield Stream(response)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise RequestFailed(
                 f"{urlsplit(url).netloc} could not be reached ({error or 'no answer in time'}). "
@@ -256,6 +303,8 @@ async def connect(connection: Connection) -> AsyncIterator[StorageClient]:
 def _failure(response: aiohttp.ClientResponse, content: bytes, asked: str) -> RequestFailed:
     code = response.headers.get("x-ms-error-code", "")
     message = response.reason or ""
+    if content[:1] == b"{":
+        code, message = _table_failure(content, code, message)
     try:
         root = xml.parse(content.removeprefix(b"\xef\xbb\xbf"), "Error")
     except StorageError:
@@ -270,18 +319,30 @@ def _failure(response: aiohttp.ClientResponse, content: bytes, asked: str) -> Re
     )
 
 
-def _blob_path(container: str, blob: str) -> str:
+def _table_failure(content: bytes, code: str, message: str) -> tuple[str, str]:
+    """Return what the Table service says in JSON; what was known already where it is other JSON."""
+    try:
+        error = json.loads(content)["odata.error"]
+        return str(error["code"]), str(error["message"]["value"]).partition("\n")[0]
+    except (ValueError, LookupError, TypeError):
+        return code, message
+
+
+def blob_path(container: str, blob: str) -> str:
+    """Return a blob's path as it goes over the wire."""
     return f"/{container}/{quote(blob, safe='/~')}"
+
+
+def listed_name(element: xml.Element) -> str:
+    """Return the name of a blob in a listing, which is encoded where XML cannot carry it."""
+    name = element.find("Name") or xml.Element("Name", {})
+    return unquote(name.text) if name.attributes.get("Encoded") == "true" else name.text
 
 
 def _listed(element: xml.Element) -> ListedBlob:
     properties = element.find("Properties") or xml.Element("Properties", {})
-    name = element.find("Name") or xml.Element("Name", {})
-    text = name.text
-    if name.attributes.get("Encoded") == "true":
-        text = parse_query(f"name={text.replace('+', '%2B')}")["name"]
     return ListedBlob(
-        text,
+        listed_name(element),
         int(properties.child_text("Content-Length", "0")),
         properties.child_text("Last-Modified", ""),
         properties.child_text("Content-Type", ""),

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
+from click.core import ParameterSource
 
 from triggerfish_storage.cli.failing import Failed, failing
 from triggerfish_storage.cli.output import emit_json, json_option, remark
 from triggerfish_storage.cli.progress import progress
+
+if TYPE_CHECKING:
+    from triggerfish_storage.transfer.steps import ImportOptions
+    from triggerfish_storage.transfer.tally import Tally
 
 data_option: Final = click.option(
     "--data",
@@ -30,29 +36,44 @@ def folder_of(ctx: click.Context, folder: Path | None) -> Path:
     return found
 
 
+connection_option: Final = click.option(
+    "--connection-string",
+    "--connection",
+    "connection",
+    metavar="STRING",
+    help="An account anywhere instead of a data folder: here, Azurite's, in Azure.",
+)
+
+
 @click.command("export", short_help="Write a whole account into a folder or an archive.")
 @click.argument("target", type=_PATH)
 @click.option("--account", metavar="NAME", help="Which account, where the folder has several.")
 @click.option("--overwrite", is_flag=True, help="Replace what is at TARGET.")
+@connection_option
 @json_option
 @data_option
 @click.pass_context
 @failing
-def export(
-    ctx: click.Context,
-    /,
-    *,
-    target: Path,
-    account: str | None,
-    overwrite: bool,
-    as_json: bool,
-    folder: Path | None,
-) -> None:
+def export(ctx: click.Context, /, *, target: Path, as_json: bool, **given: Any) -> None:
     """Write all that an account holds to TARGET, as files that people can read.
 
     TARGET is a folder, or an archive where its name ends in .tar, .tar.gz, .tgz or .zip. The
-    account may be in use: what is written is its state at one instant.
+    account may be in use: what is written is its state at one instant. With a connection string
+    it is read request by request: what is written meanwhile may be there or not, and what requests
+    cannot tell (hidden messages, what is soft-deleted) is left out.
     """
+    connection = _checked_connection(ctx, given)
+    if connection is None:
+        name, tally = _export_folder(folder_of(ctx, given["folder"]), target, given)
+    else:
+        name, tally = _export_remote(connection, target, given)
+    if as_json:
+        emit_json({"account": name, "path": str(target), **tally.document()})
+    else:
+        remark(f"Exported {name} to {target}: {tally}.")
+
+
+def _export_folder(data: Path, target: Path, given: Mapping[str, Any]) -> tuple[str, Tally]:
     from triggerfish_storage.clock import SystemClock
     from triggerfish_storage.transfer.carriers import carrier
     from triggerfish_storage.transfer.exporting import export_account
@@ -60,18 +81,46 @@ def export(
     from triggerfish_storage.transfer.pinning import pinned
 
     now = SystemClock().now()
-    with pinned(folder_of(ctx, folder)) as view:
-        name = _account(account, accounts_in(view.tx))
+    with pinned(data) as view:
+        name = _account(given["account"], accounts_in(view.tx))
         with (
-            carrier(target, overwrite=overwrite) as files,
+            carrier(target, overwrite=given["overwrite"]) as files,
             progress("Exporting", size_of(view.tx, name), in_bytes=True) as advance,
         ):
             origin = FolderOrigin(view, name, now)
+            return name, export_account(origin, files, now=now, advance=advance)
+
+
+def _export_remote(connection: str, target: Path, given: Mapping[str, Any]) -> tuple[str, Tally]:
+    from triggerfish_storage.clock import SystemClock
+    from triggerfish_storage.remote.origin import RemoteOrigin
+    from triggerfish_storage.remote.requests import reached
+    from triggerfish_storage.transfer.carriers import carrier
+    from triggerfish_storage.transfer.exporting import export_account
+
+    with reached(connection) as requests:
+        with (
+            carrier(target, overwrite=given["overwrite"]) as files,
+            progress("Exporting", None, in_bytes=True) as advance,
+        ):
+            origin, now = RemoteOrigin(requests), SystemClock().now()
             tally = export_account(origin, files, now=now, advance=advance)
-    if as_json:
-        emit_json({"account": name, "path": str(target), **tally.document()})
-    else:
-        remark(f"Exported {name} to {target}: {tally}.")
+        for text in requests.remarks:
+            remark(text)
+        return requests.account, tally
+
+
+def _checked_connection(ctx: click.Context, given: Mapping[str, Any]) -> str | None:
+    """Return the connection string, where one was given and nothing that contradicts it."""
+    connection: str | None = given["connection"]
+    if connection is not None:
+        for name in ("account", "folder"):
+            if ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE:
+                option = {"account": "--account", "folder": "--data"}[name]
+                raise click.UsageError(
+                    f"--connection-string names the account; leave {option} out."
+                )
+    return connection
 
 
 def _account(wanted: str | None, present: list[str]) -> str:
@@ -102,35 +151,50 @@ def _account(wanted: str | None, present: list[str]) -> str:
     help='How messages are encoded that are written as "body".',
 )
 @click.option("--dry-run", is_flag=True, help="Check everything and change nothing.")
+@connection_option
 @json_option
 @data_option
 @click.pass_context
 @failing
-def import_(ctx: click.Context, /, *, source: Path, folder: Path | None, **given: Any) -> None:
+def import_(ctx: click.Context, /, *, source: Path, **given: Any) -> None:
     """Bring all of SOURCE into an account: all of it, or after an error nothing.
 
     SOURCE is what export wrote, or a folder made by hand: files below blobs/CONTAINER, JSON
     lines in queues/QUEUE.jsonl and tables/TABLE.jsonl. Where a program runs on the account it is
-    asked to do it, and serves nobody else meanwhile.
+    asked to do it, and serves nobody else meanwhile. With a connection string all is sent request
+    by request, others are served beside it, and what was sent before an error stays.
     """
-    from triggerfish_storage.cli.asking import ask_owner
-    from triggerfish_storage.clock import SystemClock
-    from triggerfish_storage.ownership import FolderOwned, own
     from triggerfish_storage.protocol.accounts import DEFAULT_ACCOUNT
-    from triggerfish_storage.transfer import sources
-    from triggerfish_storage.transfer.importing import import_account
-    from triggerfish_storage.transfer.owner import asked_import
     from triggerfish_storage.transfer.steps import ImportOptions
-    from triggerfish_storage.transfer.tally import Tally
 
-    now = SystemClock().now()
-    data = folder_of(ctx, folder)
     options = ImportOptions(
         account=given["account"] or DEFAULT_ACCOUNT,
         existing=given["existing"],
         encoding="base64" if given["as_base64"] else "none",
         dry=given["dry_run"],
     )
+    connection = _checked_connection(ctx, given)
+    if connection is None:
+        name, tally = _import_folder(folder_of(ctx, given["folder"]), source, options)
+    else:
+        name, tally = _import_remote(connection, source, options)
+    if given["as_json"]:
+        emit_json({"account": name, "dryRun": options.dry, **tally.document()})
+    else:
+        done = "Would import" if options.dry else "Imported"
+        remark(f"{done} into {name}: {tally}.")
+
+
+def _import_folder(data: Path, source: Path, options: ImportOptions) -> tuple[str, Tally]:
+    from triggerfish_storage.cli.asking import ask_owner
+    from triggerfish_storage.clock import SystemClock
+    from triggerfish_storage.ownership import FolderOwned, own
+    from triggerfish_storage.transfer import sources
+    from triggerfish_storage.transfer.importing import import_account
+    from triggerfish_storage.transfer.owner import asked_import
+    from triggerfish_storage.transfer.tally import Tally
+
+    now = SystemClock().now()
     try:
         with (
             own(data, started=now.isoformat()),
@@ -141,8 +205,25 @@ def import_(ctx: click.Context, /, *, source: Path, folder: Path | None, **given
     except FolderOwned as owned:
         counts = ask_owner(data, "Importing", asked_import(source, options), owned)
         tally = Tally.of(counts)
-    if given["as_json"]:
-        emit_json({"account": options.account, "dryRun": options.dry, **tally.document()})
-    else:
-        done = "Would import" if options.dry else "Imported"
-        remark(f"{done} into {options.account}: {tally}.")
+    return options.account, tally
+
+
+def _import_remote(connection: str, source: Path, options: ImportOptions) -> tuple[str, Tally]:
+    import tempfile
+
+    from triggerfish_storage.clock import SystemClock
+    from triggerfish_storage.remote.pushing import push_account
+    from triggerfish_storage.remote.requests import reached
+    from triggerfish_storage.transfer import sources
+
+    with (
+        reached(connection) as requests,
+        tempfile.TemporaryDirectory(prefix="triggerfish-") as scratch,
+        sources.opened(source, Path(scratch)) as found,
+    ):
+        with progress("Importing", sources.size_of(found), in_bytes=True) as advance:
+            now = SystemClock().now()
+            tally = push_account(requests, found, options, now=now, advance=advance)
+        for text in requests.remarks:
+            remark(text)
+        return requests.account, tally

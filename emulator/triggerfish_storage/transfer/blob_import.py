@@ -41,17 +41,25 @@ def container_steps(
         return Tally(containers=int(is_new))
 
     yield step
+    for described, file, line in listed_blobs(files, container_id, job.now):
+        yield _blob_step(job, described, file, line)
+
+
+def listed_blobs(
+    files: sources.Container, container_id: int, now: datetime
+) -> Iterator[tuple[DescribedBlob, Path, Line]]:
+    """Give the blobs of a container with their files: those its manifest lists, then all others."""
     with path_set() as listed:
         for line in read_lines(files.manifest) if files.manifest else ():
             with told(line.where):
-                described = read_blob(line, container_id, job.now)
+                described = read_blob(line, container_id, now)
             listed.add(described.path)
-            yield _blob_step(job, described, _file(files, described.path, line), line)
+            yield described, _file(files, described.path, line), line
         for file in sources.files_below(files.folder) if files.folder else ():
             path = file.relative_to(files.folder or file).as_posix()
             if path not in listed:
                 described, line = _by_hand(container_id, path, file)
-                yield _blob_step(job, described, file, line)
+                yield described, file, line
 
 
 def _file(files: sources.Container, path: str, line: Line) -> Path:

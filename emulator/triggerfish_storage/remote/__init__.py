@@ -1,0 +1,1 @@
+"""Whole accounts out of, and into, whatever a connection string names, by requests alone."""

@@ -1,0 +1,180 @@
+"""Writing one blob to an account by requests: as a whole, by blocks, appended, by pages."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlencode
+
+from triggerfish_storage.blobs.model import Blob
+from triggerfish_storage.client import blob_path
+from triggerfish_storage.protocol import xml
+from triggerfish_storage.protocol.dates import http_date
+from triggerfish_storage.remote.requests import Request, Requests
+from triggerfish_storage.transfer.blob_lines import DescribedBlob
+from triggerfish_storage.transfer.tally import Advance
+
+WHOLE_BYTES: Final = 4 * 1024 * 1024  # at most, to be put in one request
+BLOCK_BYTES: Final = 4 * 1024 * 1024
+BLOCK_LIMIT_BYTES: Final = 16 * 1024 * 1024  # of a block that keeps its own length
+
+Headers = Mapping[str, str]
+
+
+def put_whole(container: str, described: DescribedBlob, data: bytes, headers: Headers) -> Request:
+    """Return the request that writes a block blob in one go."""
+    given = {**headers, "x-ms-blob-type": "BlockBlob", **described_headers(described.blob)}
+    return Request("blob", "PUT", blob_path(container, described.blob.name), {}, data, given)
+
+
+def set_md5(container: str, blob: Blob) -> Request:
+    """Return the request that sets an MD5 which is not that of the bytes, or takes it away."""
+    headers = {name: value for name, value in described_headers(blob).items() if "-blob-" in name}
+    if blob.md5:
+        headers["x-ms-blob-content-md5"] = b64encode(blob.md5).decode()
+    path = blob_path(container, blob.name)
+    return Request("blob", "PUT", path, {"comp": "properties"}, b"", headers)
+
+
+def is_whole(described: DescribedBlob, size_bytes: int) -> bool:
+    """Whether a blob can be written in one go, and have no blocks, as it had none."""
+    is_plain = described.blob.type == "BlockBlob" and not described.layout.blocks
+    return is_plain and size_bytes <= WHOLE_BYTES
+
+
+def write_blob(
+    requests: Requests,
+    container: str,
+    described: DescribedBlob,
+    file: Path,
+    headers: Headers,
+    advance: Advance,
+) -> None:
+    """Write a blob of any type and size, in constant memory; ``headers`` are its conditions."""
+    match described.blob.type:
+        case "PageBlob":
+            _write_pages(requests, container, described, file, headers, advance)
+        case "AppendBlob":
+            _append(requests, container, described, file, headers, advance)
+        case _ if is_whole(described, file.stat().st_size):
+            request = put_whole(container, described, file.read_bytes(), headers)
+            requests.send(request)
+            if not described.has_md5:
+                requests.send(set_md5(container, described.blob))
+            advance(len(request.body))
+        case _:
+            _write_blocks(requests, container, described, file, headers, advance)
+
+
+def described_headers(blob: Blob) -> dict[str, str]:
+    """Return what the writer of a blob says of it in headers."""
+    found = {
+        "x-ms-blob-content-type": blob.headers.content_type,
+        "x-ms-blob-content-encoding": blob.headers.content_encoding,
+        "x-ms-blob-content-language": blob.headers.content_language,
+        "x-ms-blob-content-disposition": blob.headers.content_disposition,
+        "x-ms-blob-cache-control": blob.headers.cache_control,
+        "x-ms-tags": urlencode(blob.tags),
+        "x-ms-access-tier": blob.tier if blob.type == "BlockBlob" else "",
+        "x-ms-legal-hold": "true" if blob.legal_hold else "",
+        "x-ms-immutability-policy-mode": blob.immutability_mode,
+        "x-ms-immutability-policy-until-date": (
+            http_date(blob.immutable_until) if blob.immutable_until else ""
+        ),
+    }
+    given = {name: value for name, value in found.items() if value}
+    return given | {f"x-ms-meta-{name}": value for name, value in blob.metadata.items()}
+
+
+def _write_blocks(
+    requests: Requests,
+    container: str,
+    described: DescribedBlob,
+    file: Path,
+    headers: Headers,
+    advance: Advance,
+) -> None:
+    path = blob_path(container, described.blob.name)
+    md5 = hashlib.md5(usedforsecurity=False)
+    listed = ""
+    with file.open("rb") as opened:
+        for block, length in _blocks_of(described, file.stat().st_size):
+            data = opened.read(length)
+            md5.update(data)
+            query = {"comp": "block", "blockid": block}
+            requests.send(Request("blob", "PUT", path, query, data))
+            listed += xml.tag("Latest", block)
+            advance(len(data))
+    given = {**headers, **described_headers(described.blob)}
+    kept = md5.digest() if described.has_md5 else described.blob.md5
+    if kept:
+        given["x-ms-blob-content-md5"] = b64encode(kept).decode()
+    body = xml.document(f"<BlockList>{listed}</BlockList>")
+    requests.send(Request("blob", "PUT", path, {"comp": "blocklist"}, body, given))
+
+
+def _blocks_of(described: DescribedBlob, size_bytes: int) -> Iterator[tuple[str, int]]:
+    """Give ids and lengths: those that the blob has, where these can be kept."""
+    blocks = described.layout.blocks
+    is_fitting = sum(length for _, length in blocks) == size_bytes
+    if blocks and is_fitting and all(length <= BLOCK_LIMIT_BYTES for _, length in blocks):
+        yield from blocks
+        return
+    length = max(BLOCK_BYTES, -(-size_bytes // 50_000))
+    for number in range(-(-size_bytes // length)):
+        block = b64encode(f"{number:06}".encode()).decode()
+        yield block, min(length, size_bytes - number * length)
+
+
+def _append(
+    requests: Requests,
+    container: str,
+    described: DescribedBlob,
+    file: Path,
+    headers: Headers,
+    advance: Advance,
+) -> None:
+    path = blob_path(container, described.blob.name)
+    given = {**headers, "x-ms-blob-type": "AppendBlob", **described_headers(described.blob)}
+    if described.blob.md5 and not described.has_md5:
+        given["x-ms-blob-content-md5"] = b64encode(described.blob.md5).decode()
+    requests.send(Request("blob", "PUT", path, {}, b"", given))
+    with file.open("rb") as opened:
+        while data := opened.read(BLOCK_BYTES):
+            requests.send(Request("blob", "PUT", path, {"comp": "appendblock"}, data))
+            advance(len(data))
+    if described.blob.is_sealed:
+        requests.send(Request("blob", "PUT", path, {"comp": "seal"}))
+
+
+def _write_pages(
+    requests: Requests,
+    container: str,
+    described: DescribedBlob,
+    file: Path,
+    headers: Headers,
+    advance: Advance,
+) -> None:
+    blob = described.blob
+    path = blob_path(container, blob.name)
+    given = {
+        **headers,
+        "x-ms-blob-type": "PageBlob",
+        "x-ms-blob-content-length": str(blob.length),
+        "x-ms-blob-sequence-number": str(blob.sequence_number),
+        **described_headers(blob),
+    }
+    requests.send(Request("blob", "PUT", path, {}, b"", given))
+    with file.open("rb") as opened:
+        for begin, end in described.layout.pages or ((0, file.stat().st_size),):
+            for start in range(begin, end, BLOCK_BYTES):
+                data = opened.read(min(BLOCK_BYTES, end - start))
+                where = {
+                    "x-ms-page-write": "update",
+                    "x-ms-range": f"bytes={start}-{start + len(data) - 1}",
+                }
+                requests.send(Request("blob", "PUT", path, {"comp": "page"}, data, where))
+                advance(len(data))
