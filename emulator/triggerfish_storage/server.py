@@ -37,6 +37,7 @@ from triggerfish_storage.protocol.service import Service
 from triggerfish_storage.queues import operations as queue_operations
 from triggerfish_storage.queues.store import QueueStore
 from triggerfish_storage.queues.upkeep import next_queue_upkeep, queue_upkeep
+from triggerfish_storage.tables import misaddressed
 from triggerfish_storage.tables import operations as table_operations
 from triggerfish_storage.tables.store import TableStore
 from triggerfish_storage.tables.upkeep import table_upkeep
@@ -237,7 +238,7 @@ def services(account: StorageAccount) -> dict[ServiceName, Service[Any]]:
     )
     tables: Service[TableStore] = Service(
         "table",
-        table_operations.OPERATIONS,
+        (*table_operations.OPERATIONS, *misaddressed.OPERATIONS),
         account.tables_of,
         resource=table_operations.table_of,
         policies=table_operations.stored_policies,

@@ -188,8 +188,8 @@ _SECOND: Final = datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC) - _EPOCH
 
 
 def _boolean(value: object) -> Property:
-    if value in ("true", "false"):
-        value = value == "true"
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        value = value.lower() == "true"
     if not isinstance(value, bool):
         raise StorageError(errors.INVALID_VALUE_TYPE)
     return Property("Edm.Boolean", value)

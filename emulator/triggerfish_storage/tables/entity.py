@@ -136,8 +136,9 @@ def read_draft(body: bytes) -> Draft:
 
 def _key(document: Mapping[str, object], name: str) -> str | None:
     key = document.get(name)
-    if key is not None and not isinstance(key, str):
-        raise StorageError(errors.INVALID_VALUE_TYPE)
+    annotation = document.get(name + ANNOTATION, "Edm.String")
+    if key is not None and not (isinstance(key, str) and annotation == "Edm.String"):
+        raise StorageError(common.INVALID_INPUT, Reason=f"The '{name}' is no Edm.String.")
     return key
 
 

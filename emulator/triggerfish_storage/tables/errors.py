@@ -54,6 +54,9 @@ KEY_VALUE_TOO_LARGE: Final = ErrorCode(
     "KeyValueTooLarge",
     "The key property cannot be larger than the maximum allowed size (1KB).",
 )
+MEDIA_TYPE_NOT_SUPPORTED: Final = ErrorCode(
+    415, "MediaTypeNotSupported", "None of the provided media types are supported."
+)
 PROPERTIES_NEED_VALUE: Final = ErrorCode(
     400, "PropertiesNeedValue", "The values are not specified for all properties in the entity."
 )

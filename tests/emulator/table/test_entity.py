@@ -48,6 +48,7 @@ CONVERTED: list[tuple[Any, str, Property]] = [
     ("NaN", "Edm.Double", Property("Edm.Double", "NaN")),
     ("-Infinity", "Edm.Double", Property("Edm.Double", "-Infinity")),
     ("true", "Edm.Boolean", Property("Edm.Boolean", value=True)),
+    ("False", "Edm.Boolean", Property("Edm.Boolean", value=False)),
     ("2024-05-01T12:00:00Z", "Edm.DateTime", Property("Edm.DateTime", "2024-05-01T12:00:00Z")),
     ("2024-05-01T12:00:00", "Edm.DateTime", Property("Edm.DateTime", "2024-05-01T12:00:00Z")),
     (
@@ -124,7 +125,8 @@ def test_a_value_that_its_type_cannot_have_is_refused(
         (b'{"a":' * 2000 + b"1" + b"}" * 2000, "InvalidInput"),
         (b'{"a":' + b"9" * 5000 + b"}", "InvalidInput"),
         (b'{"a":1,"a":2}', "DuplicatePropertiesSpecified"),
-        (b'{"PartitionKey":5}', "InvalidValueType"),
+        (b'{"PartitionKey":5}', "InvalidInput"),
+        (b'{"RowKey":"5","RowKey@odata.type":"Edm.Int64"}', "InvalidInput"),
         (b'{"1a":5}', "PropertyNameInvalid"),
         (b'{"":5}', "PropertyNameInvalid"),
     ],

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 from azure.core.credentials import AzureNamedKeyCredential
-from azure.core.exceptions import ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError
 from azure.data.tables import TableSasPermissions, generate_table_sas
 from azure.data.tables.aio import TableClient
 
@@ -180,8 +180,13 @@ async def test_a_client_whose_url_ends_in_the_tables_name_is_told_what_is_wrong(
     credential = AzureNamedKeyCredential(DEFAULT_ACCOUNT, DEFAULT_KEY)
 
     async with TableClient(url, "people", credential=credential) as client:
-        with pytest.raises(ResourceNotFoundError, match="check your account URL"):
+        with pytest.raises(HttpResponseError, match="check your account URL"):
             await client.create_table()
+        with pytest.raises(HttpResponseError, match="check your account URL"):
+            await client.delete_table()
+        with pytest.raises(HttpResponseError) as unspoken:
+            await client.submit_transaction([("upsert", ENTITY)])
+    assert unspoken.value.status_code == 415
     async with TableClient.from_table_url(url, credential=credential) as client:
         assert [entity["RowKey"] async for entity in client.list_entities()] == ["it's"]
 
@@ -244,9 +249,12 @@ REFUSALS = [
     ),
     ("PUT", ADDRESS, b"{}", {"x_http_method": "MERGE"}, "400 XMethodNotUsingPost"),
     ("POST", "/$batch", b"", {}, "400 InvalidInput"),
-    ("POST", "/people/Tables", b'{"TableName":"people"}', {}, "404 TableNotFound"),
+    ("POST", "/people/Tables", b'{"TableName":"people"}', {}, "400 PropertiesNeedValue"),
+    ("POST", "/missing/Tables", b'{"TableName":"missing"}', {}, "404 TableNotFound"),
+    ("DELETE", "/people/Tables('people')", None, {}, "400 InvalidInput"),
+    ("DELETE", "/missing/Tables('missing')", None, {}, "404 TableNotFound"),
     ("GET", f"/people{ADDRESS}", None, {}, "404 TableNotFound"),
-    ("POST", "/people/$batch", b"", {}, "404 TableNotFound"),
+    ("POST", "/people/$batch", b"", {}, "415 MediaTypeNotSupported"),
 ]
 
 
