@@ -3,7 +3,7 @@
 Owns the ``content`` and ``discarded_file`` tables and the ``contents`` folder, and alone
 knows which bytes lie where. A file is written and closed before the row that names it, and
 deleted after the commit that took its last use away: a crash leaves an orphan file, which
-``sweep`` removes at the next start, never a row without bytes. Files have random names and
+``sweep`` removes after the next start, never a row without bytes. Files have random names and
 never change, so a reader needs no lock: what it may still read is kept until it is done.
 
 Never knows what a blob is. File work happens on threads, in constant memory.
@@ -28,6 +28,7 @@ from collections.abc import (
 )
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 from weakref import WeakSet
@@ -39,6 +40,7 @@ from triggerfish_storage.errors import StorageError
 
 IN_ROW_LIMIT_BYTES: Final = 32 * 1024
 PIECE_BYTES: Final = 1024 * 1024
+SWEPT_AT_ONCE: Final = 1000  # files, on a reading thread
 
 _ADD: Final = "INSERT INTO content (uses, data, file) VALUES (1, :data, :file) RETURNING id"
 _SHARE: Final = """
@@ -56,6 +58,9 @@ _DISCARD_DONE: Final = "DELETE FROM discarded_file WHERE name = :name"
 # The condition matters: without one SQLite writes a page even where there is nothing to delete.
 _ALL_DISCARDED_DONE: Final = "DELETE FROM discarded_file WHERE name IS NOT NULL"
 _IS_USED: Final = "SELECT 1 FROM content WHERE file = :name"
+_IS_KNOWN: Final = """
+    SELECT 1 FROM content WHERE file = :name
+    UNION ALL SELECT 1 FROM discarded_file WHERE name = :name"""
 _DISCARD_FILE: Final = "INSERT INTO discarded_file (name) VALUES (:name) ON CONFLICT DO NOTHING"
 _FILES: Final = "SELECT file FROM content WHERE file IS NOT NULL"
 _LOAD: Final = "SELECT data FROM content WHERE id = :id"
@@ -293,20 +298,28 @@ class Contents:
 
         await database.write(unit)
 
-    async def sweep(self, database: Database) -> int:
-        """Delete every file that no row names, and return how many; only before serving."""
-        names = await asyncio.to_thread(lambda: [e.name for e in os.scandir(self._folder)])
+    async def present(self) -> list[str]:
+        """Return the names of all files; ``sweep`` wants those of before anything is written."""
+        return await asyncio.to_thread(lambda: [e.name for e in os.scandir(self._folder)])
 
-        def unused(tx: sqlite3.Connection) -> list[str]:
-            return [name for name in names if not _is_named(tx, name)]
+    async def sweep(self, database: Database, names: Sequence[str]) -> int:
+        """Delete those of ``names`` that no row names, and return how many they were.
 
-        orphans = await database.read(unused)
-        await asyncio.to_thread(self._unlink, orphans)
-        await database.write(lambda tx: tx.execute(_ALL_DISCARDED_DONE).rowcount)
-        return len(orphans)
+        May run beside everything else: newer files, whose rows are still to come, are not among
+        the names, and what is being discarded meanwhile, or read to its end, is left alone.
+        """
+        count = 0
+        for begin in range(0, len(names), SWEPT_AT_ONCE):
+            some = names[begin : begin + SWEPT_AT_ONCE]
+            unknown = await database.read(partial(_unknown, files=some))
+            waiting = {name for _, kept in self._kept for name in kept}
+            orphans = [name for name in unknown if name not in waiting]
+            await asyncio.to_thread(self._unlink, orphans)
+            count += len(orphans)
+        return count
 
     def remove_unused(self, tx: sqlite3.Connection) -> None:
-        """Do what ``sweep`` does, for who has the data folder to themselves and no event loop."""
+        """Delete every file that no row names; only for who has the data folder to themselves."""
         with os.scandir(self._folder) as entries:
             self._unlink(one.name for one in entries if not _is_named(tx, one.name))
         tx.execute(_ALL_DISCARDED_DONE)
@@ -334,6 +347,11 @@ class Contents:
                 if name not in self._spared:
                     with suppress(FileNotFoundError):
                         (self._folder / name).unlink()
+
+
+def _unknown(tx: sqlite3.Connection, files: Sequence[str]) -> list[str]:
+    """Return those of ``files`` that no row names, not even to be discarded."""
+    return [file for file in files if tx.execute(_IS_KNOWN, {"name": file}).fetchone() is None]
 
 
 def _is_named(tx: sqlite3.Connection, file: str) -> bool:

@@ -13,7 +13,7 @@ import errno
 import logging
 import ssl
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -75,6 +75,7 @@ class StorageAccount:
     ownership: Ownership
     planted: Tally = field(default_factory=Tally)  # by the seed
     due: asyncio.Event = field(default_factory=asyncio.Event)
+    swept: asyncio.Event = field(default_factory=asyncio.Event)  # no file of a crash is left
     _changes: dict[str, Changes] = field(default_factory=dict)
     _queues: dict[str, QueueStore] = field(default_factory=dict)
     _blobs: dict[str, BlobStore] = field(default_factory=dict)
@@ -168,10 +169,11 @@ async def open_account(
         )
         contents = Contents(folder / CONTENTS_FOLDER, durability=durability)
         account = StorageAccount(database, contents, clock, ownership, planted=planted)
+        left = await contents.present()
         await _mend(account)
         owner = Owner(folder, database, contents, clock.now, account.everything_changed)
         await stack.enter_async_context(attending(folder, owner.perform))
-        upkeep = asyncio.create_task(_keep_up(account), name="storage upkeep")
+        upkeep = asyncio.create_task(_keep_up(account, left), name="storage upkeep")
         try:
             yield account
         finally:
@@ -263,20 +265,29 @@ async def _plant(folder: Path, seed: Seed | None, clock: Clock, durability: Dura
 
 
 async def _mend(account: StorageAccount) -> None:
-    """Put right what a crash left behind.
+    """Put right what a crash left behind, but for files that no row names: upkeep has time.
 
     Where the disk is full that must wait, but what is stored can be read: files are removed
     by name again later, and messages that were held come back with their visibility timeout.
     """
     try:
-        await account.contents.sweep(account.database)
+        await account.contents.collect(account.database)
         await account.queues.release_orphans(now=account.clock.now())
     except DatabaseError as error:
         _log.error("what the last process left could not be put right: %s", error)
 
 
-async def _keep_up(account: StorageAccount) -> None:
-    """Do what is due by itself, a little at a time so that nobody waits for it."""
+async def _keep_up(account: StorageAccount, left: Sequence[str]) -> None:
+    """Do what is due by itself, a little at a time so that nobody waits for it.
+
+    ``left`` are the files that were there at the start: those that no row names go first.
+    """
+    try:
+        await account.contents.sweep(account.database, left)
+        account.swept.set()
+    except (DatabaseError, OSError) as error:
+        _log.error("files that a crash left behind stay until the next start: %s", error)
+    left = ()
     while True:
         account.due.clear()
         try:

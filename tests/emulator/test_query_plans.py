@@ -36,10 +36,10 @@ ALLOWED: Final = {
     "contents._DROP": {"USE TEMP B-TREE FOR GROUP BY"},
     # Backlogs being removed, which have an index of their own.
     "queues.directory.DISCARDED": {"SCAN backlog USING INDEX backlog_discarded"},
-    # Uncommitted blocks only, on a reading thread, while one of them is older than a week.
-    "blobs.blocks._EXPIRED": {"SCAN block USING INDEX sqlite_autoindex_block_1"},
+    # Names whose blocks are older than a week, each once; found by the index of these blocks.
+    "blobs.blocks._EXPIRED": {"USE TEMP B-TREE FOR DISTINCT"},
     # As many as there are containers, queues and tables, once for an export.
-    "transfer.exporting._ACCOUNTS": {
+    "transfer.folder_origin._ACCOUNTS": {
         "SCAN container USING COVERING INDEX sqlite_autoindex_container_1",
         "SCAN queue USING COVERING INDEX sqlite_autoindex_queue_1",
         "SCAN entity_table USING COVERING INDEX sqlite_autoindex_entity_table_1",

@@ -78,7 +78,8 @@ async def test_a_file_of_contents_that_no_row_names_is_swept(tmp_path: Path) -> 
     orphan = tmp_path / "contents" / ("0" * 32)
     orphan.write_bytes(b"left behind by a crash")
 
-    async with open_account(tmp_path):
+    async with open_account(tmp_path) as account:
+        await account.swept.wait()
         assert not orphan.exists()
 
 
@@ -102,6 +103,20 @@ async def test_an_address_of_another_machine_is_named() -> None:
     async with open_account(None) as account:
         with pytest.raises(PortTaken, match=r"192\.0\.2\.1"):
             async with serve(account, address="192.0.2.1", ports={"blob": 0}):
+                pass
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="the system has one family only")
+async def test_the_address_of_all_takes_both_families_and_a_port_in_use_is_named() -> None:
+    async with (
+        open_account(None) as account,
+        serve(account, address="::", ports={"blob": 0}) as bound,
+    ):
+        for host in ("127.0.0.1", "::1"):
+            _, writer = await asyncio.open_connection(host, bound["blob"])
+            writer.close()
+        with pytest.raises(PortTaken, match=f"Port {bound['blob']} on :: .* it is in use"):
+            async with serve(account, address="::", ports={"blob": bound["blob"]}):
                 pass
 
 

@@ -1,6 +1,7 @@
 """The web server, over real connections, with a host that is a fake."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -713,6 +714,20 @@ async def test_an_address_of_another_machine_is_named() -> None:
     with pytest.raises(AddressError, match=r"Cannot listen on 192\.0\.2\.1:0 .*--address"):
         async with serve(FakeHost(), address="192.0.2.1", port=0, log=lambda _line: None):
             pass
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="the system has one family only")
+async def test_the_address_of_all_takes_both_families() -> None:
+    async with serve(FakeHost(), address="::", port=0, log=lambda _line: None) as port:
+        for host in ("127.0.0.1", "[::1]"):
+            async with (
+                aiohttp.ClientSession(f"http://{host}:{port}") as session,
+                session.get("/api/all") as response,
+            ):
+                assert response.status == 200
+        with pytest.raises(AddressError, match=f"Port {port} is unavailable"):
+            async with serve(FakeHost(), address="::", port=port, log=lambda _line: None):
+                pass
 
 
 async def test_what_is_being_answered_is_finished_when_the_server_stops() -> None:

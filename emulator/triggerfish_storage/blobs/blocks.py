@@ -36,8 +36,14 @@ _STAGED: Final = """
     WHERE container_id = :container AND name = :name ORDER BY block"""
 OLD: Final = "SELECT 1 FROM block WHERE staged <= :limit LIMIT 1"
 _EXPIRED: Final = """
-    SELECT container_id, name FROM block GROUP BY container_id, name
-    HAVING max(staged) <= :limit LIMIT :count"""
+    SELECT container_id, name
+    FROM (
+        SELECT DISTINCT container_id, name FROM block INDEXED BY block_staged
+        WHERE staged <= :limit) AS old
+    WHERE NOT EXISTS (
+        SELECT 1 FROM block WHERE container_id = old.container_id AND name = old.name
+            AND staged > :limit)
+    LIMIT :count"""
 _LAST_STAGED: Final = """
     SELECT max(staged) FROM block WHERE container_id = :container AND name = :name"""
 _DISCARD: Final = """

@@ -115,7 +115,7 @@ _DECLARED: Final = (
         "--address",
         default="127.0.0.1",
         show_default=True,
-        help="Address to listen on; 0.0.0.0 for all.",
+        help="Address to listen on; 0.0.0.0 for all, :: for all of IPv6 too.",
     ),
     option("--blob-host", "--blobHost", help="Address of the Blob service."),
     option("--queue-host", "--queueHost", help="Address of the Queue service."),

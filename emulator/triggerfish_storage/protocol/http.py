@@ -15,6 +15,7 @@ from typing import Final
 from triggerfish_storage.protocol.connection import Connection
 from triggerfish_storage.protocol.operations import S
 from triggerfish_storage.protocol.steps import Endpoint
+from triggerfish_storage.sockets import both_families
 
 __all__ = ["Endpoint", "serve_endpoint"]
 
@@ -29,13 +30,15 @@ async def serve_endpoint(
     """Listen on a port (0 finds one) until the block ends, then finish what is in work."""
     opened: set[Connection] = set()
     scheme = "https" if tls is not None else "http"
-    server = await asyncio.get_running_loop().create_server(
-        lambda: Connection(endpoint, opened, scheme=scheme),
-        address,
-        port,
-        ssl=tls,
-        backlog=BACKLOG,
-    )
+    loop, taking = asyncio.get_running_loop(), both_families(address, port)
+
+    def taken() -> Connection:
+        return Connection(endpoint, opened, scheme=scheme)
+
+    if taking is None:
+        server = await loop.create_server(taken, address, port, ssl=tls, backlog=BACKLOG)
+    else:
+        server = await loop.create_server(taken, sock=taking, ssl=tls, backlog=BACKLOG)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:

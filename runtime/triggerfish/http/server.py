@@ -26,8 +26,10 @@ from triggerfish.http.replies import empty, page, text
 from triggerfish.http.requests import BodyTooLarge, origin_of, target_of
 from triggerfish.http.view import HostView
 from triggerfish.model import LogLevel, LogLine, TriggerfishError
+from triggerfish_storage.sockets import both_families
 
 DEFAULT_BODY_LIMIT: Final = 104_857_600
+BACKLOG: Final = 1024  # connections that wait to be taken
 
 _CATEGORY: Final = "Host.Http"
 _SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
@@ -71,7 +73,12 @@ async def serve(
     await runner.setup()
     try:
         try:
-            await web.TCPSite(runner, address, port, backlog=1024).start()
+            taking = both_families(address, port)
+            await (
+                web.TCPSite(runner, address, port, backlog=BACKLOG)
+                if taking is None
+                else web.SockSite(runner, taking, backlog=BACKLOG)
+            ).start()
         except OSError as error:
             raise _address_error(address, port, error) from error
         yield runner.addresses[0][1]

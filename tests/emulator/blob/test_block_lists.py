@@ -25,9 +25,9 @@ async def blocks(store, clock):
 class Blocks:
     """Blocks of one blob, by one-letter names."""
 
-    def __init__(self, store, clock) -> None:
+    def __init__(self, store, clock, blob: str = "blob") -> None:
         self._store, self._clock = store, clock
-        self._at = store.at("data", "blob")
+        self._at = store.at("data", blob)
 
     async def stage(self, name: str, data: bytes) -> None:
         content = await self._store.prepare(data)
@@ -156,6 +156,21 @@ async def test_what_nobody_commits_within_a_week_is_gone(blocks, store, clock, f
 
     await store.upkeep(clock.now())
     assert list(folder.iterdir()) == []
+
+
+async def test_only_names_without_a_younger_block_lose_their_old_ones(blocks, store, clock):
+    kept, old = Blocks(store, clock, "kept"), Blocks(store, clock, "old")
+    await kept.stage("a", b"1")
+    await old.stage("a", b"1")
+    clock.move(days=6)
+    await kept.stage("b", b"22")
+    clock.move(days=2)
+
+    await store.upkeep(clock.now())
+
+    assert await kept.shown() == ("", "a1 b2")
+    staged = store.look(lambda tx: tx.execute("SELECT count(*) FROM block").fetchone())
+    assert staged == (2,)
 
 
 async def test_a_name_with_staged_blocks_is_listed_only_on_request(blocks, store, clock):

@@ -122,7 +122,8 @@ async def test_a_crash_between_file_and_row_leaves_an_orphan_that_the_next_start
     orphan = await store.contents.keep(LARGE)  # and then the process dies
     assert orphan.file in files_in(folder)
 
-    swept = await Contents(folder).sweep(database)
+    contents = Contents(folder)
+    swept = await contents.sweep(database, await contents.present())
 
     assert swept == 1
     assert (await store.get("data", "kept", now=clock.now()))[1] == LARGE
@@ -143,8 +144,40 @@ async def test_a_crash_between_the_commit_and_the_deletion_of_a_file_is_mended_a
             await store.delete("data", "a", now=clock.now())
     assert len(files_in(folder)) == 1
 
-    assert await Contents(folder).sweep(database) == 1
+    await Contents(folder).collect(database)
     assert files_in(folder) == set()
+
+
+@pytest.mark.usefixtures("container")
+async def test_a_sweep_beside_others_leaves_what_is_written_or_read_meanwhile(
+    store, database, folder, clock
+):
+    await store.contents.keep(LARGE)  # and then the process dies
+    await store.put("data", "read", LARGE, now=clock.now())
+    names = await store.contents.present()
+    download = store.open(store.at("data", "read"), now=clock.now())
+    begun = await anext(download.body)
+    await store.delete("data", "read", now=clock.now())
+    newer = await store.contents.keep(LARGE)
+
+    assert await store.contents.sweep(database, names) == 1
+    assert newer.file in files_in(folder)
+    assert begun + b"".join([piece async for piece in download.body]) == LARGE
+
+
+@pytest.mark.usefixtures("container")
+async def test_a_sweep_leaves_what_is_to_be_discarded_to_its_readers(
+    store, database, folder, clock, monkeypatch
+):
+    async def later(_: object) -> None: ...
+
+    await store.put("data", "a", LARGE, now=clock.now())
+    with monkeypatch.context() as patched:
+        patched.setattr(store.contents, "collect", later)
+        await store.delete("data", "a", now=clock.now())
+
+    assert await store.contents.sweep(database, await store.contents.present()) == 0
+    assert len(files_in(folder)) == 1
 
 
 @pytest.mark.usefixtures("container")

@@ -99,7 +99,8 @@ async def test_nothing_acknowledged_is_lost_and_nothing_is_half_written(tmp_path
     migrations = files("triggerfish_storage") / "migrations"
     async with open_database(tmp_path / "storage.db", migrations) as database:
         store = BlobStore(database, Contents(tmp_path / "contents"), Changes())
-        await store.contents.sweep(database)
+        await store.contents.collect(database)
+        await store.contents.sweep(database, await store.contents.present())
         for name, allowed in possible(said).items():
             blob = store.find("data", name)
             if blob is None:
