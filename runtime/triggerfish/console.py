@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from json.encoder import encode_basestring as _quoted
 from queue import SimpleQueue
-from time import sleep
+from time import monotonic, sleep
 from typing import Final, TextIO
 
 from triggerfish.config.app_config import AppConfig
@@ -39,6 +39,7 @@ _OWN_CATEGORY: Final = "Triggerfish"
 _MOST_WAITING: Final = 100_000
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _GATHER_SECONDS: Final = 0.004  # lines of a busy moment are written together
+_WRITES_AT_ONCE: Final = 16  # so many go out without that wait, before a moment counts as busy
 _LAST_WORDS_SECONDS: Final = 2.0
 
 
@@ -126,9 +127,10 @@ class Console:
 
     def _write_all(self) -> None:
         is_last = False
+        pace = _Pace()
         while not is_last:
             self._bell.get()
-            if not self._is_ending:
+            if not self._is_ending and pace.is_busy():
                 sleep(_GATHER_SECONDS)
             is_last = self._is_ending
             self._has_rung = False  # before looking: what comes after the look rings again
@@ -156,6 +158,26 @@ class Console:
         except (OSError, ValueError):  # a closed pipe, a closed stream
             return False
         return True
+
+
+class _Pace:
+    """Tells a busy moment. Whoever gets a response must find the lines that came before it."""
+
+    __slots__ = ("_at", "_spare")
+
+    def __init__(self) -> None:
+        self._at = monotonic()
+        self._spare: float = _WRITES_AT_ONCE
+
+    def is_busy(self) -> bool:
+        """Return whether the next write is one too many to be made at once."""
+        now = monotonic()
+        self._spare = min(_WRITES_AT_ONCE, self._spare + (now - self._at) / _GATHER_SECONDS)
+        self._at = now
+        if self._spare < 1:
+            return True
+        self._spare -= 1
+        return False
 
 
 class _Stamps:

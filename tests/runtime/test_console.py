@@ -190,6 +190,36 @@ def test_a_stream_that_does_not_take_anything_holds_nobody_up(monkeypatch):
     assert "50 log lines are not shown" in lines[101]
 
 
+class CountingStream(io.StringIO):
+    """Counts its writes, and tells when a text has been written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes = 0
+        self.written = threading.Event()
+
+    def write(self, text: str) -> int:
+        self.writes += 1
+        count = super().write(text)
+        self.written.set()
+        return count
+
+
+def test_a_lone_line_is_written_at_once_and_the_lines_of_a_busy_moment_together(monkeypatch):
+    waits = []
+    monkeypatch.setattr("triggerfish.console.sleep", waits.append)
+    monkeypatch.setattr("triggerfish.console.monotonic", lambda: 0.0)
+    stream = CountingStream()
+    with Console(stream, log_filter=LogFilter(), clock=StoppedClock()) as console:
+        for number in range(20):
+            stream.written.clear()
+            console.write(line(str(number)))
+            assert stream.written.wait(10)
+
+    assert stream.writes >= 20
+    assert len(waits) == 20 - 16
+
+
 def test_a_closed_pipe_ends_the_output_and_not_the_host():
     class ClosedPipe(io.StringIO):
         def write(self, text: str) -> int:
