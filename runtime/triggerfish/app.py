@@ -6,7 +6,7 @@ the host comes in ``Surroundings``.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import tzinfo
@@ -40,12 +40,13 @@ from triggerfish.pool.spare import Spare
 from triggerfish.serving import Listener, NamedListener, Serving
 from triggerfish.storage.account import Account
 from triggerfish.storage.choose import Accounts
-from triggerfish.validation import Validated, validate
+from triggerfish.validation import Validated, is_disabled, validate
 from triggerfish_storage.clock import Clock
 
 # The real host gives up after three crashes; a message that kills its worker has five tries
 # before it is poison, and it must not take the host with it (docs/design/crashes.md).
 _CRASH_LIMIT: Final = 50
+_WITHOUT_ACCOUNT: Final = ("http", "httpTrigger", "timerTrigger", "warmupTrigger")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,7 @@ async def open_app(around: Surroundings) -> AsyncIterator[Served]:
             log(LogLine(LogLevel.WARNING, "Host.Startup", text))
         dispatcher = Dispatcher(plans, generation.invoke, around.ledger, log, around.clock)
         listeners = tuple(_listeners(plans.values(), dispatcher, around, host))
+        failing = _in_error(generation, plans, config, only)
         yield Served(
             config=host,
             functions=_all_functions(generation, validated, only),
@@ -104,7 +106,9 @@ async def open_app(around: Surroundings) -> AsyncIterator[Served]:
                 *validated.errors,
                 *unbound,
             ),
-            routes=validated.routes.without({error.function for error in unbound}),
+            routes=validated.routes.without({error.function for error in unbound}).beside(
+                failing, prefix=host.http.route_prefix
+            ),
             plans=plans,
             serving=Serving(dispatcher, listeners, generation.broken, around.clock, log),
         )
@@ -125,8 +129,19 @@ def _all_functions(
 ) -> Sequence[Function]:
     """Return what was indexed, with settings put in where a function can run."""
     ready = {function.name: function for function in validated.functions}
-    indexed = (function for function in generation.functions if is_selected(function.name, only))
-    return tuple(ready.get(function.name, function) for function in indexed)
+    indexed = (*generation.functions, *generation.unloaded)
+    return tuple(ready.get(f.name, f) for f in indexed if is_selected(f.name, only))
+
+
+def _in_error(
+    generation: Generation, plans: Mapping[str, Plan], config: AppConfig, only: Collection[str]
+) -> Iterator[Function]:
+    """Go through what is declared and cannot run: requests for it are told so."""
+    for function in (*generation.functions, *generation.unloaded):
+        if function.name not in plans and is_selected(function.name, only):
+            yield replace(
+                function, disabled=function.disabled or is_disabled(function.name, config.settings)
+            )
 
 
 def _unknown(
@@ -171,7 +186,7 @@ async def _services(function: Function, around: Surroundings, host: HostConfig) 
     accounts = {
         binding.connection: await around.accounts.of(binding.connection)
         for binding in function.bindings
-        if binding.type not in ("http", "httpTrigger", "timerTrigger")
+        if binding.type not in _WITHOUT_ACCOUNT
     }
     return Services(
         account_of=accounts.__getitem__,

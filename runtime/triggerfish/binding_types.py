@@ -54,6 +54,39 @@ BINDING_TYPES: Final[Mapping[str, BindingType]] = {
 }
 
 
+# How the types of extensions begin that this host does not have, and whose they are.
+_ELSEWHERE: Final[Mapping[str, str]] = {
+    "activitytrigger": "Durable Functions",
+    "dapr": "Dapr",
+    "durableclient": "Durable Functions",
+    "entitytrigger": "Durable Functions",
+    "eventgrid": "Event Grid",
+    "eventhub": "Event Hubs",
+    "cosmosdb": "Azure Cosmos DB",
+    "kafka": "Apache Kafka",
+    "kusto": "Azure Data Explorer",
+    "mcp": "Model Context Protocol",
+    "mysql": "MySQL",
+    "orchestrationclient": "Durable Functions",
+    "orchestrationtrigger": "Durable Functions",
+    "rabbitmq": "RabbitMQ",
+    "redis": "Redis",
+    "sendgrid": "SendGrid",
+    "servicebus": "Service Bus",
+    "signalr": "SignalR",
+    "sql": "Azure SQL",
+    "table": "Azure Tables",
+    "twiliosms": "Twilio",
+    "webpubsub": "Web PubSub",
+}
+
+
+def service_of(name: str) -> str:
+    """Return whose a type is that this host does not have; empty where nobody knows the type."""
+    known = (service for start, service in _ELSEWHERE.items() if name.lower().startswith(start))
+    return next(known, "")
+
+
 def binding_type(name: str) -> BindingType | None:
     """Return the type called ``name`` in any letter case, None where it is not registered."""
     return BINDING_TYPES.get(name.lower())

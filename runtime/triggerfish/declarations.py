@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, Literal
 
-from triggerfish.binding_types import BindingType, binding_type
+from triggerfish.binding_types import BindingType, binding_type, service_of
 from triggerfish.model import RETURN, Binding, Function, RetryPolicy, TriggerfishError
 from triggerfish.retry import parse_retry_policy
 
@@ -26,13 +26,21 @@ class DeclarationError(TriggerfishError):
 
 
 def read_function(
-    name: str, document: Mapping[str, Any], *, directory: str, script_file: str
+    name: str,
+    document: Mapping[str, Any],
+    *,
+    directory: str,
+    script_file: str,
+    any_type: bool = False,
 ) -> Function:
-    """Return the function that a function.json declares. Raises ``DeclarationError``."""
+    """Return the function that a function.json declares. Raises ``DeclarationError``.
+
+    ``any_type`` leaves it to ``check_bindings`` to refuse types that are not registered.
+    """
     members = {key.lower(): value for key, value in document.items()}
     return Function(
         name=name,
-        bindings=read_bindings(members.get("bindings")),
+        bindings=_read_bindings(members.get("bindings"), any_type=any_type),
         directory=directory,
         script_file=script_file,
         entry_point=_entry_point(members.get("entrypoint")),
@@ -40,14 +48,13 @@ def read_function(
     )
 
 
-def read_bindings(documents: object) -> tuple[Binding, ...]:
-    """Return the bindings of a function.json. Raises ``DeclarationError``."""
+def _read_bindings(documents: object, *, any_type: bool) -> tuple[Binding, ...]:
     if documents is not None and not isinstance(documents, list):
         raise DeclarationError("bindings: must be a list of objects.")
     bindings = tuple(_read_binding(document) for document in documents or ())
     for binding in bindings:
         _check_spelling(binding)
-    check_bindings(bindings)
+    check_bindings(bindings, any_type=any_type)
     return bindings
 
 
@@ -122,8 +129,11 @@ def check_function_name(name: str) -> None:
         )
 
 
-def check_bindings(bindings: Sequence[Binding]) -> None:
-    """Raise ``DeclarationError`` where ``bindings`` are not those of one function."""
+def check_bindings(bindings: Sequence[Binding], *, any_type: bool = False) -> None:
+    """Raise ``DeclarationError`` where ``bindings`` are not those of one function.
+
+    Unless they may be of ``any_type``, all of them must be registered.
+    """
     if not bindings:
         raise DeclarationError("At least one binding must be declared.")
     for binding in bindings:
@@ -145,7 +155,8 @@ def check_bindings(bindings: Sequence[Binding]) -> None:
             f"Multiple trigger bindings defined ({', '.join(triggers)}). A function can only have "
             "a single trigger binding."
         )
-    _check_types(bindings)
+    if not any_type:
+        _check_types(bindings)
 
 
 def _check_spelling(binding: Binding) -> None:
@@ -160,9 +171,14 @@ def _check_spelling(binding: Binding) -> None:
 def _check_types(bindings: Sequence[Binding]) -> None:
     unknown = [binding.type for binding in bindings if binding_type(binding.type) is None]
     if unknown:
+        services = " and ".join(dict.fromkeys(filter(None, map(service_of, unknown))))
         raise DeclarationError(
             f"The binding type(s) '{', '.join(dict.fromkeys(unknown))}' are not registered. "
-            "Check the spelling; which types are supported is in the README."
+            + (
+                f"This host has no bindings of {services}; the app's other functions run."
+                if services
+                else "Check the spelling; which types are supported is in the README."
+            )
         )
     for binding in bindings:
         known = binding_type(binding.type)

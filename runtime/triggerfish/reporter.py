@@ -43,7 +43,7 @@ class Reporter:
         if served.functions:
             runnable = [f for f in served.functions if f.name in served.plans]
             console.say(function_list(runnable, served.routes, address=self.address))
-        else:
+        elif not served.errors:
             self._write(
                 LogLevel.WARNING,
                 "No job functions found. Declare them in function_app.py or in function.json "

@@ -64,6 +64,7 @@ class FakeHost:
     errors: Sequence[str] = ()
     extension_bundle: Mapping[str, str] = field(default_factory=dict)
     functions: Sequence[Function] = FUNCTIONS
+    in_error: Sequence[Function] = ()
     function_errors: Sequence[FunctionError] = ()
     http_options: HttpOptions = UNLIMITED
     offline_page: str = ""
@@ -79,7 +80,8 @@ class FakeHost:
 
     @property
     def routes(self) -> Routes:
-        return Routes.of(self.functions, prefix=self.http_options.route_prefix)
+        prefix = self.http_options.route_prefix
+        return Routes.of(self.functions, prefix=prefix).beside(self.in_error, prefix=prefix)
 
     async def invoke(
         self, event: TriggerEvent, on_success: Callable[[], Sequence[Effect]] | None = None
@@ -355,6 +357,25 @@ async def test_a_failure_is_an_empty_500(site: Site, kind: FailureKind) -> None:
     status, body, _ = await site.ask("GET /api/all")
 
     assert (status, body) == (500, b"")
+
+
+async def test_a_request_for_a_function_in_error_is_an_empty_500_and_the_log_says_why(
+    start: Start,
+) -> None:
+    broken = Function("broken", (Binding("req", "httpTrigger", "in"),), "", "")
+    off = Function("off", broken.bindings, "", "", disabled=True)
+    site = await start(
+        FakeHost(in_error=[broken, off], function_errors=[FunctionError("broken", "no module x")])
+    )
+
+    status, body, _ = await site.ask("GET /api/broken")
+
+    assert (status, body) == (500, b"")
+    assert [line.message for line in site.lines] == [
+        "A request for 'broken' failed: the function is in error: no module x"
+    ]
+    assert site.host.events == []
+    assert (await site.ask("GET /api/off"))[0] == 404
 
 
 async def test_an_error_nobody_expected_is_logged_and_an_empty_500(site: Site) -> None:
@@ -648,6 +669,15 @@ async def test_a_function_is_run_by_hand(
 
     assert (answered, site.host.asked) == (status, asked)
     assert sent == b"" or status == 400
+
+
+async def test_a_warm_up_runs_the_functions_that_ask_for_it(start: Start) -> None:
+    warm = Function("warm", (Binding("context", "warmupTrigger", "in"),), "", "")
+    off = Function("off", warm.bindings, "", "", disabled=True)
+    site = await start(FakeHost(functions=[*FUNCTIONS, warm, off]))
+
+    assert (await site.ask("POST /admin/warmup"))[0] == 200
+    assert site.host.asked == [("warm", "")]
 
 
 async def test_draining_and_resuming(start: Start) -> None:

@@ -248,6 +248,19 @@ def test_what_cannot_run_after_all_is_not_there() -> None:
     assert left.route_of("a") is None
 
 
+def test_a_function_in_error_has_the_requests_that_no_other_takes() -> None:
+    table = routes("b: x").beside(
+        [http_function("a", "{any}"), http_function("c", "{")], prefix="api"
+    )
+
+    assert chosen(table.choose("GET", "/api/x")) == ("b", {})
+    failing = table.choose("GET", "/api/y")
+    assert chosen(failing) == ("a", {"any": "y"})
+    assert failing is not None
+    assert not failing.can_run
+    assert table.route_of("a") is None
+
+
 def test_the_log_says_what_is_mapped() -> None:
     table = routes("b: y", "a: items/{id} GET,post")
 

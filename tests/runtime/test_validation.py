@@ -171,7 +171,11 @@ def test_types_get_the_spelling_of_the_registry():
         (binding("httpTrigger", route=["a"]), "route '['a']': must be a text"),
         (binding("httpTrigger", methods=[5]), "methods '[5]': must be a list"),
         (binding("httpTrigger", methods=["fetch it"]), "methods '['fetch it']': must be a list"),
-        (binding("kafkaTrigger"), "The binding type(s) 'kafkaTrigger' are not registered"),
+        (
+            binding("kafkaTrigger"),
+            "'kafkaTrigger' are not registered. This host has no bindings of Apache Kafka;",
+        ),
+        (binding("kafkTrigger"), "'kafkTrigger' are not registered. Check the spelling"),
     ],
 )
 def test_a_trigger_that_cannot_run_says_what_is_wrong(wrong, told):

@@ -14,6 +14,7 @@ from triggerfish.bindings.http import HttpTrigger
 from triggerfish.bindings.plan import BoundInput, BoundOutput, BoundTrigger, Plan
 from triggerfish.bindings.queue import QueueOutput, QueueTrigger
 from triggerfish.bindings.timer import timer_trigger
+from triggerfish.bindings.warmup import WarmupTrigger
 from triggerfish.expressions import Template
 from triggerfish.model import Binding, Function, RetryPolicy, TriggerfishError
 from triggerfish.path_pattern import PathPattern
@@ -84,6 +85,10 @@ def _http_trigger(function: Function, binding: Binding, _services: Services) -> 
     )
 
 
+def _warmup_trigger(function: Function, _binding: Binding, _services: Services) -> BoundTrigger:
+    return WarmupTrigger(function.name)
+
+
 def _blob_input(binding: Binding, services: Services) -> BoundInput:
     return BlobInput(
         name=binding.name,
@@ -115,6 +120,7 @@ TRIGGERS: Final[Mapping[str, Callable[[Function, Binding, Services], BoundTrigge
     "blobtrigger": _blob_trigger,
     "timertrigger": _timer_trigger,
     "httptrigger": _http_trigger,
+    "warmuptrigger": _warmup_trigger,
 }
 INPUTS: Final[Mapping[str, Callable[[Binding, Services], BoundInput]]] = {"blob": _blob_input}
 OUTPUTS: Final[Mapping[str, Callable[[Binding, Services], BoundOutput]]] = {
@@ -128,6 +134,7 @@ def _row(table: Mapping[str, T], binding: Binding) -> T:
     if row is None:
         raise TriggerfishError(
             f"Binding '{binding.name}': type '{binding.type}' with direction "
-            f"'{binding.direction}' is not supported. Remove it; the README says which types are."
+            f"'{binding.direction}' is not supported by this host. Use the service's SDK in the "
+            "function instead; the README says which types are supported."
         )
     return row

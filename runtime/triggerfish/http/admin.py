@@ -129,6 +129,13 @@ async def _nothing_to_do(_call: _Call) -> web.Response:
     return empty(200)
 
 
+async def _warm_up(call: _Call) -> web.Response:
+    for function in call.host.functions:
+        if function.trigger.type == "warmupTrigger" and not function.disabled:
+            await call.host.run_by_hand(function.name, "")
+    return empty(200)
+
+
 async def _no_keys(_call: _Call) -> web.Response:
     return document({"keys": [], "links": []})
 
@@ -243,7 +250,7 @@ OPERATIONS: Final[tuple[tuple[tuple[str, ...], RouteTemplate, Handler], ...]] = 
         (("POST",), "host/restart", _restart),
         (("PUT",), "host/state", _set_state),
         (("POST",), "host/synctriggers", _nothing_to_do),
-        (("GET", "POST"), "warmup", _nothing_to_do),
+        (("GET", "POST"), "warmup", _warm_up),
         (("GET",), "host/{kind:regex(^(keys|functionkeys|systemkeys)$)}", _no_keys),
         (("GET",), "functions", _functions),
         (("GET",), "functions/{name}", _function),

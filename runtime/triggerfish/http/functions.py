@@ -34,11 +34,24 @@ async def answer_function(
     match = host.routes.choose(request.method, target.partition("?")[0])
     if match is None or match.function.disabled:
         return empty(404)
+    if not match.can_run:
+        log(_in_error(host, match.function.name))
+        return empty(500)
     data = await read_request(request, target, match.values, body_limit=body_limit)
     trigger = HttpTrigger(match.function.name, match.function.trigger.name)
     absent = [name for name, value in match.values.items() if value is None]
     outcome = await host.invoke(trigger.event(data, absent=absent))
     return _reply(match.function.name, outcome, log)
+
+
+def _in_error(host: HostView, function: str) -> LogLine:
+    reasons = "; ".join(e.message for e in host.function_errors if e.function == function)
+    return LogLine(
+        LogLevel.ERROR,
+        f"Function.{function}",
+        f"A request for '{function}' failed: the function is in error: {reasons}",
+        function=function,
+    )
 
 
 def _reply(function: str, outcome: Outcome, log: Log) -> web.Response:

@@ -5,8 +5,8 @@ Pure. Behaviour: spec http-trigger.md, 2.3 and 2.4.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from triggerfish.http.route_template import RouteError, RouteTemplate, path_segments
@@ -18,10 +18,14 @@ _OF_THE_HOST: Final = ("admin", "runtime")
 
 @dataclass(frozen=True, slots=True)
 class RouteMatch:
-    """The function that a request is for, and its route parameters (None: optional, absent)."""
+    """The function that a request is for, and its route parameters (None: optional, absent).
+
+    One that is in error has its route all the same; it cannot run.
+    """
 
     function: Function
     values: Mapping[str, str | None]
+    can_run: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,7 @@ class Routes:
 
     _routes: tuple[_Route, ...] = ()
     errors: tuple[FunctionError, ...] = ()
+    _in_error: tuple[_Route, ...] = ()
 
     @classmethod
     def of(cls, functions: Iterable[Function], *, prefix: str) -> Routes:
@@ -57,18 +62,23 @@ class Routes:
     def without(self, names: Collection[str]) -> Routes:
         """Return the routes less those of some functions, which cannot run after all."""
         kept = tuple(route for route in self._routes if route.function.name not in names)
-        return Routes(kept, self.errors)
+        return replace(self, _routes=kept)
+
+    def beside(self, in_error: Iterable[Function], *, prefix: str) -> Routes:
+        """Return the routes with those of functions that are in error, as far as they make sense.
+
+        Where a function that runs fits as well, it has the request.
+        """
+        return replace(self, _in_error=Routes.of(in_error, prefix=prefix)._routes)
 
     def choose(self, method: str, path: str) -> RouteMatch | None:
         """Return the match of the first route that fits; ``path`` is raw, without query."""
         segments = path_segments(path)
-        for route in self._routes:
-            if route.methods and method not in route.methods:
-                continue
-            values = route.template.match(segments)
-            if values is not None:
-                return RouteMatch(route.function, values)
-        return None
+        found = _first(self._routes, method, segments)
+        if found is not None:
+            return RouteMatch(*found)
+        found = _first(self._in_error, method, segments)
+        return None if found is None else RouteMatch(*found, can_run=False)
 
     def route_of(self, function: str) -> str | None:
         """Return the route with its prefix as written, None where the function has none."""
@@ -89,6 +99,18 @@ class Routes:
                 f"to '{route.function.name}'"
             )
         return "\n".join(lines)
+
+
+def _first(
+    routes: Iterable[_Route], method: str, segments: Sequence[str]
+) -> tuple[Function, Mapping[str, str | None]] | None:
+    for route in routes:
+        if route.methods and method not in route.methods:
+            continue
+        values = route.template.match(segments)
+        if values is not None:
+            return route.function, values
+    return None
 
 
 def is_http(function: Function) -> bool:

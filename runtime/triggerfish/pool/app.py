@@ -43,10 +43,14 @@ class AppLoadError(TriggerfishError):
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """The functions of an app that has been loaded, and those that could not be."""
+    """The functions of an app that has been loaded, and those that could not be.
+
+    ``unloaded`` are those of ``errors`` whose declaration makes sense, though their code does not.
+    """
 
     functions: tuple[Function, ...]
     errors: tuple[FunctionError, ...]
+    unloaded: tuple[Function, ...] = ()
 
 
 def load_request(app: AppToLoad) -> dict[str, Any]:
@@ -61,17 +65,20 @@ def load_request(app: AppToLoad) -> dict[str, Any]:
 def contents(app: AppToLoad, report: Mapping[str, Any]) -> Contents:
     """Return what the worker has loaded."""
     errors = [FunctionError(str(name), str(message)) for name, message in report["errors"]]
-    if not app.script:
-        failed = {error.function for error in errors}
-        loaded = tuple(f for f in app.functions if f.name not in failed)
-        return Contents(loaded, tuple(errors))
-    functions = []
+    failed = {error.function for error in errors}
+    functions = list(app.functions)
     for declared in report["functions"]:
+        name = str(declared["name"])
         try:
             functions.append(_declared_function(app, declared))
         except TriggerfishError as error:
-            errors.append(FunctionError(str(declared["name"]), f"{app.script}: {error}"))
-    return Contents(tuple(functions), tuple(errors))
+            if name not in failed:
+                errors.append(FunctionError(name, f"{app.script}: {error}"))
+    return Contents(
+        functions=tuple(f for f in functions if f.name not in failed),
+        errors=tuple(errors),
+        unloaded=tuple(f for f in functions if f.name in failed),
+    )
 
 
 def load_error(app: AppToLoad, report: Mapping[str, Any]) -> AppLoadError:
@@ -109,4 +116,6 @@ def _function_to_load(function: Function) -> dict[str, Any]:
 def _declared_function(app: AppToLoad, declared: Mapping[str, Any]) -> Function:
     document = {key: declared[key] for key in ("bindings", "entryPoint", "retry")}
     name, folder = str(declared["name"]), str(app.folder)
-    return read_function(name, document, directory=folder, script_file=app.script)
+    return read_function(
+        name, document, directory=folder, script_file=app.script, any_type=True
+    )  # validation refuses what is not registered, and knows the function's route

@@ -43,6 +43,7 @@ class Generation:
     def __init__(self, app: AppToLoad, options: PoolOptions, log: Log, start_one: StartOne) -> None:
         self.functions: tuple[Function, ...] = ()
         self.errors: tuple[FunctionError, ...] = ()
+        self.unloaded: tuple[Function, ...] = ()  # declared well, but in error
         self.broken = asyncio.Event()
         self._names: frozenset[str] = frozenset()
         self._app = app
@@ -100,6 +101,7 @@ class Generation:
         if isinstance(found, AppLoadError):
             raise found
         self.functions, self.errors = found.functions, found.errors
+        self.unloaded = found.unloaded
         self._names = frozenset(function.name for function in found.functions)
 
     async def keep_one(self) -> None:

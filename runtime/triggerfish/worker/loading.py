@@ -35,7 +35,7 @@ class AppError(Exception):
 
 
 class Loaded(NamedTuple):
-    """The functions that can run, those that cannot, and what v2 apps declare."""
+    """The functions that can run, why others cannot, and all that v2 apps declare."""
 
     plans: dict[str, Plan]
     errors: list[tuple[str, str]]
@@ -96,10 +96,8 @@ def _add_declared(loaded: Loaded, function: Any, folder: str) -> None:
         loaded.plans[name] = _plan(name, user_function, bindings, folder)
     except SignatureError as error:
         loaded.errors.append((name, str(error)))
-        return
     except Exception as error:  # annotations are code of the user
         loaded.errors.append((name, _cannot_load(name, error)))
-        return
     loaded.declared.append(
         {
             "name": name,

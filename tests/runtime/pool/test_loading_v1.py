@@ -93,6 +93,7 @@ async def test_functions_that_load_are_listed_and_the_others_are_in_error(app):
 
     assert loaded == {"imports", "entry", "nested", "outside", "with-dash", "email"}
     assert loaded | failed == set(FUNCTIONS)
+    assert {function.name for function in app.generation.unloaded} == failed
 
 
 async def test_every_documented_form_of_import_works(app):

@@ -88,6 +88,7 @@ def worse(msg: "Nowhere"): pass
         result = await running.run("echo", "fine")
 
     assert names == ["echo"]
+    assert [function.name for function in running.generation.unloaded] == ["bad", "worse"]
     assert errors["bad"].endswith('annotation "NoneType" does not match binding type "http"')
     assert "name 'Nowhere' is not defined" in errors["worse"]
     assert result.outputs["$return"].value == "fine"
@@ -109,6 +110,20 @@ def underscore(msg_): pass
     assert names == ["echo"]
     assert "strategy" in errors["retries"]
     assert "msg_" in errors["underscore"]
+
+
+async def test_a_type_that_nobody_knows_is_left_to_validation(make_app, launch):
+    odd = """
+@app.function_name("odd")
+@app.route(route="odd")
+@app.generic_input_binding(arg_name="rows", type="kweue")
+def odd(req: func.HttpRequest, rows: str) -> str: return rows
+"""
+    async with launch(make_app({"function_app.py": HEAD + odd + ECHO})) as running:
+        names = {function.name for function in running.generation.functions}
+
+    assert names == {"echo", "odd"}
+    assert running.generation.errors == ()
 
 
 async def test_types_of_http_streaming_put_their_function_in_error(make_app, launch):
