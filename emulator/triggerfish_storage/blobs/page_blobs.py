@@ -36,6 +36,12 @@ PAGE_BYTES: Final = 512
 SIZE_LIMIT_BYTES: Final = 8 * 1024**4
 SEQUENCE_LIMIT: Final = 2**63 - 1
 
+_SNAPSHOTS_SINCE: Final = """
+    SELECT id, snapshot FROM blob
+    WHERE container_id = :container AND name = :name AND deleted IS NULL
+        AND snapshot BETWEEN :previous AND :last
+    ORDER BY snapshot"""
+
 SequenceAction = Literal["max", "update", "increment"]
 
 
@@ -147,17 +153,24 @@ def get_page_ranges(
     extents = all_extents(tx, blob.id)
     if previous is None:
         return blob, written_ranges(extents, begin, stop)
-    return blob, difference(extents, _previous_extents(tx, address, previous), begin, stop)
+    older, *between = _states_since(tx, blob, previous)
+    return blob, difference(extents, older, begin, stop, between=between)
 
 
-def _previous_extents(tx: sqlite3.Connection, address: Address, previous: int) -> list[Extent]:
-    if previous > address.snapshot or previous == CURRENT:
+def _states_since(tx: sqlite3.Connection, blob: Blob, previous: int) -> list[list[Extent]]:
+    """Return the bytes of a snapshot, and of all snapshots between it and ``blob``."""
+    if previous > blob.snapshot or previous == CURRENT:
         raise StorageError(errors.PREVIOUS_SNAPSHOT_CANNOT_BE_NEWER)
-    try:
-        older = get_blob(tx, address._replace(snapshot=previous))
-    except StorageError:
-        raise StorageError(errors.PREVIOUS_SNAPSHOT_NOT_FOUND) from None
-    return all_extents(tx, older.id)
+    values = {
+        "container": blob.container_id,
+        "name": blob.name,
+        "previous": previous,
+        "last": min(blob.snapshot, CURRENT - 1),
+    }
+    found = tx.execute(_SNAPSHOTS_SINCE, values).fetchall()
+    if not found or found[0][1] != previous:
+        raise StorageError(errors.PREVIOUS_SNAPSHOT_NOT_FOUND)
+    return [all_extents(tx, snapshot_id) for snapshot_id, _ in found]
 
 
 def _page_blob(tx: sqlite3.Connection, address: Address) -> Blob:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 from triggerfish_storage.blobs.extents import Extent
 
@@ -50,20 +51,34 @@ def written_ranges(extents: Iterable[Extent], begin: int, end: int) -> PageRange
 
 
 def difference(
-    extents: Sequence[Extent], older: Sequence[Extent], begin: int, end: int
+    extents: Sequence[Extent],
+    older: Sequence[Extent],
+    begin: int,
+    end: int,
+    *,
+    between: Sequence[Sequence[Extent]] = (),
 ) -> PageRanges:
-    """Return what was written and what was cleared since the older state."""
+    """Return what was written and what was cleared since the older state.
+
+    What was not there then, was in a state ``between`` and is no more was cleared too.
+    """
     edges = {begin, end}
-    for extent in (*extents, *older):
-        edges |= {extent.start, extent.start + extent.length}
+    for state in (extents, older, *between):
+        for extent in state:
+            edges |= {extent.start, extent.start + extent.length}
     inside = sorted(edge for edge in edges if begin <= edge <= end)
     now, before = _sources(extents, inside), _sources(older, inside)
+    others = zip(*(_sources(state, inside) for state in between), strict=True)
     written: list[Range] = []
     cleared: list[Range] = []
-    for start, stop, source, former in zip(inside, inside[1:], now, before, strict=False):
-        if source == former:
-            continue
-        (cleared if source is None else written).append((start, stop))
+    for start, stop, source, former, meanwhile in zip(
+        inside, inside[1:], now, before, others if between else repeat(()), strict=False
+    ):
+        if source is not None:
+            if source != former:
+                written.append((start, stop))
+        elif any(state is not None for state in (former, *meanwhile)):
+            cleared.append((start, stop))
     return PageRanges(_joined(written), _joined(cleared))
 
 

@@ -142,6 +142,16 @@ async def test_a_difference_names_what_changed_since_a_snapshot(disk):
     assert found == ([(1, 2), (6, 7)], [(3, 4)])
 
 
+async def test_what_only_a_snapshot_between_had_was_cleared_since(disk):
+    first = await disk.create_snapshot()
+    await disk.upload_page(page("a", 3), offset=0, length=3 * PAGE)
+    second = await disk.create_snapshot()
+    await disk.clear_page(offset=PAGE, length=PAGE)
+
+    assert await ranges(disk, previous_snapshot=first["snapshot"]) == ([(0, 1), (2, 3)], [(1, 2)])
+    assert await ranges(disk, previous_snapshot=second["snapshot"]) == ([], [(1, 2)])
+
+
 async def test_a_difference_needs_an_older_snapshot_that_exists(disk):
     missing = ranges(disk, previous_snapshot="2020-01-01T00:00:00.0000000Z")
     assert await refused(missing) == "409 PreviousSnapshotNotFound"
@@ -204,18 +214,26 @@ def painted(writes) -> tuple[list[Extent], list[int | None]]:
     return extents, cells
 
 
-@given(WRITES, WRITES, st.integers(0, 15), st.integers(0, 16))
-def test_ranges_and_differences_are_what_comparing_unit_by_unit_gives(old, new, begin, end):
+@given(WRITES, st.lists(WRITES, max_size=2), WRITES, st.integers(0, 15), st.integers(0, 16))
+def test_ranges_and_differences_are_what_comparing_unit_by_unit_gives(
+    old, meanwhile, new, begin, end
+):
     older, before = painted(old)
+    between = [painted(writes) for writes in meanwhile]
     extents, now = painted(new)
     units = range(begin, max(begin, end))
 
     written = written_ranges(extents, begin, max(begin, end))
-    changed = difference(extents, older, begin, max(begin, end))
+    changed = difference(
+        extents, older, begin, max(begin, end), between=[state for state, _ in between]
+    )
 
     def covered(found) -> set[int]:
         return {unit for first, last in found for unit in range(first, last)}
 
+    def was_there(unit: int) -> bool:
+        return any(cells[unit] for cells in (before, *(cells for _, cells in between)))
+
     assert covered(written.written) == {unit for unit in units if now[unit]}
     assert covered(changed.written) == {u for u in units if now[u] and now[u] != before[u]}
-    assert covered(changed.cleared) == {u for u in units if before[u] and not now[u]}
+    assert covered(changed.cleared) == {u for u in units if was_there(u) and not now[u]}
