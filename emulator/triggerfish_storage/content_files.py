@@ -24,7 +24,7 @@ _ONLY_CACHED: Final = getattr(os, "RWF_NOWAIT", None)
 class Checksum(Protocol):
     """Something that wants to see all bytes, in order."""
 
-    def update(self, data: bytes, /) -> None: ...
+    def update(self, data: bytes | memoryview, /) -> None: ...
 
 
 class Draft:
@@ -44,7 +44,7 @@ class Draft:
     def md5(self) -> bytes:
         return self._md5.digest() if self._md5 is not None else b""
 
-    def write(self, pieces: Sequence[bytes]) -> None:
+    def write(self, pieces: Sequence[bytes | memoryview]) -> None:
         """Append the pieces.
 
         As one: each call below gives up the interpreter's lock and has to get it back, which
@@ -60,7 +60,7 @@ class Draft:
                 checksum.update(data)
             _write_all(self._file, data)
 
-    def finish(self, pieces: Sequence[bytes]) -> None:
+    def finish(self, pieces: Sequence[bytes | memoryview]) -> None:
         """Append the last pieces and close: from here on a row may name the file."""
         self.write(pieces)
         with self._lock:
@@ -159,7 +159,7 @@ def _read_cached(descriptor: int, data: bytearray, offset: int) -> bool:
         return False
 
 
-def _write_all(file: BinaryIO, data: bytes) -> None:
+def _write_all(file: BinaryIO, data: bytes | memoryview) -> None:
     view = memoryview(data)
     while view:
         view = view[file.write(view) :]

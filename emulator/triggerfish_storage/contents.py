@@ -178,38 +178,53 @@ class Contents:
                 also.update(data)
             return Content(len(data), _md5(data) if md5 else b"", data, None)
         draft = Draft(self._folder, md5=md5, also=also, sync=self._sync)
-        return await _finish(draft, [data], len(data))
+        try:
+            await asyncio.to_thread(draft.finish, [data])
+        except BaseException:
+            draft.abandon()
+            raise
+        return Content(len(data), draft.md5, None, draft.name)
 
     async def receive(
         self,
-        pieces: AsyncIterable[bytes],
+        pieces: AsyncIterable[bytes | memoryview],
         *,
         limit: int,
+        length: int | None = None,
         md5: bool = True,
         also: Checksum | None = None,
     ) -> Content:
         """Make ready bytes that arrive in pieces, in constant memory.
 
-        Raises RequestBodyTooLarge beyond ``limit`` bytes; then, as after any other failure of
-        the sender, no file is left.
+        A ``memoryview`` among them is only lent until the next one is asked for. ``length`` is
+        how many bytes there will be, where that is known: the last piece is then written and
+        the file closed at once. Raises RequestBodyTooLarge beyond ``limit`` bytes; then, as
+        after any other failure of the sender, no file is left.
         """
         draft = Draft(self._folder, md5=md5, also=also, sync=self._sync)
-        held: list[bytes] = []
+        held: list[bytes | memoryview] = []
         held_bytes = size = 0
         try:
             async for piece in _within(limit, pieces):
-                held.append(piece)
+                is_lent = isinstance(piece, memoryview) and len(piece) > IN_ROW_LIMIT_BYTES
+                held.append(piece if is_lent else bytes(piece))
                 held_bytes += len(piece)
                 size += len(piece)
-                if held_bytes > PIECE_BYTES:  # so that one of 1 MiB takes one crossing
+                if size == length and size > IN_ROW_LIMIT_BYTES:
+                    await asyncio.to_thread(draft.finish, held)
+                elif is_lent or held_bytes > PIECE_BYTES:  # so that 1 MiB takes one crossing
                     await asyncio.to_thread(draft.write, held)
-                    held, held_bytes = [], 0
+                else:
+                    continue
+                held, held_bytes = [], 0
+            if size <= IN_ROW_LIMIT_BYTES:
+                return await self.keep(b"".join(held), md5=md5, also=also)
+            if size != length:
+                await asyncio.to_thread(draft.finish, held)
         except BaseException:
             draft.abandon()
             raise
-        if size <= IN_ROW_LIMIT_BYTES:
-            return await self.keep(b"".join(held), md5=md5, also=also)
-        return await _finish(draft, held, size)
+        return Content(size, draft.md5, None, draft.name)
 
     def store(self, pieces: Iterable[bytes]) -> Content:
         """Make ready bytes from a disk: on the caller's own thread, in constant memory."""
@@ -358,22 +373,15 @@ def _is_named(tx: sqlite3.Connection, file: str) -> bool:
     return tx.execute(_IS_USED, {"name": file}).fetchone() is not None
 
 
-async def _within(limit: int, pieces: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+async def _within(
+    limit: int, pieces: AsyncIterable[bytes | memoryview]
+) -> AsyncIterator[bytes | memoryview]:
     size = 0
     async for piece in pieces:
         size += len(piece)
         if size > limit:
             raise StorageError(errors.REQUEST_BODY_TOO_LARGE, MaxLimit=str(limit))
         yield piece
-
-
-async def _finish(draft: Draft, pieces: Sequence[bytes], size: int) -> Content:
-    try:
-        await asyncio.to_thread(draft.finish, pieces)
-    except BaseException:
-        draft.abandon()
-        raise
-    return Content(size, draft.md5, None, draft.name)
 
 
 def _pieces(parts: Iterable[Part]) -> Iterator[tuple[Part, int, int]]:

@@ -37,7 +37,7 @@ class Crc64:
     def __init__(self) -> None:
         self._state = _ONES
 
-    def update(self, data: bytes) -> None:
+    def update(self, data: bytes | memoryview) -> None:
         """Go on with more of the message."""
         if len(data) > _SHORT_BYTES:
             # The state so far is added to what comes first.

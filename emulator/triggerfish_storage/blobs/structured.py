@@ -54,14 +54,14 @@ async def encode(pieces: AsyncIterable[bytes], content_length: int) -> AsyncIter
             left -= len(piece)
             part.update(piece)
             whole.update(piece)
-            yield piece
+            yield bytes(piece)
         yield part.digest()
     yield whole.digest()
 
 
 async def decode(
-    pieces: AsyncIterable[bytes], *, length: int, content_length: int
-) -> AsyncIterator[bytes]:
+    pieces: AsyncIterable[bytes | memoryview], *, length: int, content_length: int
+) -> AsyncIterator[bytes | memoryview]:
     """Give the content of a message whose lengths, and that of its content, are announced.
 
     Raises InvalidInput where it is malformed, and Crc64Mismatch where a checksum differs.
@@ -92,9 +92,9 @@ async def decode(
 class _Reader:
     """Takes from pieces as many bytes as are asked for."""
 
-    def __init__(self, pieces: AsyncIterable[bytes]) -> None:
+    def __init__(self, pieces: AsyncIterable[bytes | memoryview]) -> None:
         self._pieces = aiter(pieces)
-        self._piece = b""
+        self._piece: bytes | memoryview = b""
         self._at = 0
 
     async def is_more(self) -> bool:
@@ -105,7 +105,7 @@ class _Reader:
                 return False
         return True
 
-    async def some(self, limit: int) -> bytes:
+    async def some(self, limit: int) -> bytes | memoryview:
         """Return what is there already, or comes next."""
         if not await self.is_more():
             raise _malformed("It ends too early.")

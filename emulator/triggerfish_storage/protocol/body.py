@@ -1,7 +1,8 @@
 """A request's body on its way from a connection to whoever reads it, without copies.
 
-The connection gives pieces as the socket gave them, a reader takes them; each waits for the
-other: the reader while there is nothing, the sender (through ``Flow``) while too much is held.
+The connection gives pieces as they came, or receives right into a block of memory that is handed
+on when it is full; a reader takes them. Each waits for the other: the reader while there is
+nothing, the sender (through ``Flow``) while too much is held.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from typing import Final, Protocol
 
 from triggerfish_storage import errors
 from triggerfish_storage.errors import ErrorCode, StorageError
+from triggerfish_storage.protocol.blocks import BLOCK_BYTES, Blocks
 
 BODY_SECONDS: Final = 60.0  # without a single byte of what was announced
 WORTH_BYTES: Final = 262144  # to wake a reader for, where more will come
+LANDED_BYTES: Final = 65536  # to receive into a block rather than as they come
 
 REQUEST_TIMEOUT: Final = ErrorCode(
     408, "RequestTimeout", "The client sent nothing of the announced body for too long."
@@ -33,20 +36,25 @@ class Body:
     """One body. ``announced`` is its length in bytes where that is known and it is not here yet."""
 
     __slots__ = (
-        *("_failure", "_flow", "_is_dropped", "_pieces", "_timer", "_waiter"),
-        *("announced", "expects_continue", "held_bytes", "is_complete", "received_bytes"),
+        *("_block", "_blocks", "_failure", "_filled", "_flow", "_is_dropped", "_pieces"),
+        *("_timer", "_waiter"),
+        *("announced", "expects_continue", "held_bytes", "is_complete", "lands", "received_bytes"),
     )
 
     _timer: asyncio.TimerHandle
 
-    def __init__(self, flow: Flow) -> None:
+    def __init__(self, flow: Flow, blocks: Blocks) -> None:
         self.announced: int | None = None
         self.expects_continue = False
         self.held_bytes = 0
         self.received_bytes = 0
         self.is_complete = False
+        self.lands = False  # in blocks, by way of ``room`` and ``landed``
         self._flow = flow
-        self._pieces: list[bytes] = []
+        self._blocks = blocks
+        self._block: bytearray | None = None  # which is being received into
+        self._filled = 0  # bytes of it
+        self._pieces: list[bytes | memoryview] = []
         self._failure: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._is_dropped = False
@@ -55,6 +63,9 @@ class Body:
 
     def feed(self, piece: bytes) -> None:
         """Take a piece that arrived."""
+        if self.lands:
+            self._copy(piece)
+            return
         size = len(piece)
         self.received_bytes += size
         if not self._is_dropped:
@@ -63,9 +74,55 @@ class Body:
             if self.held_bytes >= WORTH_BYTES:
                 self._wake()
 
+    def expect(self, size: int) -> None:
+        """It has ``size`` bytes. Where most are still to come, all of it goes into blocks."""
+        self.announced = size
+        if size - self.received_bytes >= LANDED_BYTES:
+            self.lands = True
+            pieces = self._pieces
+            self._pieces, self.held_bytes, self.received_bytes = [], 0, 0
+            for piece in pieces:
+                self._copy(piece)
+
+    def room(self, size: int) -> memoryview:
+        """Return where up to ``size`` bytes are to be received; then ``landed`` is called."""
+        if self._block is None:
+            self._block, self._filled = self._blocks.take(), 0
+        return memoryview(self._block)[self._filled : self._filled + size]
+
+    def landed(self, size: int) -> None:
+        """Take what was received into ``room``."""
+        self.received_bytes += size
+        if not self._is_dropped:
+            self._filled += size
+            if self._filled == BLOCK_BYTES:
+                self._hand_on()
+
     def finish(self) -> None:
         """All of it has arrived."""
         self.is_complete = True
+        self._hand_on()
+        self._wake()
+
+    def _copy(self, piece: bytes | memoryview) -> None:
+        rest = memoryview(piece)
+        while rest:
+            room = self.room(len(rest))
+            size = len(room)
+            room[:] = rest[:size]
+            self.landed(size)
+            rest = rest[size:]
+
+    def _hand_on(self) -> None:
+        """Let the reader have what is in the block."""
+        block, self._block = self._block, None
+        if block is None:
+            return
+        if self._is_dropped:
+            self._blocks.give(block)
+            return
+        self.held_bytes += self._filled
+        self._pieces.append(memoryview(block)[: self._filled])
         self._wake()
 
     def fail(self, error: Exception) -> None:
@@ -100,29 +157,45 @@ class Body:
         """
         if (self.announced or self.received_bytes) > limit:
             raise _too_large(limit)
-        pieces = self._taken() if self.is_complete else await self._all(limit)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if not self.is_complete or self.lands:
+            return b"".join(await self._all(limit))
+        pieces = self._taken()
+        return bytes(pieces[0]) if len(pieces) == 1 else b"".join(pieces)
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Give the pieces as they arrive; the sender waits for a slow reader."""
+    async def chunks(self) -> AsyncIterator[bytes | memoryview]:
+        """Give the pieces as they arrive; the sender waits for a slow reader.
+
+        A ``memoryview`` is only lent, until the next piece is asked for.
+        """
         while True:
             for piece in self._taken():
                 yield piece
+                # Not where the reader is cancelled: a thread of its may still look at it.
+                if isinstance(piece, memoryview):
+                    self._take_back(piece)
             if not self._pieces and not await self._is_there_more():
                 return
 
     async def _all(self, limit: int) -> list[bytes]:
-        pieces = self._taken()
-        while await self._is_there_more():
-            pieces += self._taken()
+        found = []
+        async for piece in self.chunks():
+            found.append(bytes(piece))
             if self.received_bytes > limit:
                 raise _too_large(limit)
-        return pieces
+        return found
 
-    def _taken(self) -> list[bytes]:
+    def _taken(self) -> list[bytes | memoryview]:
         pieces = self._pieces
         self._pieces, self.held_bytes = [], 0
+        if pieces and not self.is_complete:
+            self._flow.wants_more(self)  # to come while these are looked at
         return pieces
+
+    def _take_back(self, piece: memoryview) -> None:
+        block = piece.obj
+        piece.release()
+        if isinstance(block, bytearray):
+            self._blocks.give(block)
 
     async def _is_there_more(self) -> bool:
         """Wait for the next piece; return False at the end."""

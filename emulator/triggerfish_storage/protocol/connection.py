@@ -13,6 +13,7 @@ from collections.abc import AsyncIterable
 from contextlib import suppress
 from typing import Any, Final, cast
 
+from triggerfish_storage.protocol.blocks import Blocks
 from triggerfish_storage.protocol.body import Body
 from triggerfish_storage.protocol.operations import BytesBody
 from triggerfish_storage.protocol.outlet import Outlet
@@ -29,7 +30,7 @@ _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _log = logging.getLogger("triggerfish_storage")
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """A client's connection to ``endpoint``; ``opened`` has it from its beginning to its end."""
 
     task: asyncio.Task[None]
@@ -38,9 +39,12 @@ class Connection(asyncio.Protocol):
     _outlet: Outlet
     _timer: asyncio.TimerHandle
 
-    def __init__(self, endpoint: Endpoint[Any], opened: set[Connection], *, scheme: str) -> None:
+    def __init__(
+        self, endpoint: Endpoint[Any], opened: set[Connection], blocks: Blocks, *, scheme: str
+    ) -> None:
         self._endpoint = endpoint
         self._opened = opened
+        self._blocks = blocks
         self._scheme = scheme
         self._loop = asyncio.get_running_loop()
         self._answered: Incoming | None = None  # the request that is being answered
@@ -48,6 +52,7 @@ class Connection(asyncio.Protocol):
         self._lost: asyncio.Future[None] = self._loop.create_future()
         self._waiting_since = 0.0
         self._head_timer: asyncio.TimerHandle | None = None
+        self._room: memoryview | None = None  # which is being received into
         self._is_paused = False  # we do not read
         self._is_ended = False  # the client sends no more
         self._is_stopping = False  # nothing more is answered
@@ -70,15 +75,24 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
         address = str(peer[0]) if isinstance(peer, tuple) else ""
-        self._reader = RequestReader(self, scheme=self._scheme, peer=address)
+        self._reader = RequestReader(self, self._blocks, scheme=self._scheme, peer=address)
         self._outlet = Outlet(self._transport, is_plain=self._scheme == "http")
         self._timer = self._loop.call_later(IDLE_SECONDS, self._look_at_clock)
         self._opened.add(self)
         self.task = self._loop.create_task(self._serve(), name="storage connection")
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return where to receive what comes next: a large body lands where it is read from."""
+        self._room = self._reader.room()
+        return self._blocks.inbox if self._room is None else self._room
+
+    def buffer_updated(self, nbytes: int) -> None:
         reader = self._reader
-        reader.feed(data)
+        if self._room is None:
+            reader.feed(bytes(self._blocks.inbox[:nbytes]))
+        else:
+            self._room = None
+            reader.landed(nbytes)
         if self._arrival is not None and (reader.requests or reader.is_over):
             self._wake()
         if self._is_too_much():

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+from triggerfish_storage.protocol.blocks import Blocks
 from triggerfish_storage.protocol.connection import Connection
 from triggerfish_storage.protocol.operations import S
 from triggerfish_storage.protocol.steps import Endpoint
@@ -29,11 +30,12 @@ async def serve_endpoint(
 ) -> AsyncIterator[int]:
     """Listen on a port (0 finds one) until the block ends, then finish what is in work."""
     opened: set[Connection] = set()
+    blocks = Blocks()
     scheme = "https" if tls is not None else "http"
     loop, taking = asyncio.get_running_loop(), both_families(address, port)
 
     def taken() -> Connection:
-        return Connection(endpoint, opened, scheme=scheme)
+        return Connection(endpoint, opened, blocks, scheme=scheme)
 
     if taking is None:
         server = await loop.create_server(taken, address, port, ssl=tls, backlog=BACKLOG)

@@ -38,8 +38,11 @@ class RequestBody(Protocol):
         """Return all of it; raises RequestBodyTooLarge beyond ``limit`` bytes."""
         ...
 
-    def chunks(self) -> AsyncIterator[bytes]:
-        """Give the pieces as they arrive; the sender waits for a slow reader."""
+    def chunks(self) -> AsyncIterator[bytes | memoryview]:
+        """Give the pieces as they arrive; the sender waits for a slow reader.
+
+        A ``memoryview`` is only lent, until the next piece is asked for.
+        """
         ...
 
 

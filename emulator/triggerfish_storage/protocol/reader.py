@@ -21,6 +21,7 @@ from httptools import (
 
 from triggerfish_storage import errors
 from triggerfish_storage.errors import StorageError
+from triggerfish_storage.protocol.blocks import Blocks
 from triggerfish_storage.protocol.body import Body, Flow
 from triggerfish_storage.protocol.steps import Incoming
 
@@ -45,12 +46,13 @@ class RequestReader:
     keep the connection alive, ``is_over`` is set and the rest is ignored.
     """
 
-    def __init__(self, flow: Flow, *, scheme: str, peer: str) -> None:
+    def __init__(self, flow: Flow, blocks: Blocks, *, scheme: str, peer: str) -> None:
         self.requests: deque[tuple[Incoming, Body]] = deque()
         self.body: Body | None = None  # the one that is arriving
         self.problem = ""
         self.is_over = False
         self._flow = flow
+        self._blocks = blocks
         self._scheme = scheme
         self._peer = peer
         self._url = b""
@@ -88,6 +90,20 @@ class RequestReader:
             self.fail(str(error.__context__ or error))
         except (HttpParserError, _Refused) as error:
             self.fail(str(error))
+
+    def room(self) -> memoryview | None:
+        """Return where to receive what comes next, None where it is to be fed."""
+        body = self.body
+        return body.room(self._unparsed) if body is not None and body.lands else None
+
+    def landed(self, size: int) -> None:
+        """Take what was received into ``room``."""
+        body = self.body
+        if body is not None:
+            body.landed(size)
+            self._unparsed -= size
+            if not self._unparsed:
+                self._finish()
 
     def fail(self, problem: str) -> None:
         """What arrives is no HTTP, or too much: nothing is read of it any more."""
@@ -129,7 +145,7 @@ class RequestReader:
             raise _Refused(f"HTTP/{parser.get_http_version()} is not served.")
         self._is_upgrade = parser.should_upgrade()
         self._is_learned = False
-        self.body = body = Body(self._flow)
+        self.body = body = Body(self._flow, self._blocks)
         self._incoming = Incoming(
             parser.get_method().decode("ascii"),
             url.decode("utf-8", "surrogateescape"),
@@ -166,8 +182,9 @@ class RequestReader:
             return
         body.expects_continue = headers.get(b"expect", b"").lower() == b"100-continue"
         if b"content-length" in headers:
-            body.announced = int(headers[b"content-length"])
-            self._unparsed = body.announced - body.received_bytes
+            length = int(headers[b"content-length"])
+            self._unparsed = length - body.received_bytes
+            body.expect(length)
             self._parser = HttpRequestParser(self)  # for what comes behind it
         elif headers.get(b"transfer-encoding", b"").lower() != b"chunked":
             raise _Refused("The Transfer-Encoding is not supported.")
@@ -185,7 +202,7 @@ class RequestReader:
         self._unparsed = int(headers.get(b"content-length", b"0"))
         self._parser = HttpRequestParser(self)
         if self._unparsed and self.body is not None:
-            self.body.announced = self._unparsed
+            self.body.expect(self._unparsed)
         else:
             self._finish()
         self.feed(rest)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from contextlib import aclosing
 from itertools import pairwise
 
 import pytest
@@ -10,7 +12,8 @@ from hypothesis import strategies as st
 
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol import reader as reader_module
-from triggerfish_storage.protocol.body import Body
+from triggerfish_storage.protocol.blocks import BLOCK_BYTES, Blocks
+from triggerfish_storage.protocol.body import LANDED_BYTES, Body
 from triggerfish_storage.protocol.reader import RequestReader
 
 LONG = b"x" * 100_000
@@ -37,22 +40,26 @@ REQUESTS = [
 
 
 class Flow:
-    """A connection that nobody has to wait for."""
+    """A connection that reads on anyway."""
 
     def wants_more(self, body: Body) -> None:
-        raise AssertionError("all of it is here")
+        pass
 
 
 def reader_of(*pieces: bytes) -> RequestReader:
-    reader = RequestReader(Flow(), scheme="http", peer="")
+    reader = RequestReader(Flow(), Blocks(), scheme="http", peer="")
     for piece in pieces:
         reader.feed(piece)
     return reader
 
 
+def random_bytes(size: int) -> bytes:
+    return random.Random(size).randbytes(size)
+
+
 async def read(reader: RequestReader) -> list[tuple[str, str, bytes]]:
     return [
-        (incoming.method, incoming.target, await body.read(1_000_000))
+        (incoming.method, incoming.target, await body.read(10_000_000))
         for incoming, body in reader.requests
     ]
 
@@ -89,11 +96,65 @@ def test_what_stands_behind_the_last_chunk_is_no_header() -> None:
     assert list(chunked.raw_headers) == [(b"Transfer-Encoding", b"chunked")]
 
 
-async def test_a_large_body_is_handed_on_as_it_came() -> None:
-    reader = reader_of(b"PUT / HTTP/1.1\r\nContent-Length: 200000\r\n\r\n", LONG, LONG)
+@given(
+    size=st.integers(LANDED_BYTES, 2 * BLOCK_BYTES + 1),
+    early=st.integers(0, 100_000),
+    step=st.integers(1_000, 3 * BLOCK_BYTES),
+)
+async def test_a_large_body_lands_in_blocks_and_not_a_byte_too_many(
+    size: int, early: int, step: int
+) -> None:
+    content, behind = random_bytes(size), b"GET /next HTTP/1.1\r\n\r\n"
+    head = b"PUT / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % size
+    reader = reader_of(head + content[:early])
+    rest = memoryview(content[early:] + behind)
+
+    while rest:
+        room = reader.room()
+        if room is None:
+            reader.feed(bytes(rest[:step]))
+            rest = rest[step:]
+        else:
+            taken = min(len(room), step, len(rest))
+            room[:taken] = rest[:taken]
+            reader.landed(taken)
+            rest = rest[taken:]
+
+    assert await read(reader) == [("PUT", "/", content), ("GET", "/next", b"")]
+
+
+async def test_memory_that_was_lent_is_used_again_and_its_reader_sees_no_more_of_it() -> None:
+    blocks = Blocks()
+    reader = RequestReader(Flow(), blocks, scheme="http", peer="")
+    reader.feed(b"PUT / HTTP/1.1\r\nContent-Length: 200000\r\n\r\n")
+    room = reader.room()
+    assert room is not None
+    room[:] = LONG * 2
+    reader.landed(200_000)
     _, body = reader.requests[0]
 
-    assert await anext(body.chunks()) is LONG
+    pieces = body.chunks()
+    lent = await anext(pieces)
+    assert lent == LONG * 2
+    assert await anext(pieces, None) is None
+
+    assert blocks.take() is room.obj
+    with pytest.raises(ValueError, match="released"):
+        bytes(lent)
+
+
+async def test_memory_is_not_used_again_while_a_reader_that_was_cancelled_may_look_at_it() -> None:
+    blocks = Blocks()
+    reader = RequestReader(Flow(), blocks, scheme="http", peer="")
+    reader.feed(b"PUT / HTTP/1.1\r\nContent-Length: 100000\r\n\r\n")
+    reader.feed(LONG)
+    _, body = reader.requests[0]
+
+    async with aclosing(body.chunks()) as pieces:
+        lent = await anext(pieces)
+
+    assert lent == LONG
+    assert blocks.take() is not lent.obj
 
 
 @pytest.mark.parametrize(

@@ -38,12 +38,16 @@ async def receive(
         pieces = structured.decode(
             call.body.chunks(), length=call.content_length or 0, content_length=length
         )
-        content = await store.contents.receive(pieces, limit=limit, md5=md5, also=crc64)
+        content = await store.contents.receive(
+            pieces, limit=limit, length=length, md5=md5, also=crc64
+        )
     elif length <= IN_ROW_LIMIT_BYTES:
         content = await store.contents.keep(await call.body.read(limit), md5=md5, also=crc64)
     else:
         store.look(early)
-        content = await store.contents.receive(call.body.chunks(), limit=limit, md5=md5, also=crc64)
+        content = await store.contents.receive(
+            call.body.chunks(), limit=limit, length=length, md5=md5, also=crc64
+        )
     await _check(call, store, content, expected, crc64)
     return content
 
