@@ -66,6 +66,36 @@ def test_a_file_that_cannot_be_used_is_named(capsys, tmp_path):
     assert said == f"{tmp_path / 'absent' / 'file'}: No such file or directory.\n"
 
 
+@pytest.mark.parametrize("target", ["triggerfish.cli.start.run", "triggerfish.cli.main.Row.load"])
+def test_an_interrupt_before_the_host_runs_ends_quietly_with_130(monkeypatch, tmp_path, target):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    (tmp_path / "host.json").write_text("{}")
+    monkeypatch.setattr(target, interrupted)
+
+    answer = CliRunner().invoke(triggerfish, ["start", str(tmp_path)])
+
+    assert (answer.exit_code, answer.output) == (130, "")
+
+
+def test_an_interrupt_while_the_program_is_imported_ends_quietly_with_130():
+    program = (
+        "import sys\n"
+        "from triggerfish.cli.entry import triggerfish\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, *_): raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+        "triggerfish()\n"
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False
+    )
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
+
+
 def test_a_bug_keeps_its_traceback():
     def command() -> None:
         raise KeyError("bug")

@@ -13,7 +13,7 @@ from typing import Any, Final
 import click
 
 from triggerfish.cli import start as start_command
-from triggerfish.cli.main import run
+from triggerfish.cli.main import QuietGroup, run
 from triggerfish.model import TriggerfishError
 from triggerfish.versions import CORE_TOOLS_VERSION
 
@@ -26,7 +26,7 @@ _REFUSED_HELP: Final = "Not supported."
 _NO_EFFECT: Final = "Accepted, without effect."
 
 
-class Func(click.Group):
+class Func(QuietGroup):
     """A group that answers an action it does not know with its help, and exits with 1."""
 
     def resolve_command(

@@ -14,6 +14,7 @@ from typing import Any, Final
 import click
 
 from triggerfish import __version__
+from triggerfish.cli.entry import quiet_interrupt
 from triggerfish.model import TriggerfishError
 from triggerfish_storage.cli.output import fail
 
@@ -24,6 +25,12 @@ class Row:
 
     target: str
     help: str
+
+    def load(self) -> click.Command:
+        """Import the sub-command."""
+        module, _, attribute = self.target.partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
 
 
 COMMANDS: Final[Mapping[str, Row]] = {
@@ -37,7 +44,15 @@ COMMANDS: Final[Mapping[str, Row]] = {
 }
 
 
-class LazyGroup(click.Group):
+class QuietGroup(click.Group):
+    """A group that ends at Ctrl+C without a word, as shells expect it; click says "Aborted!"."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with quiet_interrupt():
+            return super().invoke(ctx)
+
+
+class LazyGroup(QuietGroup):
     """A group that imports a sub-command only to run it or to show its own help."""
 
     def __init__(self, *args: Any, rows: Mapping[str, Row], **kwargs: Any) -> None:
@@ -49,11 +64,7 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         row = self._rows.get(cmd_name)
-        if row is None:
-            return None
-        module, _, attribute = row.target.partition(":")
-        command: click.Command = getattr(import_module(module), attribute)
-        return command
+        return None if row is None else row.load()
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -90,7 +90,8 @@ def spread(args: list[str], option: str) -> list[str]:
 def start(ctx: click.Context, /, **given: Any) -> None:
     """Run the function app in APP_FOLDER (default: the one you are in).
 
-    Runs until Ctrl+C. Every option is also an environment variable.
+    Runs until Ctrl+C, and then ends with 0; with 130 where that comes before it has started.
+    Every option is also an environment variable.
     """
     ctx.exit(run(options_from(given)))
 
