@@ -92,16 +92,6 @@ async def test_what_still_waits_to_be_run_again_at_the_end_has_failed(make_app, 
     assert {result.failure.kind for result in results} == {FailureKind.CRASH}
 
 
-async def test_a_worker_that_the_host_stops_makes_no_suspects(make_app, launch):
-    async with launch(make_app(FILES)) as running:
-        lasting = [asyncio.create_task(running.run("lasts", text)) for text in ("a", "b")]
-        await running.log.until("lasting a")
-        await running.log.until("lasting b")
-
-    assert {(await one).failure.kind for one in lasting} == {FailureKind.CRASH}
-    assert not [line for line in running.log.lines if "run again" in line.message]
-
-
 async def test_what_a_drain_does_not_wait_for_is_not_run_again(make_app, launch):
     async with launch(make_app(FILES)) as running:
         lasting = [asyncio.create_task(running.run("lasts", text)) for text in ("a", "b")]
