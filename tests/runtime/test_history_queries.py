@@ -326,12 +326,21 @@ def test_reading_what_is_no_history_names_the_file(tmp_path: Path) -> None:
         pass
 
 
-def test_reading_what_another_version_wrote_says_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("version", "told"),
+    [
+        (99, r"written by a newer version of triggerfish .* Use that version"),
+        (1, r"written by an older version of triggerfish .* 'triggerfish start' brings it up"),
+    ],
+)
+def test_reading_what_another_version_wrote_says_what_to_do(
+    tmp_path: Path, version: int, told: str
+) -> None:
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as file:
-        file.execute("PRAGMA user_version = 99")
+        file.execute(f"PRAGMA user_version = {version}")
 
     with (
-        pytest.raises(HistoryError, match="another version of triggerfish"),
+        pytest.raises(HistoryError, match=told),
         queries.open_reader(tmp_path / FILE_NAME),
     ):
         pass

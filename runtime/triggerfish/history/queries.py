@@ -139,15 +139,24 @@ def open_reader(path: Path) -> Iterator[sqlite3.Connection]:
     try:
         (version,) = reader.execute("PRAGMA user_version").fetchone()
         if version != _SCHEMA:
-            raise HistoryError(
-                f"{path}: written by another version of triggerfish (schema {version}, this one "
-                f"knows {_SCHEMA}). Use that version, or move the file away to start afresh."
-            )
+            raise HistoryError(_other_version(path, version))
         yield reader
     except sqlite3.DatabaseError as error:
         raise _unreadable(path, error) from error
     finally:
         reader.close()
+
+
+def _other_version(path: Path, version: int) -> str:
+    if version < _SCHEMA:
+        return (
+            f"{path}: written by an older version of triggerfish (schema {version}, this one reads "
+            f"{_SCHEMA}). 'triggerfish start' brings it up to date; nothing of it is lost."
+        )
+    return (
+        f"{path}: written by a newer version of triggerfish (schema {version}, this one knows "
+        f"{_SCHEMA}). Use that version, or move the file away to start afresh."
+    )
 
 
 def _unreadable(path: Path, error: sqlite3.Error) -> HistoryError:
