@@ -166,11 +166,11 @@ def _blob(blob: Blob, include: frozenset[str], now: datetime) -> str:
 def _content_elements(headers: ContentHeaders) -> str:
     """Return headers as elements; most blobs of a container have the same."""
     return (
-        f"<Content-Type>{wire.text(headers.content_type)}</Content-Type>"
-        f"<Content-Encoding>{wire.text(headers.content_encoding)}</Content-Encoding>"
-        f"<Content-Language>{wire.text(headers.content_language)}</Content-Language>"
-        f"<Cache-Control>{wire.text(headers.cache_control)}</Cache-Control>"
-        f"<Content-Disposition>{wire.text(headers.content_disposition)}</Content-Disposition>"
+        f"<Content-Type>{wire.header(headers.content_type)}</Content-Type>"
+        f"<Content-Encoding>{wire.header(headers.content_encoding)}</Content-Encoding>"
+        f"<Content-Language>{wire.header(headers.content_language)}</Content-Language>"
+        f"<Cache-Control>{wire.header(headers.cache_control)}</Cache-Control>"
+        f"<Content-Disposition>{wire.header(headers.content_disposition)}</Content-Disposition>"
     )
 
 
@@ -255,7 +255,7 @@ def _pairs(metadata: Mapping[str, str]) -> str:
     """Return metadata, nothing where there is none: of an empty element clients make None."""
     if not metadata:
         return ""
-    pairs = "".join(f"<{name}>{wire.text(value)}</{name}>" for name, value in metadata.items())
+    pairs = "".join(f"<{name}>{wire.header(value)}</{name}>" for name, value in metadata.items())
     return f"<Metadata>{pairs}</Metadata>"
 
 

@@ -22,6 +22,7 @@ from triggerfish_storage.blobs.tags import check_tags
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol import xml
 from triggerfish_storage.protocol.dates import http_date
+from triggerfish_storage.protocol.header_text import legible
 
 _BLOCK_ID_LIMIT_BYTES: Final = 64
 _UNSAFE: Final = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
@@ -31,6 +32,11 @@ _SPECIAL: Final = re.compile("[&<>\r]")
 def text(value: str) -> str:
     """Return a value as an element's text; most need no escaping."""
     return xml.escape(value) if _SPECIAL.search(value) else value
+
+
+def header(value: str) -> str:
+    """Return a value that came in a header as an element's text."""
+    return text(legible(value))
 
 
 # --- block lists ------------------------------------------------------------------------------

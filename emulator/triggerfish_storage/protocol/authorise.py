@@ -14,6 +14,7 @@ from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol import sas
 from triggerfish_storage.protocol.auth import Scheme, Signed, is_signed, text_to_sign
 from triggerfish_storage.protocol.bearer import check_bearer
+from triggerfish_storage.protocol.header_text import encodable, legible
 from triggerfish_storage.protocol.operations import Call, Caller, S
 from triggerfish_storage.protocol.policies import StoredPolicy
 from triggerfish_storage.protocol.service import Service
@@ -71,6 +72,12 @@ def _check_header(call: Call, service: Service[S], header: str, keys: Sequence[b
     signed = Signed(call.method, account, call.raw_path, call.query, call.headers)
     if is_signed(signed, signature, keys, service=service.name, scheme=scheme):
         return
+    for read in (encodable, legible):  # clients sign a header's text, and may send it as Latin-1
+        meant = {name: read(value) for name, value in call.headers.items()}
+        if meant != call.headers:
+            beyond = signed._replace(headers=meant)
+            if is_signed(beyond, signature, keys, service=service.name, scheme=scheme):
+                return
     if call.raw_path == f"/{call.account}{SECONDARY}/{call.account}/":
         # azure-data-tables puts the secondary into an emulator's address once it has signed.
         named_once = signed._replace(path=f"/{call.account}/")

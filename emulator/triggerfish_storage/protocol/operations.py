@@ -19,6 +19,7 @@ from typing import Any, Final, Generic, Literal, NamedTuple, Protocol, TypeVar
 from triggerfish_storage import errors
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol.bearer import Identity
+from triggerfish_storage.protocol.header_text import decode
 
 S = TypeVar("S")
 Authorise = Callable[["Call"], Awaitable[frozenset[str] | None]]
@@ -234,7 +235,11 @@ class Call:
         )
 
     def metadata(self) -> dict[str, str]:
-        """Return the ``x-ms-meta-*`` headers by name as it was written, checked as documented."""
+        """Return the ``x-ms-meta-*`` headers by name as it was written, checked as documented.
+
+        Values may be any text here, though the service documents that what is not ASCII is to be
+        encoded: clients get the bytes back that they sent.
+        """
         found: dict[str, str] = {}
         if not [name for name in self.headers if name.startswith(METADATA_PREFIX)]:
             return found
@@ -242,13 +247,13 @@ class Call:
         for raw_name, raw_value in self.raw_headers:
             if raw_name[:10].lower() == _RAW_PREFIX:
                 name = raw_name[10:].decode("utf-8", "replace")
-                value = raw_value.decode("utf-8", "replace")
+                value = decode(raw_value)
                 if not name:
                     raise StorageError(errors.EMPTY_METADATA_KEY)
-                if not (name.isidentifier() and name.isascii() and value.isascii()):
+                if not (name.isidentifier() and name.isascii()):
                     raise StorageError(errors.INVALID_METADATA)
                 found[name] = f"{found[name]},{value}" if name in found else value
-                size += len(name) + len(value)
+                size += len(raw_name) - len(_RAW_PREFIX) + len(raw_value)
         if size > METADATA_LIMIT_BYTES:
             raise StorageError(errors.METADATA_TOO_LARGE)
         return found

@@ -13,6 +13,7 @@ from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol import xml
 from triggerfish_storage.protocol.auth import ServiceName
 from triggerfish_storage.protocol.dates import http_date, iso_date
+from triggerfish_storage.protocol.header_text import encodable
 from triggerfish_storage.protocol.operations import Reply
 
 _STATUS_LINES: Final = {
@@ -102,7 +103,8 @@ def _one_line(value: str) -> str:
     """Return a header's value, which never starts a line of its own."""
     if value.isprintable():
         return value
-    return "".join(character for character in value if character >= " " or character == "\t")
+    kept = "".join(character for character in value if character >= " " or character == "\t")
+    return encodable(kept)
 
 
 def _legal(text: str) -> str:

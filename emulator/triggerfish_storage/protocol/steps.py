@@ -19,7 +19,7 @@ from triggerfish_storage import errors
 from triggerfish_storage.clock import Clock
 from triggerfish_storage.database import DatabaseError
 from triggerfish_storage.errors import StorageError
-from triggerfish_storage.protocol import cors
+from triggerfish_storage.protocol import cors, header_text
 from triggerfish_storage.protocol.accounts import Accounts
 from triggerfish_storage.protocol.authorise import Peer, authorise
 from triggerfish_storage.protocol.operations import Call, Reply, RequestBody, S
@@ -155,7 +155,7 @@ class Endpoint(Generic[S]):
                 name = raw_name.decode("utf-8", "surrogateescape").lower()
                 if len(names) < NAMES_LIMIT:
                     names[raw_name] = name
-            value = raw_value.decode("utf-8", "surrogateescape")
+            value = header_text.decode(raw_value)
             found[name] = f"{found[name]},{value}" if name in found else value
         return found
 

@@ -15,6 +15,7 @@ from typing import Final
 from triggerfish_storage.clock import EPOCH
 from triggerfish_storage.protocol import xml
 from triggerfish_storage.protocol.dates import http_date
+from triggerfish_storage.protocol.header_text import legible
 from triggerfish_storage.queues.directory import Queue
 from triggerfish_storage.queues.rows import Message
 
@@ -146,7 +147,7 @@ def _receipt(message: Message) -> str:
 
 
 def _metadata(queue: Queue) -> str:
-    inside = "".join(_whole(name, value) for name, value in queue.metadata.items())
+    inside = "".join(_whole(name, legible(value)) for name, value in queue.metadata.items())
     return f"<Metadata>{inside}</Metadata>" if inside else "<Metadata />"
 
 

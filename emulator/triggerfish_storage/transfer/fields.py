@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from triggerfish_storage.transfer.failure import TransferError
 
 T = TypeVar("T", bound=str)
 
+_NO_TEXT: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _readable: Final = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -63,10 +65,10 @@ class Line(NamedTuple):
         """Return the metadata of a resource, which goes over the wire as headers."""
         found = self.mapping("metadata")
         for name, value in found.items():
-            if not (name.isidentifier() and name.isascii() and value.isascii()):
+            if not (name.isidentifier() and name.isascii() and not _NO_TEXT.search(value)):
                 raise self.wrong(
-                    f'"metadata": {name!r} is no ASCII name of letters and digits with an ASCII '
-                    "value."
+                    f'"metadata": {name!r} is no ASCII name of letters and digits with a value of '
+                    "one line."
                 )
         return found
 

@@ -43,6 +43,7 @@ from triggerfish_storage.clock import Clock
 from triggerfish_storage.contents import Content
 from triggerfish_storage.database import Database, DatabaseError
 from triggerfish_storage.errors import StorageError
+from triggerfish_storage.protocol.header_text import legible
 from triggerfish_storage.queues.errors import QUEUE_ALREADY_EXISTS
 from triggerfish_storage.queues.rows import Message as StoredMessage
 from triggerfish_storage.queues.store import QueueStore
@@ -312,13 +313,13 @@ class EmbeddedBlobs:
             modified_at=blob.modified,
             content_type=headers.content_type,
             content_md5=base64.b64encode(blob.md5).decode(),
-            content_encoding=headers.content_encoding,
-            content_language=headers.content_language,
-            content_disposition=headers.content_disposition,
-            cache_control=headers.cache_control,
+            content_encoding=legible(headers.content_encoding),
+            content_language=legible(headers.content_language),
+            content_disposition=legible(headers.content_disposition),
+            cache_control=legible(headers.cache_control),
             lease_status="locked" if lease_state in ("leased", "breaking") else "unlocked",
             lease_state=lease_state,
-            metadata=dict(blob.metadata),
+            metadata={name: legible(value) for name, value in blob.metadata.items()},
         )
 
 
