@@ -120,6 +120,7 @@ request that no service knows.
 | logging and metrics of the service's properties | kept and given back; nothing is logged |
 | query options of tables but `$filter`, `$select` and `$top` | refused with 501 NotImplemented |
 | `$filter` on `TableName` | without regard to case, as a table is addressed |
+| sources of copies | public or signed, or a token comes along; Copy Blob alone takes the key |
 | rehydration of archived blobs | at once |
 | encryption scopes, keys of the customer | accepted without effect |
 | listings of blobs in Arrow form | XML, which the SDKs take too; `startFrom`, `endBefore` count |

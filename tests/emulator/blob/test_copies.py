@@ -193,7 +193,7 @@ async def test_a_copy_is_sealed_as_its_source_or_as_asked(container, asked, is_s
     assert (await copy.get_blob_properties()).is_append_blob_sealed is is_sealed
 
 
-async def test_the_checksums_of_a_source_are_checked(container, source, raw):
+async def test_the_checksums_of_a_source_are_checked(container, source, signature, raw):
     await container.get_blob_client("log").create_append_blob()
     crc64 = Crc64()
     crc64.update(LARGE)
@@ -203,7 +203,7 @@ async def test_the_checksums_of_a_source_are_checked(container, source, raw):
     answers = [
         await raw(
             *("PUT", "/data/log?comp=appendblock", b""),
-            x_ms_copy_source=source.url,
+            x_ms_copy_source=f"{source.url}?{signature}",
             x_ms_source_content_crc64=given,
         )
         for given in (right, wrong)
@@ -233,7 +233,8 @@ async def test_a_source_that_is_not_there_cannot_be_verified(container, endpoint
     assert await refused(other) == "400 InvalidHeaderValue"
 
 
-async def test_a_copy_may_depend_on_the_state_of_its_source(container, source):
+async def test_a_copy_may_depend_on_the_state_of_its_source(container, source, signature):
+    signed = f"{source.url}?{signature}"
     copy = container.get_blob_client("to")
 
     outdated = copy.start_copy_from_url(
@@ -241,9 +242,44 @@ async def test_a_copy_may_depend_on_the_state_of_its_source(container, source):
     )
     assert await refused(outdated) == "412 SourceConditionNotMet"
     unverified = copy.upload_blob_from_url(
-        source.url, source_etag='"0x1"', source_match_condition=MatchConditions.IfNotModified
+        signed, source_etag='"0x1"', source_match_condition=MatchConditions.IfNotModified
     )
     assert await refused(unverified) == "412 CannotVerifyCopySource"
+
+
+async def test_a_copy_from_a_url_takes_the_sources_tags_if_it_may_read_them(
+    container, source, signature, clock
+):
+    permitted = generate_account_sas(
+        "devstoreaccount1",
+        DEFAULT_KEY,
+        ResourceTypes(object=True),
+        AccountSasPermissions(read=True, tag=True),
+        expiry=clock.now() + timedelta(hours=1),
+    )
+    copy, put = container.get_blob_client("copy"), container.get_blob_client("put")
+
+    url = f"{source.url}?{permitted}"
+    await copy.start_copy_from_url(url, requires_sync=True, tags="COPY")
+    await put.upload_blob_from_url(url, headers={"x-ms-copy-source-tag-option": "COPY"})
+    assert await copy.get_blob_tags() == await put.get_blob_tags() == {"t": "1"}
+
+    unread = copy.start_copy_from_url(f"{source.url}?{signature}", requires_sync=True, tags="COPY")
+    assert await refused(unread) == "403 CannotVerifyCopySource"
+
+
+async def test_only_copy_blob_takes_the_accounts_key_for_its_source_too(container, source):
+    copy, log = container.get_blob_client("to"), container.get_blob_client("log")
+    await log.create_append_blob()
+
+    for unsigned in (
+        copy.start_copy_from_url(source.url, requires_sync=True),
+        copy.upload_blob_from_url(source.url),
+        copy.stage_block_from_url("b1", source.url),
+        log.append_block_from_url(source.url),
+    ):
+        assert await refused(unsigned) == "401 CannotVerifyCopySource"
+    assert (await copy.start_copy_from_url(source.url))["copy_status"] == "success"
 
 
 async def test_there_is_never_a_copy_to_abort(container, source):
@@ -253,10 +289,11 @@ async def test_there_is_never_a_copy_to_abort(container, source):
     assert await refused(copy.abort_copy(started["copy_id"])) == "409 NoPendingCopyOperation"
 
 
-async def test_the_synchronous_copy_gives_the_same(container, source):
+async def test_the_synchronous_copy_gives_the_same(container, source, signature):
     copy = container.get_blob_client("to")
+    signed = f"{source.url}?{signature}"
 
-    done = await copy.start_copy_from_url(source.url, requires_sync=True, tags={"own": "x"})
+    done = await copy.start_copy_from_url(signed, requires_sync=True, tags={"own": "x"})
 
     assert done["copy_status"] == "success"
     assert await content(copy) == LARGE
@@ -264,11 +301,11 @@ async def test_the_synchronous_copy_gives_the_same(container, source):
 
 
 async def test_a_blob_is_put_from_a_url_with_the_sources_headers_but_not_its_metadata(
-    container, source
+    container, source, signature
 ):
     blob = container.get_blob_client("to")
 
-    await blob.upload_blob_from_url(source.url)
+    await blob.upload_blob_from_url(f"{source.url}?{signature}")
 
     assert await content(blob) == LARGE
     properties = await blob.get_blob_properties()
@@ -276,20 +313,21 @@ async def test_a_blob_is_put_from_a_url_with_the_sources_headers_but_not_its_met
     assert properties.metadata == {}
 
 
-async def test_blocks_appends_and_pages_come_from_ranges_of_a_url(container, source):
+async def test_blocks_appends_and_pages_come_from_ranges_of_a_url(container, source, signature):
+    signed = f"{source.url}?{signature}"
     blob = container.get_blob_client("blocks")
-    await blob.stage_block_from_url("b1", source.url, source_offset=10, source_length=20)
+    await blob.stage_block_from_url("b1", signed, source_offset=10, source_length=20)
     await blob.commit_block_list([BlobBlock("b1")])
     assert await content(blob) == LARGE[10:30]
 
     log = container.get_blob_client("log")
     await log.create_append_blob()
-    await log.append_block_from_url(source.url, source_offset=0, source_length=50_000)
+    await log.append_block_from_url(signed, source_offset=0, source_length=50_000)
     assert await content(log) == LARGE[:50_000]
 
     disk = container.get_blob_client("disk")
     await disk.create_page_blob(size=1024)
-    await disk.upload_pages_from_url(source.url, offset=512, length=512, source_offset=100)
+    await disk.upload_pages_from_url(signed, offset=512, length=512, source_offset=100)
     assert await content(disk) == bytes(512) + LARGE[100:612]
 
 

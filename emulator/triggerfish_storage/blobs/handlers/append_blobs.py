@@ -60,7 +60,7 @@ async def append_block(call: Call, store: BlobStore) -> Reply:
 
 async def append_block_from_url(call: Call, store: BlobStore) -> Reply:
     """Append Block From URL: add bytes of another blob at the end."""
-    source = await sources.open_part(call, store)
+    source = await sources.open_part(call)
     content = await sources.receive_source(call, store, source, limit=APPEND_LIMIT_BYTES, md5=True)
     return await _append(call, store, content, {"Content-MD5": base64_text(content.md5)})
 

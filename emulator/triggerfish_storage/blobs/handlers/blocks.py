@@ -62,7 +62,7 @@ async def put_block_from_url(call: Call, store: BlobStore) -> Reply:
     """Put Block From URL: stage bytes of another blob."""
     address, conditions = own_address(call), write_conditions_of(call)
     block_id = wire.check_block_id(call.text("blockid"))
-    source = await sources.open_part(call, store)
+    source = await sources.open_part(call)
     content = await sources.receive_source(call, store, source, limit=BLOCK_LIMIT_BYTES, md5=True)
     await store.write(
         lambda tx: blocks.put_block(

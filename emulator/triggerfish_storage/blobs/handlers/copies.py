@@ -22,7 +22,7 @@ from triggerfish_storage.blobs.headers import (
     write_conditions_of,
     written,
 )
-from triggerfish_storage.blobs.model import Blob
+from triggerfish_storage.blobs.model import Address, Blob
 from triggerfish_storage.blobs.rows import get_blob
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.errors import StorageError
@@ -33,13 +33,14 @@ _SYNC_LIMIT_BYTES: Final = 256 * 1024 * 1024
 
 async def copy_blob(call: Call, store: BlobStore) -> Reply:
     """Copy Blob: from this account, or from any URL."""
-    blob = await _copy(call, store, limit=BLOCK_BLOB_LIMIT_BYTES)
+    local = sources.own_source(call)
+    blob = await _copy(call, store, local, limit=BLOCK_BLOB_LIMIT_BYTES)
     return Reply(202, headers=_outcome(blob))
 
 
 async def copy_blob_from_url(call: Call, store: BlobStore) -> Reply:
-    """Copy Blob From URL: the same, as far as a client can see, but never more than 256 MiB."""
-    blob = await _copy(call, store, limit=_SYNC_LIMIT_BYTES)
+    """Copy Blob From URL: from a source that lets itself be read, and never more than 256 MiB."""
+    blob = await _copy(call, store, None, limit=_SYNC_LIMIT_BYTES)
     headers = _outcome(blob)
     if blob.md5:
         headers["Content-MD5"] = base64_text(blob.md5)
@@ -49,7 +50,9 @@ async def copy_blob_from_url(call: Call, store: BlobStore) -> Reply:
 async def put_blob_from_url(call: Call, store: BlobStore) -> Reply:
     """Put Blob From URL: a new block blob, with the source's headers where none are given."""
     address, conditions, draft = own_address(call), write_conditions_of(call), draft_of(call)
-    source = await sources.open_part(call, store)
+    if sources.takes_tags(call):
+        draft = draft._replace(tags=await sources.source_tags(call))
+    source = await sources.open_part(call)
     content = await sources.receive_source(
         call, store, source, limit=BLOCK_BLOB_LIMIT_BYTES, md5=True
     )
@@ -73,17 +76,16 @@ async def abort_copy(call: Call, store: BlobStore) -> Reply:
     raise StorageError(errors.NO_PENDING_COPY_OPERATION)
 
 
-async def _copy(call: Call, store: BlobStore, *, limit: int) -> Blob:
+async def _copy(call: Call, store: BlobStore, local: Address | None, *, limit: int) -> Blob:
     address, conditions = own_address(call), write_conditions_of(call)
     order = copies.CopyOrder(
         sources.source_url(call),
         metadata=call.metadata(),
         draft=draft_of(call, None),
-        keeps_tags=call.header("x-ms-copy-source-tag-option", "").upper() == "COPY",
+        keeps_tags=sources.takes_tags(call),
         source_conditions=conditions_of(call, "x-ms-source-"),
         sealed=call.header_flag("x-ms-seal-blob") if "x-ms-seal-blob" in call.headers else None,
     )
-    local = sources.own_source(call)
     if local is not None:
         return await store.write(
             lambda tx: copies.copy_blob(
@@ -91,12 +93,13 @@ async def _copy(call: Call, store: BlobStore, *, limit: int) -> Blob:
             ),
             changed=address,
         )
-    source = await sources.open_source(call, store)
+    tags = await sources.source_tags(call) if order.keeps_tags else order.draft.tags
+    source = await sources.open_source(call)
     content = await sources.receive_source(call, store, source, limit=limit, md5=True)
     order = replace(
         order,
         metadata=order.metadata or source.metadata,
-        draft=order.draft._replace(headers=source.headers),
+        draft=order.draft._replace(headers=source.headers, tags=tags),
     )
     return await store.write(
         lambda tx: copies.write_copy(

@@ -88,7 +88,7 @@ async def put_page(call: Call, store: BlobStore) -> Reply:
 async def put_page_from_url(call: Call, store: BlobStore) -> Reply:
     """Put Page From URL: write pages with bytes of another blob."""
     begin, end = _pages(call)
-    source = await sources.open_part(call, store)
+    source = await sources.open_part(call)
     content = await sources.receive_source(call, store, source, limit=PAGES_LIMIT_BYTES, md5=True)
     if content.size_bytes != end - begin:
         await store.contents.abandon(content)

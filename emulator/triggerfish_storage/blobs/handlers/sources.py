@@ -1,8 +1,8 @@
 """Where copies come from: blobs of this account, or whatever answers at a URL.
 
-A caller who holds the account's key may copy any blob of the account without more ado. All
-other sources are asked over HTTP, so that they check their own permissions; that includes our
-own port.
+For Copy Blob alone, who holds the account's key may name any blob of the account. All other
+sources are asked over HTTP, so that they check their own permissions: a source is public, or
+its URL is signed, or the request has a token for it. That includes our own port.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from triggerfish_storage import errors as common
 from triggerfish_storage.blobs import errors
-from triggerfish_storage.blobs.copies import find_source
 from triggerfish_storage.blobs.crc64 import Crc64
 from triggerfish_storage.blobs.handlers.remote import THIS_MACHINE, fetch
-from triggerfish_storage.blobs.headers import base64_text, conditions_of, md5_of
+from triggerfish_storage.blobs.headers import base64_text, md5_of
 from triggerfish_storage.blobs.model import CURRENT, Address, BlobType, ContentHeaders
 from triggerfish_storage.blobs.names import parse_snapshot
 from triggerfish_storage.blobs.ranges import WHOLE, ByteRange, parse_range
 from triggerfish_storage.blobs.store import BlobStore
+from triggerfish_storage.blobs.wire import parse_tags
 from triggerfish_storage.contents import Content
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol.operations import Call
@@ -50,7 +50,7 @@ def source_url(call: Call) -> str:
 
 
 def own_source(call: Call) -> Address | None:
-    """Return the source's address where it is a blob that the caller may read as it is."""
+    """Return the source's address where it is a blob that the caller may copy as it is."""
     if call.granted is not None:
         return None
     try:
@@ -75,16 +75,9 @@ def _own_path(given: SplitResult, call: Call) -> str:
     return given.path.removeprefix("/") if is_cloud else ""
 
 
-async def open_source(call: Call, store: BlobStore) -> Source:
+async def open_source(call: Call) -> Source:
     """Begin to read the wanted range of the source."""
-    wanted = _wanted(call)
-    address = own_source(call)
-    if address is not None:
-        conditions = conditions_of(call, "x-ms-source-")
-        blob = store.look(lambda tx: find_source(tx, address, conditions))
-        download = store.open(address, wanted=wanted, now=call.now)
-        return Source(blob.type, blob.headers, blob.metadata, download.pieces())
-    response = await fetch(source_url(call), _asked(call, wanted))
+    response = await fetch(source_url(call), _asked(call))
     kind = response.headers.get("x-ms-blob-type", "")
     return Source(
         cast(BlobType, kind) if kind in get_args(BlobType) else "BlockBlob",
@@ -94,14 +87,14 @@ async def open_source(call: Call, store: BlobStore) -> Source:
     )
 
 
-async def open_part(call: Call, store: BlobStore) -> Source:
+async def open_part(call: Call) -> Source:
     """Begin to read what becomes a blob or a part of one before the answer.
 
     As the service has it, a source that does not meet its conditions cannot be verified here,
     while for Copy Blob its condition is not met.
     """
     try:
-        return await open_source(call, store)
+        return await open_source(call)
     except StorageError as error:
         if error.error is not errors.SOURCE_CONDITION_NOT_MET:
             raise
@@ -111,6 +104,18 @@ async def open_part(call: Call, store: BlobStore) -> Source:
             CopySourceStatusCode=str(error.error.status),
             CopySourceErrorCode=common.CONDITION_NOT_MET.code,
         ) from error
+
+
+def takes_tags(call: Call) -> bool:
+    """Whether a copy is to have its source's tags."""
+    return call.header("x-ms-copy-source-tag-option", "").upper() == "COPY"
+
+
+async def source_tags(call: Call) -> Mapping[str, str]:
+    """Return the source's tags, which ask for a permission of their own."""
+    url = source_url(call)
+    response = await fetch(f"{url}{'&' if '?' in url else '?'}comp=tags", _bare(call))
+    return parse_tags(b"".join([piece async for piece in response.pieces]))
 
 
 async def receive_source(
@@ -146,14 +151,19 @@ def _wanted(call: Call) -> ByteRange:
     return found
 
 
-def _asked(call: Call, wanted: ByteRange) -> dict[str, str]:
-    headers = {"x-ms-version": call.version}
+def _asked(call: Call) -> dict[str, str]:
+    headers, wanted = _bare(call), _wanted(call)
     if wanted is not WHOLE:
         last = "" if wanted.last is None else wanted.last
         headers["x-ms-range"] = f"bytes={wanted.begin}-{last}"
     for name in _CONDITIONS:
         if given := call.headers.get(f"x-ms-source-{name}"):
             headers[name] = given
+    return headers
+
+
+def _bare(call: Call) -> dict[str, str]:
+    headers = {"x-ms-version": call.version}
     if bearer := call.headers.get("x-ms-copy-source-authorization"):
         headers["authorization"] = bearer
     return headers
