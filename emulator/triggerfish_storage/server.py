@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from triggerfish_storage import service_properties
-from triggerfish_storage.blobs import access
+from triggerfish_storage.blobs import access, versions
 from triggerfish_storage.blobs import operations as blob_operations
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.changes import Changes
@@ -74,6 +74,7 @@ class StorageAccount:
     clock: Clock
     ownership: Ownership
     planted: Tally = field(default_factory=Tally)  # by the seed
+    keeps_versions: bool = False  # of blobs
     due: asyncio.Event = field(default_factory=asyncio.Event)
     swept: asyncio.Event = field(default_factory=asyncio.Event)  # no file of a crash is left
     _changes: dict[str, Changes] = field(default_factory=dict)
@@ -124,6 +125,7 @@ class StorageAccount:
                 self.changes_of(account),
                 account=account,
                 due=self.due,
+                keeps_versions=self.keeps_versions,
             )
         return found
 
@@ -149,12 +151,15 @@ async def open_account(
     clock: Clock | None = None,
     durability: Durability = "process",
     seed: Seed | None = None,
+    keeps_versions: bool = False,
 ) -> AsyncIterator[StorageAccount]:
     """Open the account kept in ``folder``, or with None one that is gone at the end.
 
-    What the ``seed`` holds and the account does not is brought in first. Raises FolderOwned
-    where another process has the folder, DatabaseError where it cannot be used, TransferError
-    where the seed cannot be.
+    What the ``seed`` holds and the account does not is brought in first. With ``keeps_versions``
+    each write to a blob leaves the one before behind, until it is opened without.
+
+    Raises FolderOwned where another process has the folder, DatabaseError where it cannot be
+    used, TransferError where the seed cannot be.
     """
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
@@ -168,7 +173,11 @@ async def open_account(
             open_database(folder / DATABASE_FILE, migrations(), durability=durability)
         )
         contents = Contents(folder / CONTENTS_FOLDER, durability=durability)
-        account = StorageAccount(database, contents, clock, ownership, planted=planted)
+        account = StorageAccount(
+            database, contents, clock, ownership, planted=planted, keeps_versions=keeps_versions
+        )
+        if keeps_versions != database.look(versions.keeps_versions):
+            await database.write(lambda tx: versions.turn(tx, on=keeps_versions))
         left = await contents.present()
         await _mend(account)
         owner = Owner(folder, database, contents, clock.now, account.everything_changed)

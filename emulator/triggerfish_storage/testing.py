@@ -119,11 +119,12 @@ async def storage_account(
     services: Sequence[ServiceName] = ("blob", "queue"),
     tls: ssl.SSLContext | None = None,
     accepts_bearer: bool = False,
+    keeps_versions: bool = False,
 ) -> AsyncIterator[ServedAccount]:
     """Open an account and serve it on free ports; without ``folder`` nothing of it is kept.
 
     ``tls`` serves it over HTTPS; ``accepts_bearer`` takes tokens of an identity service, as
-    ``--oauth basic`` does.
+    ``--oauth basic`` does, and ``keeps_versions`` is ``--blob-versions``.
 
     As a pytest fixture::
 
@@ -133,7 +134,7 @@ async def storage_account(
                 yield served.connection_string
     """
     async with (
-        open_account(folder, clock=clock) as account,
+        open_account(folder, clock=clock, keeps_versions=keeps_versions) as account,
         serve(
             account, ports=dict.fromkeys(services, 0), tls=tls, accepts_bearer=accepts_bearer
         ) as ports,

@@ -75,6 +75,7 @@ def test_without_options_the_app_here_is_started_with_the_defaults(app, started)
         (["--timing", "azure"], {"timing": "azure"}),
         (["--durability", "full"], {"durability": "full"}),
         (["--oauth", "basic"], {"accepts_bearer": True}),
+        (["--blob-versions"], {"keeps_versions": True}),
         (["--no-color"], {"colours": False}),
         (
             ["--language-worker", "-m debugpy --listen '5 6'"],

@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 from uuid import uuid4
 
 from triggerfish_storage.blobs import errors
@@ -31,6 +32,8 @@ from triggerfish_storage.blobs.rows import get_blob, load_data, rewrite_blob, sa
 from triggerfish_storage.blobs.tiers import check_tier
 from triggerfish_storage.contents import Content, share_contents
 from triggerfish_storage.errors import StorageError
+
+_WHICH: Final = ("snapshot=", "versionid=")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,5 +144,5 @@ def finished(source_url: str, length: int, now: datetime) -> Copy:
 def _shown(source_url: str) -> str:
     """Return a source without what its query may hold: a signature is a secret."""
     address, _, query = source_url.partition("?")
-    kept = [part for part in query.split("&") if part.lower().startswith("snapshot=")]
+    kept = [part for part in query.split("&") if part.lower().startswith(_WHICH)]
     return f"{address}?{kept[0]}" if kept else address

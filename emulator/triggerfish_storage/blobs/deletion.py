@@ -17,7 +17,7 @@ from typing import Final, Literal
 
 from triggerfish_storage import errors as common
 from triggerfish_storage import service_properties
-from triggerfish_storage.blobs import errors
+from triggerfish_storage.blobs import errors, versions
 from triggerfish_storage.blobs.conditions import check_write
 from triggerfish_storage.blobs.extents import clear_extents
 from triggerfish_storage.blobs.guards import check_mutable
@@ -42,8 +42,9 @@ PURGE_CHUNK: Final = 100  # blobs, each of which may have some hundred pages
 DeleteSnapshots = Literal["", "include", "only"]
 
 _SNAPSHOTS: Final = f"""
-    SELECT {BLOB_COLUMNS} FROM blob WHERE container_id = :container AND name = :name
-        AND snapshot < 9223372036854775807"""  # noqa: S608 - names of columns
+    SELECT {BLOB_COLUMNS} FROM blob
+    WHERE container_id = :container AND name = :name AND snapshot < 9223372036854775807
+        AND (:versions OR snapshot <> created)"""  # noqa: S608 - names of columns
 _FORGET: Final = "DELETE FROM blob WHERE id = :blob"
 _GIVEN: Final = "IN (SELECT value FROM json_each(:ids))"
 _CLEAR_MANY: Final = f"DELETE FROM extent WHERE blob_id {_GIVEN} RETURNING content_id"  # noqa: S608
@@ -63,10 +64,14 @@ def delete_blob(
 ) -> bool:
     """Delete a blob, its snapshots, or both; return whether they are gone for good.
 
-    Raises SnapshotsPresent where it has some and nothing was said of them. ``for_good`` also
-    takes away a snapshot that is deleted already.
+    Where versions are kept, the blob itself becomes one of them; an earlier version is deleted
+    as a snapshot is. ``for_good`` also takes away a snapshot that is deleted already. Raises
+    SnapshotsPresent where the blob has some and nothing was said of them.
     """
-    blob = _target(find_place(tx, address), for_good=for_good)
+    place = find_place(tx, address)
+    blob = _target(place, for_good=for_good)
+    if address.is_version and not blob.is_snapshot:
+        raise StorageError(errors.OPERATION_NOT_ALLOWED_ON_ROOT_BLOB)
     check_write(blob, conditions, now)
     if address.is_snapshot and snapshots:
         raise StorageError(common.INVALID_QUERY_PARAMETER_VALUE, QueryParameterName="snapshot")
@@ -79,11 +84,13 @@ def delete_blob(
         check_mutable(each, now)
     kept_for = None if for_good else retention(tx, address.account)
     for each in doomed:
-        if kept_for is None:
+        if place.keeps_versions and not each.is_snapshot:
+            versions.set_aside(tx, each)
+        elif kept_for is None:
             purge_blob(tx, each.id)
         else:
             _mark(tx, each, now, kept_for)
-    return kept_for is None
+    return kept_for is None and not (place.keeps_versions and not address.is_snapshot)
 
 
 def undelete_blob(tx: sqlite3.Connection, address: Address) -> None:
@@ -104,10 +111,14 @@ def undelete_blob(tx: sqlite3.Connection, address: Address) -> None:
 def make_way(tx: sqlite3.Connection, place: Place, account: str, now: datetime) -> Blob | None:
     """Return the blob whose row a write replaces; None where it needs a new row.
 
-    That is where nothing was there, or where what was there stays as a deleted snapshot.
+    That is where nothing was there, or where what was there stays: as an earlier version, or as
+    a deleted snapshot.
     """
     blob = place.any_blob
     if blob is None:
+        return None
+    if blob.deleted is None and place.keeps_versions:
+        versions.set_aside(tx, blob)
         return None
     if blob.deleted is None:
         kept_for = retention(tx, account)
@@ -174,6 +185,7 @@ def _mark(tx: sqlite3.Connection, blob: Blob, now: datetime, kept_for: timedelta
 
 
 def _snapshots(tx: sqlite3.Connection, blob: Blob, *, deleted: bool) -> list[Blob]:
-    values = {"container": blob.container_id, "name": blob.name}
+    # Versions come back with what else was deleted, but nobody has to mention them.
+    values = {"container": blob.container_id, "name": blob.name, "versions": deleted}
     found = [blob_of(row) for row in tx.execute(_SNAPSHOTS, values)]
     return [each for each in found if (each.deleted is not None) == deleted]

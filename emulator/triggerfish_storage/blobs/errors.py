@@ -167,6 +167,9 @@ SEQUENCE_NUMBER_INCREMENT_TOO_LARGE: Final = ErrorCode(
     "The sequence number increment cannot be performed because it would result in overflow of "
     "the sequence number.",
 )
+OPERATION_NOT_ALLOWED_ON_ROOT_BLOB: Final = ErrorCode(
+    403, "OperationNotAllowedOnRootBlob", "This operation is not allowed on the current version."
+)
 SNAPSHOTS_PRESENT: Final = ErrorCode(
     409, "SnapshotsPresent", "This operation is not permitted while the blob has snapshots."
 )

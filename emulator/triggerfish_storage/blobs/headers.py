@@ -19,7 +19,6 @@ from urllib.parse import parse_qsl
 from uuid import UUID
 
 from triggerfish_storage import errors
-from triggerfish_storage.blobs.errors import BLOB_NOT_FOUND
 from triggerfish_storage.blobs.model import (
     CURRENT,
     INFINITE,
@@ -39,6 +38,7 @@ from triggerfish_storage.blobs.names import (
     check_blob_name,
     check_container_name,
     parse_snapshot,
+    snapshot_text,
 )
 from triggerfish_storage.blobs.ranges import WHOLE, ByteRange, parse_range
 from triggerfish_storage.blobs.tags import check_tags
@@ -57,6 +57,7 @@ _CONTENT_FIELDS: Final = ContentHeaders._fields
 _CONTENT_NAMES: Final = tuple(
     (f"x-ms-blob-{name}", name) for name in (field.replace("_", "-") for field in _CONTENT_FIELDS)
 )
+_NO_INSTANT: Final = "Invalid snapshot time."
 _SOURCE: Final = "x-ms-source-"
 _CONDITIONAL: Final = frozenset(
     f"{prefix}{name}"
@@ -79,37 +80,38 @@ def own_address(call: Call) -> Address:
     """Return the blob that the path names, for what is never done to a snapshot."""
     address = blob_address(call)
     if address.is_snapshot:
+        name = "versionid" if address.is_version else "snapshot"
         raise StorageError(
             errors.INVALID_QUERY_PARAMETER_VALUE,
-            QueryParameterName="snapshot",
-            QueryParameterValue=call.query["snapshot"],
-            Reason="This operation is not for snapshots.",
+            QueryParameterName=name,
+            QueryParameterValue=call.query[name],
+            Reason="This operation is for the blob itself only.",
         )
     return address
 
 
 def blob_address(call: Call) -> Address:
-    """Return the blob that the path names, or its snapshot where the query asks for one.
+    """Return the blob that the path names, or the snapshot or version that the query asks for.
 
     A path of one segment is a blob of the root container.
     """
     container, blob = call.path.get("container", ROOT_CONTAINER), call.path["blob"]
     check_container_name(container)
     check_blob_name(blob)
-    if call.query.get("versionid"):  # no blob has versions here
-        raise StorageError(BLOB_NOT_FOUND)
-    given = call.query.get("snapshot")
-    if not given:
+    query = call.query
+    if not query.get("snapshot") and not query.get("versionid"):
         return Address(call.account, container, blob)
-    snapshot = parse_snapshot(given)
-    if snapshot is None or snapshot >= CURRENT:
+    name = "versionid" if query.get("versionid") else "snapshot"
+    instant = parse_snapshot(query[name])
+    is_both = bool(query.get("snapshot") and query.get("versionid"))
+    if instant is None or instant >= CURRENT or is_both:
         raise StorageError(
             errors.INVALID_QUERY_PARAMETER_VALUE,
-            QueryParameterName="snapshot",
-            QueryParameterValue=given,
-            Reason="Invalid snapshot time.",
+            QueryParameterName=name,
+            QueryParameterValue=query[name],
+            Reason="One of a snapshot and a version is asked for." if is_both else _NO_INSTANT,
         )
-    return Address(call.account, container, blob, snapshot)
+    return Address(call.account, container, blob, instant, name == "versionid")
 
 
 def conditions_of(call: Call, prefix: str = "") -> Conditions:
@@ -240,9 +242,20 @@ def stamp(resource: Blob | Container) -> dict[str, str]:
     return {"ETag": etag_text(resource.etag), "Last-Modified": http_date(resource.modified)}
 
 
-def written(blob: Blob) -> dict[str, str]:
-    """Return the headers of an answer to a write."""
-    return {**stamp(blob), "x-ms-request-server-encrypted": "true"}
+def written(blob: Blob, *, version: bool = False) -> dict[str, str]:
+    """Return the headers of an answer to a write, and which ``version`` that has made."""
+    headers = {**stamp(blob), "x-ms-request-server-encrypted": "true"}
+    if version:
+        headers["x-ms-version-id"] = snapshot_text(blob.version)
+    return headers
+
+
+def version_headers(blob: Blob) -> dict[str, str]:
+    """Return which version is read, where versions are kept; nothing for a snapshot."""
+    if blob.is_snapshot and not blob.is_earlier_version:
+        return {}
+    found = {"x-ms-version-id": snapshot_text(blob.version)}
+    return found if blob.is_snapshot else {**found, "x-ms-is-current-version": "true"}
 
 
 def lease_headers(lease: Lease | None, now: datetime) -> Mapping[str, str]:

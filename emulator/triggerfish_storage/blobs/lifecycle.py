@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from triggerfish_storage import errors as common
+from triggerfish_storage.blobs import versions
 from triggerfish_storage.blobs.blocks import discard_blocks
 from triggerfish_storage.blobs.conditions import check_absent, check_write
 from triggerfish_storage.blobs.deletion import make_way
@@ -38,6 +39,7 @@ from triggerfish_storage.blobs.rows import (
     save_blob,
 )
 from triggerfish_storage.blobs.tags import index_tags
+from triggerfish_storage.clock import instant
 from triggerfish_storage.contents import Content, add_content
 from triggerfish_storage.errors import StorageError
 
@@ -86,14 +88,15 @@ def finish_write(
 ) -> Blob:
     """Write the blob with its ``content``, or without bytes and of a ``length``."""
     existing = place.blob
+    etag = next_change(tx, now)
     blob = Blob(
         id=place.any_blob.id if place.any_blob is not None else 0,
         container_id=place.container_id,
         name=address.blob,
         snapshot=address.snapshot,
         type=blob_type,
-        etag=next_change(tx, now),
-        created=now,
+        etag=etag,
+        created=instant(etag) if place.keeps_versions else now,  # a version's id is its own
         modified=now,
         length=content.size_bytes if content is not None else length,
         headers=draft.headers,
@@ -137,7 +140,13 @@ def change_blob(
     blob = get_blob(tx, address)
     check_write(blob, conditions, now)
     check_mutable(blob, now)
-    return save_change(tx, blob, now, **changes)
+    if "metadata" not in changes or not versions.keeps_versions(tx):
+        return save_change(tx, blob, now, **changes)
+    versions.copy_aside(tx, blob)
+    changed = save_change(tx, blob, now, **changes)
+    changed = changed._replace(created=instant(changed.etag))
+    save_blob(tx, changed)
+    return changed
 
 
 def save_change(tx: sqlite3.Connection, blob: Blob, now: datetime, **changes: Any) -> Blob:

@@ -141,7 +141,7 @@ def _date_of(second: int) -> str:
 def _blob(blob: Blob, include: frozenset[str], now: datetime) -> str:
     md5 = b64encode(blob.md5).decode() if blob.md5 else ""
     extra = "" if _is_plain(blob) else _rare_properties(blob, include, now)
-    snapshot = f"<Snapshot>{snapshot_text(blob.snapshot)}</Snapshot>" if blob.is_snapshot else ""
+    snapshot = _which(blob, include)
     deleted = "<Deleted>true</Deleted>" if blob.deleted is not None else ""
     tier = _tier(blob.tier) if blob.tier or blob.type == "BlockBlob" else ""
     lease = "" if blob.is_snapshot else _lease(blob.lease, now)
@@ -160,6 +160,16 @@ def _blob(blob: Blob, include: frozenset[str], now: datetime) -> str:
         f"<BlobType>{blob.type}</BlobType>{tier}{lease}"
         f"<ServerEncrypted>true</ServerEncrypted>{extra}</Properties>{tail}</Blob>"
     )
+
+
+def _which(blob: Blob, include: frozenset[str]) -> str:
+    """Return which snapshot or version an entry is."""
+    if blob.is_snapshot and not blob.is_earlier_version:
+        return f"<Snapshot>{snapshot_text(blob.snapshot)}</Snapshot>"
+    if "versions" not in include:
+        return ""
+    current = "" if blob.is_snapshot else "<IsCurrentVersion>true</IsCurrentVersion>"
+    return f"<VersionId>{snapshot_text(blob.version)}</VersionId>{current}"
 
 
 @lru_cache(maxsize=1024)

@@ -36,7 +36,8 @@ _NEAR: Final = f"(SELECT id {_NEAR_HERE} LIMIT :near) AS near"
 BEHIND_NEAR: Final = f"SELECT name, snapshot {_NEAR_HERE} LIMIT 1 OFFSET :near"
 PAGE: Final = f"""
     SELECT {BLOB_COLUMNS} FROM {_NEAR} CROSS JOIN blob ON blob.id = near.id
-    WHERE (:snapshots OR {_CURRENT}) AND (:deleted OR blob.deleted IS NULL)"""  # noqa: S608
+    WHERE ({_CURRENT} OR CASE WHEN blob.snapshot = blob.created THEN :versions ELSE :snapshots END)
+        AND (:deleted OR blob.deleted IS NULL)"""  # noqa: S608
 # As few columns as an ordinary entry shows: each costs as much as finding the row does. Of
 # others only the id is given, not 0. All in one row of JSON: between rows the interpreter's lock
 # is given up, and a reading thread waits for it as long as others have something to do.
@@ -82,6 +83,7 @@ class Listing:
     start: Position = field(default_factory=Position)
     limit: int = PAGE_LIMIT
     snapshots: bool = False
+    versions: bool = False
     deleted: bool = False
     uncommitted: bool = False
 
@@ -175,7 +177,8 @@ def list_plainly(tx: sqlite3.Connection, address: Address, listing: Listing) -> 
 
     For answering clients: a page of a thousand costs half as much.
     """
-    if listing.delimiter or listing.uncommitted or listing.snapshots or listing.deleted:
+    is_plain = not (listing.snapshots or listing.versions or listing.deleted)
+    if listing.delimiter or listing.uncommitted or not is_plain:
         return list_blobs(tx, address, listing)
     container = container_id(tx, address)
     values = _page_values(container, listing, max(listing.start, Position(listing.prefix)))
@@ -264,6 +267,7 @@ def _page_values(container: int, listing: Listing, start: Position) -> dict[str,
         "beyond": listing.beyond,
         "near": LOOKED_AT_LIMIT,
         "snapshots": listing.snapshots,
+        "versions": listing.versions,
         "deleted": listing.deleted,
     }
 

@@ -15,6 +15,8 @@ from math import ceil
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
+from triggerfish_storage.clock import micros
+
 BlobType = Literal["BlockBlob", "AppendBlob", "PageBlob"]
 LeaseState = Literal["available", "leased", "expired", "breaking", "broken"]
 
@@ -27,12 +29,14 @@ class Address(NamedTuple):
     """Where a blob (or, without ``blob``, a container) is.
 
     ``snapshot`` is the instant of a snapshot in microseconds; ``CURRENT`` is the blob itself.
+    With ``is_version`` it is the id of a version, which may be the current one.
     """
 
     account: str
     container: str
     blob: str = ""
     snapshot: int = CURRENT
+    is_version: bool = False
 
     @property
     def is_snapshot(self) -> bool:
@@ -144,7 +148,17 @@ class Blob(NamedTuple):
 
     @property
     def is_snapshot(self) -> bool:
+        """Whether this is not the blob itself, but a snapshot or an earlier version."""
         return self.snapshot != CURRENT
+
+    @property
+    def version(self) -> int:
+        """The id of the version that this is, where versions are kept, in microseconds."""
+        return micros(self.created)
+
+    @property
+    def is_earlier_version(self) -> bool:
+        return self.snapshot == self.version
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ SEQUENCE_LIMIT: Final = 2**63 - 1
 _SNAPSHOTS_SINCE: Final = """
     SELECT id, snapshot FROM blob
     WHERE container_id = :container AND name = :name AND deleted IS NULL
-        AND snapshot BETWEEN :previous AND :last
+        AND snapshot BETWEEN :previous AND :last AND snapshot <> created
     ORDER BY snapshot"""
 
 SequenceAction = Literal["max", "update", "increment"]

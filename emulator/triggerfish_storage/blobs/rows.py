@@ -75,11 +75,17 @@ BLOB_COLUMNS: Final = ", ".join(f"blob.{name}" for name in _BLOB_COLUMN_NAMES)
 FIND_PLACE: Final = """
     SELECT container.id, EXISTS (
             SELECT 1 FROM block WHERE block.container_id = container.id AND block.name = :blob),
-        blob.id
+        blob.id, EXISTS (SELECT 1 FROM service WHERE account = '' AND name = 'blob')
     FROM container LEFT JOIN blob
         ON blob.container_id = container.id AND blob.name = :blob AND blob.snapshot = :snapshot
     WHERE container.account = :account AND container.name = :container"""
 LOAD_BLOB: Final = f"SELECT {BLOB_COLUMNS}, data IS NULL FROM blob WHERE id = :id"  # noqa: S608
+_LOCATE: Final = """
+    SELECT blob.snapshot FROM container JOIN blob
+        ON blob.container_id = container.id AND blob.name = :blob
+            AND blob.snapshot IN (:snapshot, 9223372036854775807)
+    WHERE container.account = :account AND container.name = :container
+        AND blob.created = :snapshot"""
 _BLOB_HERE: Final = """FROM container JOIN blob
         ON blob.container_id = container.id AND blob.name = :blob AND blob.snapshot = :snapshot
     WHERE container.account = :account AND container.name = :container
@@ -117,16 +123,21 @@ _NEXT_CHANGE: Final = """
 _KEEP_ABOVE: Final = "UPDATE blob_change SET number = max(number, :number) WHERE id = 1"
 
 
+NO_INSTANT: Final = -1  # of any snapshot or version
+
+
 class Place(NamedTuple):
     """What there is at a blob's address.
 
-    ``has_staged`` tells of blocks under its name, ``has_extents`` of bytes outside its row.
+    ``has_staged`` tells of blocks under its name, ``has_extents`` of bytes outside its row,
+    ``keeps_versions`` that what is there now is to stay behind a write.
     """
 
     container_id: int
     has_staged: bool
     has_extents: bool
     any_blob: Blob | None
+    keeps_versions: bool
 
     @property
     def blob(self) -> Blob | None:
@@ -147,19 +158,27 @@ def keep_above(tx: sqlite3.Connection, number: int) -> None:
 
 def find_place(tx: sqlite3.Connection, address: Address) -> Place:
     """Return what there is at an address, soft-deleted or not; raises ContainerNotFound."""
-    found = tx.execute(FIND_PLACE, named(address)).fetchone()
+    found = tx.execute(FIND_PLACE, named(_located(tx, address))).fetchone()
     if found is None:
         raise StorageError(errors.CONTAINER_NOT_FOUND)
-    container, has_staged, blob_id = found
+    container, has_staged, blob_id, keeps_versions = found
     if blob_id is None:
-        return Place(container, has_staged == 1, False, None)
+        return Place(container, has_staged == 1, False, None, keeps_versions == 1)
     row = tx.execute(LOAD_BLOB, {"id": blob_id}).fetchone()
-    return Place(container, has_staged == 1, row[-1] == 1, blob_of(row))
+    return Place(container, has_staged == 1, row[-1] == 1, blob_of(row), keeps_versions == 1)
+
+
+def _located(tx: sqlite3.Connection, address: Address) -> Address:
+    """Return where a version's row is: the current version has the blob's own."""
+    if not address.is_version:
+        return address
+    found = tx.execute(_LOCATE, named(address)).fetchone()
+    return address._replace(snapshot=found[0] if found else NO_INSTANT)
 
 
 def find_blob(tx: sqlite3.Connection, address: Address) -> Blob | None:
     """Return a blob, None where it is missing or deleted; raises ContainerNotFound."""
-    row = tx.execute(FIND_BLOB, named(address)).fetchone()
+    row = tx.execute(FIND_BLOB, named(_located(tx, address))).fetchone()
     if row is None:
         container_id(tx, address)
         return None
@@ -168,7 +187,7 @@ def find_blob(tx: sqlite3.Connection, address: Address) -> Blob | None:
 
 def read_blob(tx: sqlite3.Connection, address: Address) -> tuple[Blob, bytes | None]:
     """Return a blob and, if it is small, all its bytes; raises BlobNotFound."""
-    row = tx.execute(READ_BLOB, named(address)).fetchone()
+    row = tx.execute(READ_BLOB, named(_located(tx, address))).fetchone()
     if row is None:
         container_id(tx, address)
         raise StorageError(errors.BLOB_NOT_FOUND)
@@ -303,7 +322,7 @@ def free_snapshot(tx: sqlite3.Connection, blob: Blob, now: datetime) -> int:
     """Return the instant of a blob's next snapshot: about ``now``, and behind all others."""
     values = {"container": blob.container_id, "name": blob.name}
     (last,) = tx.execute(_NEXT_SNAPSHOT, values).fetchone()
-    return max(micros(now), (last or 0) + 1)
+    return max(micros(now), (last or 0) + 1, blob.version + 1)  # else it would be a version
 
 
 def move_blob(tx: sqlite3.Connection, blob: Blob, snapshot: int) -> None:

@@ -77,8 +77,10 @@ class BlobStore:
         *,
         account: str = "devstoreaccount1",
         due: asyncio.Event | None = None,
+        keeps_versions: bool = False,
     ) -> None:
         self.account = account
+        self.keeps_versions = keeps_versions  # as ``versions.turn`` was told
         self.contents = contents
         self._database = database
         self._changes = changes

@@ -41,6 +41,7 @@ class Options:
     tls: ssl.SSLContext | None
     accepts_bearer: bool
     seed: Path | None
+    keeps_versions: bool
 
 
 def option(*names: str, also: str = "", **settings: Any) -> Callable[[Any], Any]:
@@ -108,6 +109,11 @@ oauth_option: Final = option(
     type=click.Choice(["basic"]),
     help="Take bearer tokens of storage clients too, without checking who signed them.",
 )
+versions_option: Final = option(
+    "--blob-versions",
+    is_flag=True,
+    help="Keep what a blob was before each write, as an account in Azure can be set to.",
+)
 _KEEP_ALIVE: Final = "Idle connections are kept for two minutes, whatever clients expect"
 _DECLARED: Final = (
     *port_options,
@@ -152,6 +158,7 @@ _DECLARED: Final = (
     ),
     *certificate_options(),
     oauth_option,
+    versions_option,
     unused("--loose", "-L", is_flag=True, help="Unknown headers and parameters are ignored anyway"),
     unused("--skipApiVersionCheck", is_flag=True, help="All versions are served anyway"),
     unused(
@@ -193,4 +200,5 @@ def options_from(given: Mapping[str, Any]) -> Options:
         tls=server_context(given["cert"], given["key"], given["pwd"]),
         accepts_bearer=given["oauth"] is not None,
         seed=given["seed"],
+        keeps_versions=given["blob_versions"],
     )

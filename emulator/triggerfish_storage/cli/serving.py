@@ -96,7 +96,12 @@ async def _opened(options: Options, stopping: asyncio.Event) -> AsyncIterator[St
 
                 seed = Seed(options.seed, advance=advance)
             account = await stack.enter_async_context(
-                open_account(options.folder, durability=options.durability, seed=seed)
+                open_account(
+                    options.folder,
+                    durability=options.durability,
+                    seed=seed,
+                    keeps_versions=options.keeps_versions,
+                )
             )
         yield account
 

@@ -20,6 +20,7 @@ from triggerfish_storage.cli.options import (
     option,
     port_options,
     seed_option,
+    versions_option,
     with_options,
 )
 
@@ -84,6 +85,7 @@ def spread(args: list[str], option: str) -> list[str]:
 @durability_option
 @oauth_option
 @with_options(*certificate_options(STORAGE))
+@versions_option
 @option("--language-worker", metavar="ARGUMENTS", help="Arguments of the workers' interpreter.")
 @option("--no-color", is_flag=True, help="Plain text on terminals too.")
 @click.pass_context
@@ -119,6 +121,7 @@ def options_from(given: dict[str, Any]) -> StartOptions:
         timing=given["timing"],
         durability=given["durability"],
         accepts_bearer=given["oauth"] is not None,
+        keeps_versions=given["blob_versions"],
         tls=server_context(
             given["storage_cert"], given["storage_key"], given["storage_pwd"], prefix=STORAGE
         ),

@@ -44,6 +44,7 @@ class StartOptions:
     timing: Timing = "local"
     durability: Durability = "normal"
     accepts_bearer: bool = False  # the account takes tokens that nobody checks
+    keeps_versions: bool = False  # of the account's blobs
     tls: SSLContext | None = None  # what the account is served with, where over HTTPS
     colours: bool = True  # False: never; True: where the output is a terminal
     interpreter_arguments: tuple[str, ...] = ()

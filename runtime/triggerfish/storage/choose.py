@@ -73,6 +73,7 @@ class Place:
     seed: Seed | None = None
     tls: SSLContext | None = None
     accepts_bearer: bool = False
+    keeps_versions: bool = False
 
     @property
     def scheme(self) -> str:
@@ -194,7 +195,11 @@ class Accounts:
         async with AsyncExitStack() as opening:
             storage = await opening.enter_async_context(
                 open_account(
-                    place.data, clock=self._clock, durability=place.durability, seed=place.seed
+                    place.data,
+                    clock=self._clock,
+                    durability=place.durability,
+                    seed=place.seed,
+                    keeps_versions=place.keeps_versions,
                 )
             )
             wanted = {name: place.ports.get(name, 0) for name in served_services(storage)}
@@ -278,6 +283,7 @@ async def open_accounts(
         seed=_seed(options.seed, config),
         tls=options.tls,
         accepts_bearer=options.accepts_bearer,
+        keeps_versions=options.keeps_versions,
     )
     async with AsyncExitStack() as stack:
         yield Accounts(config.settings, place, stack, clock=clock, log=log)

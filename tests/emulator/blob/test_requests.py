@@ -33,6 +33,23 @@ REFUSALS = [
     ("GET", "/data/a%0Ab", None, {}, "400 InvalidResourceName"),
     ("GET", "/data/" + "x" * 1025, None, {}, "400 OutOfRangeInput"),
     ("GET", "/data/%FF", None, {}, "400 InvalidUri"),
+    # versions
+    ("GET", "/data/a?versionid=2023-05-01T00:00:00.0000000Z", None, {}, "404 BlobNotFound"),
+    ("GET", "/data/a?versionid=x", None, {}, "400 InvalidQueryParameterValue"),
+    (
+        "GET",
+        "/data/a?versionid=2023-05-01T00:00:00.0000000Z&snapshot=2024-05-01T00:00:00.0000000Z",
+        None,
+        {},
+        "400 InvalidQueryParameterValue",
+    ),
+    (
+        "PUT",
+        "/data/a?comp=metadata&versionid=2023-05-01T00:00:00.0000000Z",
+        None,
+        {},
+        "400 InvalidQueryParameterValue",
+    ),
     # Put Blob
     ("PUT", "/data/b", b"x", {}, "400 MissingRequiredHeader"),
     ("PUT", "/data/b", b"x", {"x_ms_blob_type": "Blob"}, "400 InvalidHeaderValue"),
@@ -55,7 +72,7 @@ REFUSALS = [
     ),
     # Get Blob
     ("GET", "/data/a?snapshot=yesterday", None, {}, "400 InvalidQueryParameterValue"),
-    ("GET", "/data/a?versionid=2024-05-01T12:00:00.0000000Z", None, {}, "404 BlobNotFound"),
+    ("GET", "/data/a?versionid=2023-05-01T12:00:00.0000000Z", None, {}, "404 BlobNotFound"),
     ("GET", "/data/a", None, {"x_ms_range": "bytes=5-9"}, "416 InvalidRange"),
     (
         *("GET", "/data/a", None),

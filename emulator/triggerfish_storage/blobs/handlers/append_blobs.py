@@ -40,7 +40,7 @@ async def create_append_blob(call: Call, store: BlobStore) -> Reply:
         ),
         changed=address,
     )
-    return Reply(201, headers=written(blob))
+    return Reply(201, headers=written(blob, version=store.keeps_versions))
 
 
 async def append_block(call: Call, store: BlobStore) -> Reply:

@@ -27,6 +27,7 @@ from triggerfish_storage.blobs.headers import (
     own_address,
     range_of,
     tier_headers,
+    version_headers,
     write_conditions_of,
     written,
 )
@@ -66,7 +67,8 @@ async def put_block_blob(call: Call, store: BlobStore) -> Reply:
         content=content,
     )
     md5 = base64_text(content.md5)
-    return Reply(201, headers={**written(blob), "Content-MD5": md5, **sums(call, content)})
+    headers = written(blob, version=store.keeps_versions)
+    return Reply(201, headers={**headers, "Content-MD5": md5, **sums(call, content)})
 
 
 async def put_untyped_blob(call: Call, store: BlobStore) -> Reply:
@@ -86,6 +88,8 @@ async def get_blob_content(call: Call, store: BlobStore) -> Reply:
     blob, body = download.blob, download.body
     headers = blob_headers(blob, call.now)
     headers |= tier_headers(blob)
+    if store.keeps_versions:
+        headers |= version_headers(blob)
     if wanted is WHOLE:
         if with_md5 or with_crc64:
             raise StorageError(common.MISSING_REQUIRED_HEADER, HeaderName="x-ms-range")
@@ -119,6 +123,8 @@ async def get_blob_properties(call: Call, store: BlobStore) -> Reply:
     address, conditions = blob_address(call), conditions_of(call)
     blob = store.properties(address, conditions=conditions, now=call.now)
     headers = blob_headers(blob, call.now) | tier_headers(blob)
+    if store.keeps_versions:
+        headers |= version_headers(blob)
     if blob.md5:
         headers["Content-MD5"] = base64_text(blob.md5)
     return Reply(
@@ -139,7 +145,7 @@ async def delete_blob(call: Call, store: BlobStore) -> Reply:
         case _:
             raise call.bad_header("x-ms-delete-snapshots")
     for_good = call.text("deletetype", "").lower() == "permanent"
-    if not call.allows("y" if for_good else "d"):
+    if not call.allows("y" if for_good else "x" if address.is_version else "d"):
         raise StorageError(common.AUTHORIZATION_PERMISSION_MISMATCH)
     changed_since = call.header_instant("x-ms-access-tier-if-modified-since")
     before = call.header_instant("x-ms-access-tier-if-unmodified-since")
@@ -177,7 +183,7 @@ async def set_blob_metadata(call: Call, store: BlobStore) -> Reply:
         ),
         changed=address,
     )
-    return Reply(200, headers=written(blob))
+    return Reply(200, headers=written(blob, version=store.keeps_versions))
 
 
 async def set_blob_properties(call: Call, store: BlobStore) -> Reply:

@@ -88,7 +88,7 @@ async def put_block_list(call: Call, store: BlobStore) -> Reply:
         ),
         changed=address,
     )
-    return Reply(201, headers={**written(blob), **checksum})
+    return Reply(201, headers={**written(blob, version=store.keeps_versions), **checksum})
 
 
 async def get_block_list(call: Call, store: BlobStore) -> Reply:

@@ -112,6 +112,8 @@ async def list_blobs_of_container(call: Call, store: BlobStore) -> Reply:
     """List Blobs, flat or by hierarchy."""
     address = container_address(call)
     include = call.words("include", _LISTABLE)
+    if not store.keeps_versions:
+        include -= {"versions"}
     marker = call.text("marker", "")
     listing = Listing(
         prefix=call.text("prefix", ""),
@@ -120,6 +122,7 @@ async def list_blobs_of_container(call: Call, store: BlobStore) -> Reply:
         start=max(parse_marker(marker), Position(call.text("startfrom", ""))),
         limit=page_limit(call),
         snapshots="snapshots" in include,
+        versions="versions" in include,
         deleted="deleted" in include,
         uncommitted="uncommittedblobs" in include,
     )

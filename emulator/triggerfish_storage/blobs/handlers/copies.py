@@ -35,13 +35,13 @@ async def copy_blob(call: Call, store: BlobStore) -> Reply:
     """Copy Blob: from this account, or from any URL."""
     local = sources.own_source(call)
     blob = await _copy(call, store, local, limit=BLOCK_BLOB_LIMIT_BYTES)
-    return Reply(202, headers=_outcome(blob))
+    return Reply(202, headers=_outcome(blob, store))
 
 
 async def copy_blob_from_url(call: Call, store: BlobStore) -> Reply:
     """Copy Blob From URL: from a source that lets itself be read, and never more than 256 MiB."""
     blob = await _copy(call, store, None, limit=_SYNC_LIMIT_BYTES)
-    headers = _outcome(blob)
+    headers = _outcome(blob, store)
     if blob.md5:
         headers["Content-MD5"] = base64_text(blob.md5)
     return Reply(202, headers=headers)
@@ -66,7 +66,8 @@ async def put_blob_from_url(call: Call, store: BlobStore) -> Reply:
         changed=address,
         content=content,
     )
-    return Reply(201, headers={**written(blob), "Content-MD5": base64_text(content.md5)})
+    headers = written(blob, version=store.keeps_versions)
+    return Reply(201, headers={**headers, "Content-MD5": base64_text(content.md5)})
 
 
 async def abort_copy(call: Call, store: BlobStore) -> Reply:
@@ -110,8 +111,8 @@ async def _copy(call: Call, store: BlobStore, local: Address | None, *, limit: i
     )
 
 
-def _outcome(blob: Blob) -> dict[str, str]:
-    headers = written(blob)
+def _outcome(blob: Blob, store: BlobStore) -> dict[str, str]:
+    headers = written(blob, version=store.keeps_versions)
     if blob.copy is not None:
         headers |= {"x-ms-copy-id": blob.copy.id, "x-ms-copy-status": blob.copy.status}
     return headers

@@ -55,7 +55,7 @@ async def create_page_blob(call: Call, store: BlobStore) -> Reply:
         ),
         changed=address,
     )
-    return Reply(201, headers=written(blob))
+    return Reply(201, headers=written(blob, version=store.keeps_versions))
 
 
 async def put_page(call: Call, store: BlobStore) -> Reply:

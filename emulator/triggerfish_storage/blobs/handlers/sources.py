@@ -20,6 +20,7 @@ from triggerfish_storage.blobs.headers import base64_text, md5_of
 from triggerfish_storage.blobs.model import CURRENT, Address, BlobType, ContentHeaders
 from triggerfish_storage.blobs.names import parse_snapshot
 from triggerfish_storage.blobs.ranges import WHOLE, ByteRange, parse_range
+from triggerfish_storage.blobs.rows import NO_INSTANT
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.blobs.wire import parse_tags
 from triggerfish_storage.contents import Content
@@ -61,7 +62,7 @@ def own_source(call: Call) -> Address | None:
     container, slash, blob = path.partition("/")
     if not slash:
         return None
-    return Address(call.account, unquote(container), unquote(blob), _snapshot(given))
+    return Address(call.account, unquote(container), unquote(blob), *_instant(given))
 
 
 def _own_path(given: SplitResult, call: Call) -> str:
@@ -179,7 +180,11 @@ def _content_headers(headers: Mapping[str, str]) -> ContentHeaders:
     )
 
 
-def _snapshot(url: SplitResult) -> int:
-    given = parse_qs(url.query).get("snapshot")
-    found = parse_snapshot(given[0]) if given else CURRENT
-    return -1 if found is None else found  # no snapshot has that instant
+def _instant(url: SplitResult) -> tuple[int, bool]:
+    """Return which snapshot a URL names, or which version, which is then said."""
+    asked = parse_qs(url.query)
+    for name in ("versionid", "snapshot"):
+        if name in asked:
+            found = parse_snapshot(asked[name][0])
+            return (NO_INSTANT if found is None else found), name == "versionid"
+    return CURRENT, False
