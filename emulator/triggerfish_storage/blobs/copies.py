@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 from uuid import uuid4
@@ -31,7 +31,7 @@ from triggerfish_storage.blobs.model import (
 from triggerfish_storage.blobs.rows import get_blob, load_data, rewrite_blob, save_blob
 from triggerfish_storage.blobs.tiers import check_tier
 from triggerfish_storage.contents import Content, share_contents
-from triggerfish_storage.errors import StorageError
+from triggerfish_storage.errors import CONDITION_NOT_MET, StorageError
 
 _WHICH: Final = ("snapshot=", "versionid=")
 
@@ -117,7 +117,10 @@ def write_copy(
 
 
 def find_source(tx: sqlite3.Connection, source: Address, conditions: Conditions) -> Blob:
-    """Return the blob to copy; raises CannotVerifyCopySource or SourceConditionNotMet."""
+    """Return the blob to copy; raises CannotVerifyCopySource or SourceConditionNotMet.
+
+    For what is asked of its tags the service says ConditionNotMet instead.
+    """
     try:
         original = get_blob(tx, source)
     except StorageError as error:
@@ -126,8 +129,11 @@ def find_source(tx: sqlite3.Connection, source: Address, conditions: Conditions)
             CopySourceStatusCode=str(error.error.status),
             CopySourceErrorCode=error.error.code,
         ) from error
-    if conditions is not NO_CONDITIONS and evaluate(original, conditions) != "met":
-        raise StorageError(errors.SOURCE_CONDITION_NOT_MET)
+    if conditions is not NO_CONDITIONS:
+        if evaluate(original, replace(conditions, if_tags="")) != "met":
+            raise StorageError(errors.SOURCE_CONDITION_NOT_MET)
+        if evaluate(original, Conditions(if_tags=conditions.if_tags)) != "met":
+            raise StorageError(CONDITION_NOT_MET)
     return original
 
 

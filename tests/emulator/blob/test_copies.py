@@ -241,6 +241,8 @@ async def test_a_copy_may_depend_on_the_state_of_its_source(container, source, s
         source.url, source_etag='"0x1"', source_match_condition=MatchConditions.IfNotModified
     )
     assert await refused(outdated) == "412 SourceConditionNotMet"
+    tagged = copy.start_copy_from_url(source.url, source_if_tags_match_condition="\"t\"='2'")
+    assert await refused(tagged) == "412 ConditionNotMet"
     unverified = copy.upload_blob_from_url(
         signed, source_etag='"0x1"', source_match_condition=MatchConditions.IfNotModified
     )
