@@ -137,6 +137,21 @@ class Host(Program):
         return self
 
 
+class Account(Program):
+    """``triggerfish storage`` on a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        storage = find_free_ports(3)
+        self.connection_string = connection_string(*storage)
+        command = [sys.executable, "-m", "triggerfish", "storage", "--data", str(folder)]
+        for name, port in zip(
+            ("--blob-port", "--queue-port", "--table-port"), storage, strict=True
+        ):
+            command += [name, str(port)]
+        super().__init__(command, cwd=folder, env=clean_environment())
+        self.wait_for("Ctrl-C stops it")
+
+
 def clean_environment(**settings: str) -> dict[str, str]:
     """Return the environment without settings that would change what a host does."""
     kept = {
@@ -195,17 +210,28 @@ def start() -> Iterator[Callable[..., Any]]:
 @pytest.fixture(scope="module")
 def start_for_module(
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Callable[[str], Host]]:
-    """Start a host on a copy of a sample that the tests of a module share."""
-    hosts: list[Host] = []
+) -> Iterator[Callable[..., Host]]:
+    """Start a host on a copy of a sample that the tests of a module share.
 
-    def begin(sample: str) -> Host:
-        hosts.append(Host(_copy(sample, tmp_path_factory.mktemp("app"))))
-        return hosts[-1].ready()
+    Its account is its own, or ``triggerfish storage`` in another process.
+    """
+    programs: list[Program] = []
+
+    def begin(sample: str, *, own_account: bool = True) -> Host:
+        app = _copy(sample, tmp_path_factory.mktemp("app"))
+        if own_account:
+            host = Host(app)
+        else:
+            account = Account(tmp_path_factory.mktemp("account"))
+            programs.append(account)
+            host = Host(app, AzureWebJobsStorage=account.connection_string)
+            host.connection_string = account.connection_string
+        programs.append(host)
+        return host.ready()
 
     yield begin
-    for host in hosts:
-        host.kill()
+    for program in reversed(programs):
+        program.kill()
 
 
 @pytest.fixture

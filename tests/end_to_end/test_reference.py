@@ -6,7 +6,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueClient, TextBase64DecodePolicy
 
 
-@pytest.fixture(scope="module")
-def reference(start_for_module: Callable[[str], Any]) -> Iterator[Any]:
-    return start_for_module("reference")
+@pytest.fixture(scope="module", params=["embedded", "azure"])
+def reference(request: Any, start_for_module: Callable[..., Any]) -> Any:
+    """The sample on the account inside its host, and on one over the network."""
+    return start_for_module("reference", own_account=request.param == "embedded")
 
 
 def call(host: Any, path: str, body: bytes | None = None) -> tuple[int, str, dict[str, str]]:
