@@ -20,7 +20,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from importlib.resources.abc import Traversable
 from itertools import islice
 from pathlib import Path
@@ -48,6 +48,7 @@ PATIENCE_BYTES: Final = 64 * 1024 * 1024  # of log, before readers are waited fo
 WAIT_FOR_READERS_SECONDS: Final = 1.0
 COPIES_BESIDE_WRITER: Final = 5
 FEW_PAGES: Final = 500
+INTERRUPT_EVERY_SECONDS: Final = 0.01
 LOOK_AT_LOG_EVERY: Final = 8  # commits, each of which may be large
 
 
@@ -99,6 +100,33 @@ class Database:
         self._hand_over(Work(future, bulk=bulk, item=item))
         return await future
 
+    async def write_long(self, unit: Unit[T]) -> T:
+        """Run ``unit`` as ``write`` does, but on a thread: for what takes seconds.
+
+        Others read meanwhile, and only their writes wait. One at a time, as the caller sees to.
+        Where commits run on the loop's thread, a caller that is cancelled has it undone.
+        """
+        if self._is_closed:
+            raise DatabaseError(f"{self.path}: closed, nothing can be written any more.")
+        if self._on_thread:
+            return await self.write(unit)
+        await self._not_busy()
+        self._is_busy = True
+        connection = connect_writer(self.path, "process")
+        gone = threading.Event()
+        working = self._loop.run_in_executor(self._disk, _alone_with, connection, unit, gone)
+        working.add_done_callback(lambda _: self._settle([]))
+        try:
+            return await asyncio.shield(working)
+        except asyncio.CancelledError:
+            gone.set()
+            while not working.done():
+                connection.interrupt()  # what runs in this moment, if anything does
+                await asyncio.wait([working], timeout=INTERRUPT_EVERY_SECONDS)
+            raise
+        except sqlite3.OperationalError as error:
+            raise self._explained(error) from error
+
     async def read(self, unit: Unit[T]) -> T:
         """Run ``unit`` on a reading thread, for scans and other work that may take long."""
         if self._is_closed:
@@ -115,12 +143,16 @@ class Database:
         if self._on_thread:
             await self._loop.run_in_executor(self._disk, action, self._writer)
         else:
-            while self._is_busy and self._checkpoint is not None:
-                await asyncio.wait([self._checkpoint])
+            await self._not_busy()
             self._end_view()
             action(self._writer)
         self.commits += 1
         self._look_at_log()
+
+    async def _not_busy(self) -> None:
+        """Wait for what keeps the loop's thread from committing: emptying the log."""
+        while self._is_busy and self._checkpoint is not None:
+            await asyncio.wait([self._checkpoint])
 
     def look(self, unit: Unit[T]) -> T:
         """Run ``unit`` here and now: only for look-ups by index, cheaper than a crossing.
@@ -272,6 +304,20 @@ class Database:
         self._disk.shutdown()
         for connection in (*self._far, self._near, self._checkpointer, self._writer):
             connection.close()
+
+
+def _alone_with(connection: sqlite3.Connection, unit: Unit[T], gone: threading.Event) -> T:
+    """Run a unit in a transaction of its own, and undo it where its caller is ``gone``."""
+    with closing(connection):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            result = unit(connection)
+            connection.execute("ROLLBACK" if gone.is_set() else "COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        return result
 
 
 @asynccontextmanager

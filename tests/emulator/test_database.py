@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
@@ -382,3 +383,65 @@ async def test_a_scan_sees_one_state_while_others_write(things: Database) -> Non
 async def test_a_scan_cannot_write(things: Database) -> None:
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
         await things.read(add("a"))
+
+
+# --- long writes ------------------------------------------------------------------------------
+
+
+@dataclass
+class Held:
+    """A long unit of work that adds a name, and goes on when it may."""
+
+    begun: threading.Event = field(default_factory=threading.Event)
+    may_end: threading.Event = field(default_factory=threading.Event)
+
+    def __call__(self, tx: sqlite3.Connection) -> str:
+        add("long")(tx)
+        self.begun.set()
+        assert self.may_end.wait(10)
+        add("longer")(tx)
+        return "done"
+
+
+async def test_others_read_beside_a_long_write_and_their_writes_come_after_it(
+    things: Database,
+) -> None:
+    await things.write(add("a"))
+    held = Held()
+
+    async with asyncio.TaskGroup() as group:
+        long = group.create_task(things.write_long(held))
+        await asyncio.to_thread(held.begun.wait, 10)
+        short = group.create_task(things.write(add("b")))
+        assert things.look(names) == await things.read(names) == ["a"]
+        assert not short.done()
+        held.may_end.set()
+
+    assert await long == "done"
+    assert things.look(names) == ["a", "b", "long", "longer"]
+
+
+async def test_a_long_write_that_fails_is_undone(things: Database) -> None:
+    with pytest.raises(LookupError):
+        await things.write_long(add_and_fail("a"))
+
+    await things.write(add("b"))
+    assert things.look(names) == ["b"]
+
+
+async def test_a_long_write_whose_caller_goes_is_undone(
+    tmp_path: Path, migrations: Traversable
+) -> None:
+    held = Held()
+    async with open_database(tmp_path / "things.db", migrations) as things:
+        long = asyncio.create_task(things.write_long(held))
+        await asyncio.to_thread(held.begun.wait, 10)
+        long.cancel()
+        short = asyncio.create_task(things.write(add("b")))
+        await asyncio.sleep(0)
+        held.may_end.set()
+        with pytest.raises(asyncio.CancelledError):
+            await long
+        await short
+
+        assert things.look(names) == ["b"]

@@ -161,8 +161,9 @@ def import_(ctx: click.Context, /, *, source: Path, **given: Any) -> None:
 
     SOURCE is what export wrote, or a folder made by hand: files below blobs/CONTAINER, JSON
     lines in queues/QUEUE.jsonl and tables/TABLE.jsonl. Where a program runs on the account it is
-    asked to do it, and serves nobody else meanwhile. With a connection string all is sent request
-    by request, others are served beside it, and what was sent before an error stays.
+    asked to do it; meanwhile others read there, and their writes wait. With a connection string
+    all is sent request by request, others are served beside it, and what was sent before an error
+    stays.
     """
     from triggerfish_storage.protocol.accounts import DEFAULT_ACCOUNT
     from triggerfish_storage.transfer.steps import ImportOptions
@@ -203,9 +204,20 @@ def _import_folder(data: Path, source: Path, options: ImportOptions) -> tuple[st
         ):
             tally = import_account(data, found, options, now=now, advance=advance)
     except FolderOwned as owned:
-        counts = ask_owner(data, "Importing", asked_import(source, options), owned)
+        asked = asked_import(source, options)
+        counts = ask_owner(data, "Importing", asked, owned, total=_size_of(source))
         tally = Tally.of(counts)
     return options.account, tally
+
+
+def _size_of(source: Path) -> int | None:
+    """Return how many bytes an import has to read, where nothing has to be unpacked for that."""
+    from triggerfish_storage.transfer import sources
+
+    if not source.is_dir():
+        return None
+    with sources.opened(source, source) as found:
+        return sources.size_of(found)
 
 
 def _import_remote(connection: str, source: Path, options: ImportOptions) -> tuple[str, Tally]:

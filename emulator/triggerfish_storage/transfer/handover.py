@@ -2,7 +2,8 @@
 
 The owner listens on a port of this machine's loopback. The port, and a key without which
 nothing is done, are in a file of the data folder that only its user can read: whoever can ask
-could have written the folder's files as well. A request and its answer are one line of JSON.
+could have written the folder's files as well. A request and its answer are one line of JSON
+each; before the answer come lines that tell how far it is.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import logging
 import secrets
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from hmac import compare_digest
@@ -20,14 +22,16 @@ from typing import Any, Final
 
 from triggerfish_storage.data_folder import CONTROL_FILE
 from triggerfish_storage.transfer.failure import TransferError
+from triggerfish_storage.transfer.tally import Advance, unwatched
 
 Request = Mapping[str, Any]
-Perform = Callable[[Request], Awaitable[Mapping[str, Any]]]
+Perform = Callable[[Request, Advance], Awaitable[Mapping[str, Any]]]
 
 LOOPBACK: Final = "127.0.0.1"
 LINE_LIMIT_BYTES: Final = 65536
 ASK_SECONDS: Final = 10.0  # for a request to be sent whole
 CONNECT_SECONDS: Final = 5.0
+TELL_EVERY_SECONDS: Final = 0.1
 
 _log = logging.getLogger("triggerfish_storage")
 
@@ -55,7 +59,7 @@ async def attending(folder: Path, perform: Perform) -> AsyncIterator[None]:
             request = await _read_request(reader, key)
             if request is not None:
                 async with turn:
-                    answer = await _answer(perform, request)
+                    answer = await _answer(perform, request, _Told(writer))
                 writer.write(json.dumps(answer).encode() + b"\n")
                 await writer.drain()
         except OSError:
@@ -82,10 +86,11 @@ async def attending(folder: Path, perform: Perform) -> AsyncIterator[None]:
             await asyncio.wait(asking)
 
 
-def ask(folder: Path, request: Request) -> dict[str, Any]:
+def ask(folder: Path, request: Request, *, advance: Advance = unwatched) -> dict[str, Any]:
     """Have the owner of a data folder perform a request; return its answer.
 
-    Raises TransferError where the owner refuses, NobodyAttends where it takes no requests.
+    ``advance`` is told how far it is. Raises TransferError where the owner refuses, NobodyAttends
+    where it takes no requests.
     """
     try:
         found = json.loads((folder / CONTROL_FILE).read_text(encoding="utf-8"))
@@ -95,6 +100,9 @@ def ask(folder: Path, request: Request) -> dict[str, Any]:
             connection.sendall(json.dumps({**request, "key": key}).encode() + b"\n")
             with connection.makefile("rb") as file:
                 answer: dict[str, Any] = json.loads(file.readline())
+                while "advance" in answer:
+                    advance(answer["advance"])
+                    answer = json.loads(file.readline())
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NobodyAttends(str(error)) from error
     if "error" in answer:
@@ -125,8 +133,28 @@ async def _read_request(reader: asyncio.StreamReader, key: str) -> Request | Non
     return request if is_known else None
 
 
-async def _answer(perform: Perform, request: Request) -> Mapping[str, Any]:
+class _Told:
+    """Tells whoever asked how far the work is, now and then; may be called on any thread."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._writer = writer
+        self._untold = 0
+        self._told_at = time.monotonic()
+
+    def __call__(self, amount: int) -> None:
+        self._untold += amount
+        if time.monotonic() - self._told_at >= TELL_EVERY_SECONDS:
+            untold, self._untold, self._told_at = self._untold, 0, time.monotonic()
+            self._loop.call_soon_threadsafe(self._send, untold)
+
+    def _send(self, amount: int) -> None:
+        if not self._writer.is_closing():
+            self._writer.write(json.dumps({"advance": amount}).encode() + b"\n")
+
+
+async def _answer(perform: Perform, request: Request, advance: Advance) -> Mapping[str, Any]:
     try:
-        return await perform(request)
+        return await perform(request, advance)
     except TransferError as error:
         return {"error": str(error)}

@@ -1,7 +1,7 @@
 """What the process that has an account open does for commands: imports, and restoring.
 
-Both are one transaction in which nobody else is served; whoever watches queues and containers
-is told that they may have changed.
+Each is one transaction. While an import runs, others read and their writes wait; restoring is
+quick, and all wait. Whoever watches queues and containers is told that they may have changed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from triggerfish_storage.transfer.failure import TransferError
 from triggerfish_storage.transfer.handover import Request
 from triggerfish_storage.transfer.importing import steps
 from triggerfish_storage.transfer.steps import ImportOptions, Job
-from triggerfish_storage.transfer.tally import Tally, unwatched
+from triggerfish_storage.transfer.tally import Advance, Tally, unwatched
 
 IMPORT: Final = "import"
 RESTORE: Final = "restore"
@@ -37,19 +37,22 @@ class Owner:
     now: Callable[[], datetime]
     changed: Callable[[], None]
 
-    async def perform(self, request: Request) -> Mapping[str, Any]:
+    async def perform(self, request: Request, advance: Advance) -> Mapping[str, Any]:
         """Do what a command asks for; see ``asked_import`` and ``asked_restore``."""
         try:
             if request["do"] == IMPORT:
-                return await self._import(Path(request["source"]), request["options"])
+                source = Path(request["source"])
+                return await self._import(source, request["options"], advance)
             if request["do"] == RESTORE:
                 return await self._restore(Path(request["place"]))
         except (DatabaseError, OSError, sqlite3.Error) as error:
             raise TransferError(str(error)) from error
         raise TransferError(f"This version cannot do {request['do']!r}.")
 
-    async def _import(self, source: Path, options: Mapping[str, Any]) -> Mapping[str, Any]:
-        job = Job(ImportOptions(**options), self.contents, self.now(), unwatched)
+    async def _import(
+        self, source: Path, options: Mapping[str, Any], advance: Advance
+    ) -> Mapping[str, Any]:
+        job = Job(ImportOptions(**options), self.contents, self.now(), advance)
         with sources.opened(source, self.folder) as found:
 
             def unit(tx: sqlite3.Connection) -> Tally:
@@ -61,7 +64,7 @@ class Owner:
                 return tally
 
             try:
-                tally = await self.database.write(unit)
+                tally = await self.database.write_long(unit)
             except _Dry as dry:
                 return dry.tally.document()
         await self.contents.collect(self.database)

@@ -14,11 +14,12 @@ from tests.emulator.transfer.conftest import opened
 from triggerfish_storage.data_folder import CONTROL_FILE
 from triggerfish_storage.server import StorageAccount, open_account
 from triggerfish_storage.testing import ManualClock
-from triggerfish_storage.transfer import snapshots
+from triggerfish_storage.transfer import handover, snapshots
 from triggerfish_storage.transfer.failure import TransferError
 from triggerfish_storage.transfer.handover import NobodyAttends, ask
 from triggerfish_storage.transfer.owner import asked_import, asked_restore
 from triggerfish_storage.transfer.steps import ImportOptions
+from triggerfish_storage.transfer.tally import FILE_BYTES
 
 LARGE = 100_000
 
@@ -124,6 +125,22 @@ async def test_an_import_into_an_account_in_use(
     assert planned == done
     assert (done["blobs"], done["messages"]) == (1, 1)
     assert (await account.blobs.get("uploads", "a.csv", now=clock.now()))[1] == b"x" * LARGE
+
+
+async def test_an_import_tells_how_far_it_is(
+    account: StorageAccount, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handover, "TELL_EVERY_SECONDS", 0)
+    (tmp_path / "source" / "uploads").mkdir(parents=True)
+    for number in range(3):
+        (tmp_path / "source" / "uploads" / f"{number}.csv").write_bytes(b"x" * LARGE)
+    told: list[int] = []
+
+    request = asked_import(tmp_path / "source", ImportOptions())
+    await asyncio.to_thread(ask, tmp_path / "data", request, advance=told.append)
+
+    assert len(told) > 3
+    assert sum(told) == 3 * (LARGE + FILE_BYTES)
 
 
 async def test_an_import_that_fails_changes_nothing_and_says_why(
