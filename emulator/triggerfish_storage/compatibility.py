@@ -130,7 +130,8 @@ request that no service knows.
 | last access times | not kept: in Azure a policy of the account turns them on, no request does |
 | `Content-MD5` of writes | with Put Blob and what comes from a URL always, else where it is sent |
 | `x-ms-content-crc64` of writes | checked, and given back where it is sent; of a list of blocks \
-always; of contents nobody sent it with it is not computed (it costs more than the write) |
+always; told beside an MD5 that is sent, of bodies up to 32 KiB and of what comes from a URL; else \
+not computed (it costs more than the write) |
 | hierarchical namespaces (the `dfs` endpoint), Files | not there |
 """
 

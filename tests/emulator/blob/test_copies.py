@@ -1,6 +1,7 @@
 """Copies within the account and from URLs, through the official client."""
 
 import base64
+import hashlib
 from datetime import timedelta
 
 import pytest
@@ -282,6 +283,21 @@ async def test_only_copy_blob_takes_the_accounts_key_for_its_source_too(containe
     ):
         assert await refused(unsigned) == "401 CannotVerifyCopySource"
     assert (await copy.start_copy_from_url(source.url))["copy_status"] == "success"
+
+
+async def test_who_has_the_md5_of_a_source_checked_is_told_its_crc64_too(
+    container, source, signature
+):
+    md5, crc64 = hashlib.md5(LARGE[:9]).digest(), Crc64()
+    crc64.update(LARGE[:9])
+    blob, url = container.get_blob_client("blocks"), f"{source.url}?{signature}"
+
+    part = {"source_offset": 0, "source_length": 9}
+    staged = await blob.stage_block_from_url("b1", url, **part, source_content_md5=bytearray(md5))
+    plain = await blob.stage_block_from_url("b1", url, **part)
+
+    assert (bytes(staged["content_md5"]), bytes(staged["content_crc64"])) == (md5, crc64.digest())
+    assert (bytes(plain["content_md5"]), plain["content_crc64"]) == (md5, None)
 
 
 async def test_there_is_never_a_copy_to_abort(container, source):

@@ -85,6 +85,7 @@ async def test_the_sdk_reads_which_checksum_a_write_was_answered_with(sdk):
     staged = await blob.stage_block("one", b"bytes", validate_content=True)
     committed = await blob.commit_block_list([BlobBlock("one")])
 
+    assert bytes(staged["content_crc64"]) == crc64(b"bytes")
     md5 = hashlib.md5(b"bytes").digest()
     assert bytes(whole["content_md5"]) == bytes(staged["content_md5"]) == md5
     assert committed["content_md5"] is None

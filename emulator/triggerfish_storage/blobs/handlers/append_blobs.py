@@ -12,7 +12,6 @@ from triggerfish_storage.blobs.append_blobs import AppendConditions
 from triggerfish_storage.blobs.handlers import sources
 from triggerfish_storage.blobs.handlers.bodies import content_length, receive, sums
 from triggerfish_storage.blobs.headers import (
-    base64_text,
     conditions_of,
     draft_of,
     own_address,
@@ -61,8 +60,8 @@ async def append_block(call: Call, store: BlobStore) -> Reply:
 async def append_block_from_url(call: Call, store: BlobStore) -> Reply:
     """Append Block From URL: add bytes of another blob at the end."""
     source = await sources.open_part(call)
-    content = await sources.receive_source(call, store, source, limit=APPEND_LIMIT_BYTES, md5=True)
-    return await _append(call, store, content, {"Content-MD5": base64_text(content.md5)})
+    content, told = await sources.receive_source(call, store, source, limit=APPEND_LIMIT_BYTES)
+    return await _append(call, store, content, told)
 
 
 async def seal_append_blob(call: Call, store: BlobStore) -> Reply:

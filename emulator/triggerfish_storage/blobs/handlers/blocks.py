@@ -18,7 +18,6 @@ from triggerfish_storage.blobs.handlers.bodies import (
     sums,
 )
 from triggerfish_storage.blobs.headers import (
-    base64_text,
     blob_address,
     conditions_of,
     draft_of,
@@ -63,18 +62,14 @@ async def put_block_from_url(call: Call, store: BlobStore) -> Reply:
     address, conditions = own_address(call), write_conditions_of(call)
     block_id = wire.check_block_id(call.text("blockid"))
     source = await sources.open_part(call)
-    content = await sources.receive_source(call, store, source, limit=BLOCK_LIMIT_BYTES, md5=True)
+    content, told = await sources.receive_source(call, store, source, limit=BLOCK_LIMIT_BYTES)
     await store.write(
         lambda tx: blocks.put_block(
             tx, address, block_id, content, conditions=conditions, now=call.now
         ),
         content=content,
     )
-    headers = {
-        "x-ms-request-server-encrypted": "true",
-        "Content-MD5": base64_text(content.md5),
-    }
-    return Reply(201, headers=headers)
+    return Reply(201, headers={"x-ms-request-server-encrypted": "true", **told})
 
 
 async def put_block_list(call: Call, store: BlobStore) -> Reply:

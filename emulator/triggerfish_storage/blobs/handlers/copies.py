@@ -53,9 +53,7 @@ async def put_blob_from_url(call: Call, store: BlobStore) -> Reply:
     if sources.takes_tags(call):
         draft = draft._replace(tags=await sources.source_tags(call))
     source = await sources.open_part(call)
-    content = await sources.receive_source(
-        call, store, source, limit=BLOCK_BLOB_LIMIT_BYTES, md5=True
-    )
+    content, told = await sources.receive_source(call, store, source, limit=BLOCK_BLOB_LIMIT_BYTES)
     if call.header("x-ms-copy-source-blob-properties", "true").lower() != "false":
         draft = draft._replace(headers=source.headers._replace(**given_headers(call)))
     order = copies.CopyOrder(sources.source_url(call), metadata=draft.metadata, draft=draft)
@@ -67,7 +65,7 @@ async def put_blob_from_url(call: Call, store: BlobStore) -> Reply:
         content=content,
     )
     headers = written(blob, version=store.keeps_versions)
-    return Reply(201, headers={**headers, "Content-MD5": base64_text(content.md5)})
+    return Reply(201, headers={**headers, **told})
 
 
 async def abort_copy(call: Call, store: BlobStore) -> Reply:
@@ -96,7 +94,7 @@ async def _copy(call: Call, store: BlobStore, local: Address | None, *, limit: i
         )
     tags = await sources.source_tags(call) if order.keeps_tags else order.draft.tags
     source = await sources.open_source(call)
-    content = await sources.receive_source(call, store, source, limit=limit, md5=True)
+    content, _ = await sources.receive_source(call, store, source, limit=limit)
     order = replace(
         order,
         metadata=order.metadata or source.metadata,

@@ -12,7 +12,6 @@ from triggerfish_storage.blobs import errors, page_blobs, wire
 from triggerfish_storage.blobs.handlers import sources
 from triggerfish_storage.blobs.handlers.bodies import content_length, receive, sums
 from triggerfish_storage.blobs.headers import (
-    base64_text,
     blob_address,
     conditions_of,
     draft_of,
@@ -89,12 +88,11 @@ async def put_page_from_url(call: Call, store: BlobStore) -> Reply:
     """Put Page From URL: write pages with bytes of another blob."""
     begin, end = _pages(call)
     source = await sources.open_part(call)
-    content = await sources.receive_source(call, store, source, limit=PAGES_LIMIT_BYTES, md5=True)
+    content, told = await sources.receive_source(call, store, source, limit=PAGES_LIMIT_BYTES)
     if content.size_bytes != end - begin:
         await store.contents.abandon(content)
         raise call.bad_header("x-ms-source-range")
-    checksums = {"Content-MD5": base64_text(content.md5)}
-    return await _write(call, store, begin, end, content, checksums)
+    return await _write(call, store, begin, end, content, told)
 
 
 async def get_page_ranges(call: Call, store: BlobStore) -> Reply:

@@ -120,26 +120,34 @@ async def source_tags(call: Call) -> Mapping[str, str]:
 
 
 async def receive_source(
-    call: Call, store: BlobStore, source: Source, *, limit: int, md5: bool = False
-) -> Content:
-    """Make the source's bytes ready to be named by a row, and check them as asked."""
+    call: Call, store: BlobStore, source: Source, *, limit: int
+) -> tuple[Content, dict[str, str]]:
+    """Make the source's bytes ready to be named by a row, and check them as asked.
+
+    Returns what to tell of their checksums too: who asked for a check gets both.
+    """
     expected = md5_of(call, "x-ms-source-content-md5")
-    crc64 = Crc64() if _CRC64 in call.headers else None
+    crc64 = Crc64() if expected or _CRC64 in call.headers else None
     wanted = _wanted(call)
-    content = await store.contents.receive(
-        source.pieces, limit=limit, md5=md5 or bool(expected), also=crc64
-    )
+    content = await store.contents.receive(source.pieces, limit=limit, md5=True, also=crc64)
+    told = {"Content-MD5": base64_text(content.md5)}
+    if crc64 is not None:
+        told["x-ms-content-crc64"] = base64_text(crc64.digest())
     problem = None
     if wanted.last is not None and content.size_bytes != wanted.last + 1 - wanted.begin:
         problem = common.INVALID_RANGE
     elif expected and expected != content.md5:
         problem = common.MD5_MISMATCH
-    elif crc64 and base64_text(crc64.digest()) != call.headers[_CRC64].strip():
+    elif (
+        crc64
+        and call.headers.get(_CRC64, told["x-ms-content-crc64"]).strip()
+        != (told["x-ms-content-crc64"])
+    ):
         problem = errors.CRC64_MISMATCH
     if problem is not None:
         await store.contents.abandon(content)
         raise StorageError(problem)
-    return content
+    return content, told
 
 
 def _wanted(call: Call) -> ByteRange:
