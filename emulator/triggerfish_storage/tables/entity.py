@@ -119,8 +119,11 @@ def check_size(keys: Keys, properties: Mapping[str, Property]) -> None:
 # --- JSON -------------------------------------------------------------------------------------
 
 
-def read_draft(body: bytes) -> Draft:
-    """Return the entity that a request's body describes."""
+def read_draft(body: bytes, *, is_addressed: bool = False) -> Draft:
+    """Return the entity that a request's body describes.
+
+    Of one that is addressed the keys in the body say nothing, not even of which type they are.
+    """
     document = read_object(body)
     properties: dict[str, Property] = {}
     for name, value in document.items():
@@ -131,6 +134,8 @@ def read_draft(body: bytes) -> Draft:
         properties[name] = (
             edm.infer(value) if annotation is None else edm.convert(str(annotation), value)
         )
+    if is_addressed:
+        return Draft(None, None, properties)
     return Draft(_key(document, "PartitionKey"), _key(document, "RowKey"), properties)
 
 

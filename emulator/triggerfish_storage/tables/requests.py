@@ -81,7 +81,7 @@ def read_action(
     if keys is None:
         if method != "POST":
             raise StorageError(common.UNSUPPORTED_HTTP_VERB)
-        draft = _draft(headers, body)
+        draft = _draft(headers, body, is_addressed=False)
         return Action(table, "insert", check_keys(draft), draft.properties)
     kind = _CHANGES.get(method)
     if kind is None:
@@ -93,7 +93,7 @@ def read_action(
         if if_match is None:
             raise StorageError(common.MISSING_REQUIRED_HEADER, HeaderName="If-Match")
         return Action(table, kind, addressed, if_match=if_match)
-    draft = _draft(headers, body)
+    draft = _draft(headers, body, is_addressed=True)
     named = check_keys(Draft(addressed.partition, addressed.row, {}))
     return Action(table, kind, named, draft.properties, if_match)
 
@@ -130,10 +130,10 @@ def split_address(segment: str) -> tuple[str, str | None]:
     return table, rest[:-1].strip() or None
 
 
-def _draft(headers: Mapping[str, str], body: bytes) -> Draft:
+def _draft(headers: Mapping[str, str], body: bytes, *, is_addressed: bool) -> Draft:
     if "atom" in headers.get("content-type", "").lower():
         raise StorageError(errors.ATOM_FORMAT_NOT_SUPPORTED)
-    return read_draft(body)
+    return read_draft(body, is_addressed=is_addressed)
 
 
 def _from(

@@ -191,6 +191,16 @@ async def test_a_client_whose_url_ends_in_the_tables_name_is_told_what_is_wrong(
         assert [entity["RowKey"] async for entity in client.list_entities()] == ["it's"]
 
 
+async def test_keys_of_any_type_in_the_body_of_an_addressed_entity_say_nothing(people: Raw) -> None:
+    body = b'{"PartitionKey@odata.type":"Edm.Binary","PartitionKey":"AA==","RowKey":5,"age":6}'
+
+    written = await people.send("PUT", ADDRESS, body)
+    found = document(await people.send("GET", ADDRESS, headers=levelled("nometadata")))
+
+    assert written.status == 204
+    assert (found["PartitionKey"], found["RowKey"], found["age"]) == ("p", "it's", 6)
+
+
 # --- refusals ---------------------------------------------------------------------------------
 
 JSON = b'{"PartitionKey":"p","RowKey":"new"}'
