@@ -16,7 +16,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final, Protocol
+from typing import Final, Protocol
+
+from triggerfish_storage.recycling import WRITE, Recycling
 
 _ONLY_CACHED: Final = getattr(os, "RWF_NOWAIT", None)
 
@@ -30,13 +32,24 @@ class Checksum(Protocol):
 class Draft:
     """A file that is being written, on one thread after another."""
 
-    def __init__(self, folder: Path, *, md5: bool, also: Checksum | None, sync: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        recycling: Recycling,
+        *,
+        md5: bool,
+        also: Checksum | None,
+        sync: bool,
+    ) -> None:
         self.name = secrets.token_hex(16)
         self._path = folder / self.name
+        self._recycling = recycling
         self._md5 = hashlib.md5(usedforsecurity=False) if md5 else None
         self._sums: list[Checksum] = [sum_ for sum_ in (self._md5, also) if sum_ is not None]
         self._sync = sync
-        self._file: BinaryIO | None = None
+        self._file: int | None = None  # its descriptor, while it is written
+        self._size = 0
+        self._old_size = 0  # of what is written over
         self._lock = threading.Lock()
         self._abandoned = False
 
@@ -55,10 +68,11 @@ class Draft:
             if self._abandoned:
                 return
             if self._file is None:
-                self._file = self._path.open("xb", buffering=0)
+                self._file = self._open()
             for checksum in self._sums:
                 checksum.update(data)
             _write_all(self._file, data)
+            self._size += len(data)
 
     def finish(self, pieces: Sequence[bytes | memoryview]) -> None:
         """Append the last pieces and close: from here on a row may name the file."""
@@ -66,9 +80,11 @@ class Draft:
         with self._lock:
             if self._file is None or self._abandoned:
                 return
+            if self._size < self._old_size:
+                os.ftruncate(self._file, self._size)
             if self._sync:
-                os.fsync(self._file.fileno())
-            self._file.close()
+                os.fsync(self._file)
+            self._close()
             if self._sync:
                 _sync_folder(self._path.parent)
 
@@ -76,10 +92,21 @@ class Draft:
         """Close and delete, once a thread that is writing has come to its end."""
         with self._lock:
             self._abandoned = True
-            if self._file is not None:
-                self._file.close()
-                with suppress(FileNotFoundError):
-                    self._path.unlink()
+            self._close()
+            with suppress(FileNotFoundError):
+                self._path.unlink()
+
+    def _open(self) -> int:
+        old = self._recycling.reopen(self._path)
+        if old is None:
+            return os.open(self._path, WRITE | os.O_CREAT | os.O_EXCL, 0o666)
+        descriptor, self._old_size = old
+        return descriptor
+
+    def _close(self) -> None:
+        descriptor, self._file = self._file, None
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +186,10 @@ def _read_cached(descriptor: int, data: bytearray, offset: int) -> bool:
         return False
 
 
-def _write_all(file: BinaryIO, data: bytes | memoryview) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[file.write(view) :]
+def _write_all(descriptor: int, data: bytes | memoryview) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
 
 
 def _sync_folder(folder: Path) -> None:

@@ -16,8 +16,6 @@ import hashlib
 import json
 import os
 import sqlite3
-import threading
-from collections import deque
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
@@ -26,20 +24,21 @@ from collections.abc import (
     Iterator,
     Sequence,
 )
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
-from weakref import WeakSet
 
 from triggerfish_storage import errors
 from triggerfish_storage.content_files import Checksum, Draft, Reading, Stretch
 from triggerfish_storage.database import Database, Durability
+from triggerfish_storage.disposal import Disposal, Hold
 from triggerfish_storage.errors import StorageError
+from triggerfish_storage.recycling import Recycling
 
 IN_ROW_LIMIT_BYTES: Final = 32 * 1024
 PIECE_BYTES: Final = 1024 * 1024
+COLLECTED_LIMIT: Final = 32  # files that are discarded, whose rows go together
 SWEPT_AT_ONCE: Final = 1000  # files, on a reading thread
 
 _ADD: Final = "INSERT INTO content (uses, data, file) VALUES (1, :data, :file) RETURNING id"
@@ -95,15 +94,6 @@ class Part:
         if self.length == len(self.data):
             return self.data
         return self.data[self.offset : self.offset + self.length]
-
-
-class Hold:
-    """While one is alive, files that are discarded later stay readable.
-
-    Held weakly, so an answer that was never sent keeps nothing for ever.
-    """
-
-    __slots__ = ("__weakref__",)
 
 
 # --- rows: inside the caller's transaction ----------------------------------------------------
@@ -164,12 +154,11 @@ class Contents:
     def __init__(self, folder: Path, *, durability: Durability = "process") -> None:
         self._folder = folder
         self._sync = durability == "full"
-        self._holds: WeakSet[Hold] = WeakSet()
-        self._kept: deque[tuple[WeakSet[Hold], list[str]]] = deque()
-        self._spared: set[str] = set()
-        self._deleting = threading.Lock()
         self._looked_at: int | None = None  # the commit after which ``collect`` last looked
+        self._collected: set[str] = set()  # files that are discarded, and still have a row
         folder.mkdir(parents=True, exist_ok=True)
+        self._recycling = Recycling(folder)
+        self._disposal = Disposal(folder, self._recycling)
 
     async def keep(self, data: bytes, *, md5: bool = True, also: Checksum | None = None) -> Content:
         """Make ready bytes that are in memory already; ``also`` is told of them too."""
@@ -177,13 +166,13 @@ class Contents:
             if also is not None:
                 also.update(data)
             return Content(len(data), _md5(data) if md5 else b"", data, None)
-        draft = Draft(self._folder, md5=md5, also=also, sync=self._sync)
+        draft = self._draft(md5=md5, also=also)
         try:
             await asyncio.to_thread(draft.finish, [data])
         except BaseException:
             draft.abandon()
             raise
-        return Content(len(data), draft.md5, None, draft.name)
+        return self._ready(draft, len(data))
 
     async def receive(
         self,
@@ -201,7 +190,7 @@ class Contents:
         the file closed at once. Raises RequestBodyTooLarge beyond ``limit`` bytes; then, as
         after any other failure of the sender, no file is left.
         """
-        draft = Draft(self._folder, md5=md5, also=also, sync=self._sync)
+        draft = self._draft(md5=md5, also=also)
         held: list[bytes | memoryview] = []
         held_bytes = size = 0
         try:
@@ -224,11 +213,11 @@ class Contents:
         except BaseException:
             draft.abandon()
             raise
-        return Content(size, draft.md5, None, draft.name)
+        return self._ready(draft, size)
 
     def store(self, pieces: Iterable[bytes]) -> Content:
         """Make ready bytes from a disk: on the caller's own thread, in constant memory."""
-        draft = Draft(self._folder, md5=True, also=None, sync=self._sync)
+        draft = self._draft(md5=True)
         held: list[bytes] = []
         size = 0
         try:
@@ -250,19 +239,20 @@ class Contents:
     async def abandon(self, content: Content) -> None:
         """Delete what was made ready and then not named by a row."""
         if content.file is not None:
-            await asyncio.to_thread(self._unlink, [content.file])
+            await asyncio.to_thread(self._disposal.delete, [content.file])
 
     def hold(self) -> Hold:
         """Keep all files that exist now readable until what is returned is gone.
 
         To be called in the same step of the loop in which the parts were looked up.
         """
-        hold = Hold()
-        self._holds.add(hold)
-        return hold
+        return self._disposal.hold()
 
     def read(self, parts: Sequence[Part], hold: Hold, database: Database) -> Reading:
         """Return the bytes of ``parts``, in pieces of about ``PIECE_BYTES``; ends the hold."""
+        for part in parts:
+            if part.file is not None:
+                self._recycling.reads(part.file)
         return Reading(self._stretches(parts, hold, database))
 
     async def _stretches(
@@ -287,10 +277,7 @@ class Contents:
             if small:
                 yield b"".join(small)
         finally:
-            self._holds.discard(hold)
-            for holds, _ in self._kept:
-                holds.discard(hold)
-            await self._unlink_free()
+            await self._disposal.let_go(hold)
 
     async def collect(self, database: Database) -> None:
         """Delete the files whose last use was committed away, as soon as no reader needs them."""
@@ -298,20 +285,27 @@ class Contents:
             return  # whoever shared the commit has looked
         self._looked_at = database.commits
         names = [name for (name,) in database.look(lambda tx: tx.execute(_DISCARDED).fetchall())]
-        if not names:
-            return
-        waiting = {name for _, kept in self._kept for name in kept}
-        fresh = [name for name in names if name not in waiting]
+        fresh = [name for name in names if name not in self._collected]
         if not fresh:
             return
-        self._kept.append((WeakSet(self._holds), fresh))
-        self._spared.difference_update(fresh)
-        await self._unlink_free()
+        self._collected.update(fresh)
+        try:
+            await self._disposal.discard(fresh)
+            if len(self._collected) >= COLLECTED_LIMIT:
+                await self._forget_collected(database)
+        except BaseException:
+            self._collected.difference_update(fresh)  # tried again
+            raise
+
+    async def _forget_collected(self, database: Database) -> None:
+        """Delete the rows of what is discarded: some at a time, as each commit has its price."""
+        done = tuple(self._collected)
 
         def unit(tx: sqlite3.Connection) -> None:
-            tx.executemany(_DISCARD_DONE, [{"name": name} for name in fresh])
+            tx.executemany(_DISCARD_DONE, [{"name": name} for name in done])
 
         await database.write(unit)
+        self._collected.difference_update(done)
 
     async def present(self) -> list[str]:
         """Return the names of all files; ``sweep`` wants those of before anything is written."""
@@ -327,41 +321,34 @@ class Contents:
         for begin in range(0, len(names), SWEPT_AT_ONCE):
             some = names[begin : begin + SWEPT_AT_ONCE]
             unknown = await database.read(partial(_unknown, files=some))
-            waiting = {name for _, kept in self._kept for name in kept}
+            waiting = self._disposal.waiting()
             orphans = [name for name in unknown if name not in waiting]
-            await asyncio.to_thread(self._unlink, orphans)
+            await asyncio.to_thread(self._disposal.delete, orphans)
             count += len(orphans)
         return count
 
     def remove_unused(self, tx: sqlite3.Connection) -> None:
         """Delete every file that no row names; only for who has the data folder to themselves."""
         with os.scandir(self._folder) as entries:
-            self._unlink(one.name for one in entries if not _is_named(tx, one.name))
+            self._disposal.delete(one.name for one in entries if not _is_named(tx, one.name))
         tx.execute(_ALL_DISCARDED_DONE)
-
-    async def _unlink_free(self) -> None:
-        free: list[str] = []
-        still: deque[tuple[WeakSet[Hold], list[str]]] = deque()
-        for holds, names in self._kept:
-            if holds:
-                still.append((holds, names))
-            else:
-                free += names
-        self._kept = still
-        if free:
-            await asyncio.to_thread(self._unlink, free)
 
     def spare(self, names: Iterable[str]) -> None:
         """Keep files although they were to be deleted: rows will name them again."""
-        with self._deleting:
-            self._spared.update(names)
+        again = set(names)
+        self._disposal.spare(again)
+        self._collected.difference_update(again)
 
-    def _unlink(self, names: Iterable[str]) -> None:
-        with self._deleting:
-            for name in names:
-                if name not in self._spared:
-                    with suppress(FileNotFoundError):
-                        (self._folder / name).unlink()
+    def close(self) -> None:
+        """Delete what was kept to be written anew."""
+        self._recycling.clear()
+
+    def _draft(self, *, md5: bool, also: Checksum | None = None) -> Draft:
+        return Draft(self._folder, self._recycling, md5=md5, also=also, sync=self._sync)
+
+    def _ready(self, draft: Draft, size_bytes: int) -> Content:
+        self._recycling.wrote(draft.name, size_bytes)
+        return Content(size_bytes, draft.md5, None, draft.name)
 
 
 def _unknown(tx: sqlite3.Connection, files: Sequence[str]) -> list[str]:

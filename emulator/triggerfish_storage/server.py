@@ -173,6 +173,7 @@ async def open_account(
             open_database(folder / DATABASE_FILE, migrations(), durability=durability)
         )
         contents = Contents(folder / CONTENTS_FOLDER, durability=durability)
+        stack.callback(contents.close)
         account = StorageAccount(
             database, contents, clock, ownership, planted=planted, keeps_versions=keeps_versions
         )

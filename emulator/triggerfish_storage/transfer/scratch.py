@@ -36,7 +36,10 @@ def scratch_folder(folder: Path) -> Iterator[Path]:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Give a file a second name, or where that cannot be make a copy; never half of one."""
+    """Give a file a second name, or where that cannot be make a copy; never half of one.
+
+    Raises FileNotFoundError where it is missing, or was deleted while it was copied.
+    """
     try:
         os.link(source, target)
     except FileExistsError:
@@ -47,6 +50,7 @@ def link_or_copy(source: Path, target: Path) -> None:
         unfinished = target.with_name(f"{target.name}.{secrets.token_hex(4)}.partial")
         try:
             shutil.copyfile(source, unfinished)
+            source.stat()  # it is written anew only once it is gone from there
             unfinished.replace(target)
         finally:
             remove(unfinished)

@@ -102,13 +102,20 @@ class Program:
         """End it as a power switch would; waiting for it is the fixture's part."""
         self.process.kill()
 
-    def check_files(self) -> None:
-        """The folder of contents holds what rows name, all of it, and nothing else."""
+    async def check_files(self) -> None:
+        """The folder of contents holds what rows name, all of it, and soon nothing else.
+
+        What a crash left is swept beside serving, and the program says nothing of it.
+        """
         uri = f"file:{self.folder}/storage.db?mode=ro"
         with closing(sqlite3.connect(uri, uri=True)) as database:
             found = database.execute("SELECT file FROM content WHERE file IS NOT NULL")
-            assert self.content_files() == {name for (name,) in found}
+            named = {name for (name,) in found}
             assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert self.content_files() >= named
+        async with asyncio.timeout(20):
+            while self.content_files() != named:  # noqa: ASYNC110 - in another process
+                await asyncio.sleep(0.02)
 
     def content_files(self) -> set[str]:
         """Return the names of the files that hold large contents."""

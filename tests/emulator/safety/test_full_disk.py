@@ -197,7 +197,7 @@ async def test_an_account_that_fills_its_disk_loses_nothing_acknowledged(
 
         await account.write_until_refused(size)
         await account.check()
-        program.check_files()
+        await program.check_files()
 
         reserve.unlink()
         await account.write_all("after", size)

@@ -331,7 +331,7 @@ async def test_a_blob_named_like_a_path_stays_in_its_container(
         assert status in (201, 400)
 
     assert files_outside_contents(tmp_path) == before
-    target.program.check_files()
+    await target.program.check_files()
 
 
 async def test_clients_that_stop_in_the_middle_of_a_body_hold_up_nobody(target: Target) -> None:

@@ -296,7 +296,7 @@ async def test_nothing_acknowledged_is_lost_however_often_it_is_killed(
     answered = 0
     for number in range(KILLS + 1):
         async with run(folder) as program, program.client() as client:
-            program.check_files()
+            await program.check_files()
             await check_blobs(client, load)
             await check_entities(client, load)
             await check_messages(client, load)

@@ -109,5 +109,5 @@ async def test_a_large_blob_goes_in_and_out_in_little_memory(
 
         assert (await client.send("blob", "DELETE", "/data/large")).status == 202
     async with run(tmp_path / "data") as program:
-        program.check_files()
+        await program.check_files()
         assert program.content_files() == set()
