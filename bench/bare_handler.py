@@ -9,12 +9,15 @@ answer.
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 from typing import cast
 
 import httptools
 import uvloop
 from aiohttp import web
+
+from triggerfish_storage.sockets import send_unpaced
 
 LARGEST = 16 * 1024 * 1024
 KINDS = ("aiohttp", "httptools")
@@ -29,8 +32,15 @@ def serve_on_aiohttp(port: int) -> None:
     app = web.Application(client_max_size=LARGEST)
     app.router.add_route("*", "/{size}", answer)
     web.run_app(
-        app, host="127.0.0.1", port=port, access_log=None, print=None, loop=uvloop.new_event_loop()
+        app, sock=listening(port), access_log=None, print=None, loop=uvloop.new_event_loop()
     )
+
+
+def listening(port: int) -> socket.socket:
+    """Return a socket whose connections send as the account's do."""
+    found = socket.create_server(("127.0.0.1", port), backlog=512)
+    send_unpaced(found)
+    return found
 
 
 class Bare(asyncio.Protocol):
@@ -57,7 +67,7 @@ class Bare(asyncio.Protocol):
 
 
 async def serve_on_httptools(port: int) -> None:
-    server = await asyncio.get_running_loop().create_server(Bare, "127.0.0.1", port)
+    server = await asyncio.get_running_loop().create_server(Bare, sock=listening(port))
     await server.serve_forever()
 
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, cast
 
 from programs import BenchmarkFailed
+
+from triggerfish_storage.sockets import send_unpaced
 
 Request = tuple[bytes, bytes]  # head and body, apart so that a large body is not copied
 
@@ -107,6 +110,16 @@ class Connection(asyncio.BufferedProtocol):
         self._transport.writelines(request)
 
 
+async def _connected(port: int) -> socket.socket:
+    """Connect in a way that shows servers: under BBR, 1 MiB may take seconds to any of them."""
+    found = socket.socket()
+    found.setblocking(False)
+    found.bind(("127.0.0.1", 0))
+    send_unpaced(found)
+    await asyncio.get_running_loop().sock_connect(found, ("127.0.0.1", port))
+    return found
+
+
 async def drive(
     port: int,
     requests: Iterator[Request] | Sequence[Request],
@@ -120,7 +133,7 @@ async def drive(
     began = time.perf_counter()
     run = Run(iter(requests), began + seconds, keeps)
     opened = [
-        await loop.create_connection(lambda: Connection(run), "127.0.0.1", port)
+        await loop.create_connection(lambda: Connection(run), sock=await _connected(port))
         for _ in range(connections)
     ]
     async with asyncio.timeout(seconds + 60):

@@ -16,7 +16,7 @@ from triggerfish_storage.protocol.blocks import Blocks
 from triggerfish_storage.protocol.connection import Connection
 from triggerfish_storage.protocol.operations import S
 from triggerfish_storage.protocol.steps import Endpoint
-from triggerfish_storage.sockets import both_families
+from triggerfish_storage.sockets import both_families, send_unpaced
 
 __all__ = ["Endpoint", "serve_endpoint"]
 
@@ -41,6 +41,8 @@ async def serve_endpoint(
         server = await loop.create_server(taken, address, port, ssl=tls, backlog=BACKLOG)
     else:
         server = await loop.create_server(taken, sock=taking, ssl=tls, backlog=BACKLOG)
+    for listening in server.sockets:
+        send_unpaced(listening)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
