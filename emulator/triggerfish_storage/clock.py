@@ -15,7 +15,8 @@ MICROSECOND: Final = timedelta(microseconds=1)
 
 def micros(instant: datetime) -> int:
     """Return ``instant`` as microseconds since 1970, as the database keeps it."""
-    return (instant - EPOCH) // MICROSECOND
+    since = instant - EPOCH  # to divide this by a microsecond costs twice as much
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def instant(micros: int) -> datetime:

@@ -13,10 +13,11 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import repeat
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 _INNER: Final = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER: Final = bytes(byte ^ 0x5C for byte in range(256))
@@ -33,7 +34,8 @@ _SIGNED_HEADERS: Final = (
 _PUNCTUATION: Final = {character: rank for rank, character in enumerate("!#$%&*.^_`|~+")}
 
 
-class Signed(NamedTuple):
+@dataclass(slots=True)
+class Signed:
     """What of a request is signed. ``path`` is raw, as sent; names are lower-case."""
 
     method: str
@@ -84,8 +86,19 @@ def authorization(
 
 
 def text_to_sign(request: Signed, *, service: ServiceName, scheme: Scheme) -> str:
-    """Return what a client signs of ``request``."""
-    return next(_forms(request, service, scheme))
+    """Return what a client signs of ``request``, in the usual form."""
+    headers = request.headers
+    date = "" if "x-ms-date" in headers else headers.get("date", "")
+    return _TEXTS[service == "table", scheme](request, date, _as_sdk)
+
+
+def _other_texts(request: Signed, service: ServiceName, scheme: Scheme) -> set[str]:
+    """Return what clients sign that sort by bytes, or count ``Date`` beside ``x-ms-date``."""
+    build, headers = _TEXTS[service == "table", scheme], request.headers
+    if "x-ms-date" not in headers:
+        return {build(request, headers.get("date", ""), _as_bytes)}
+    dates = ("", headers.get("date", ""))
+    return {build(request, date, order) for date in dates for order in (_as_sdk, _as_bytes)}
 
 
 def is_signed(
@@ -98,23 +111,15 @@ def is_signed(
 ) -> bool:
     """Whether ``signature`` is what one of the account's keys gives for ``request``."""
     given = signature.encode("utf-8", "surrogateescape")
-    for text in _forms(request, service, scheme):
+    usual = text_to_sign(request, service=service, scheme=scheme)
+    for key in keys:
+        if hmac.compare_digest(_mac(key, usual), given):
+            return True
+    for text in _other_texts(request, service, scheme) - {usual}:
         for key in keys:
             if hmac.compare_digest(_mac(key, text), given):
                 return True
     return False
-
-
-def _forms(request: Signed, service: ServiceName, scheme: Scheme) -> Iterator[str]:
-    """Give the texts that clients sign for ``request``, the usual one first."""
-    build, headers = _TEXTS[service == "table", scheme], request.headers
-    date = "" if "x-ms-date" in headers else headers.get("date", "")
-    usual = build(request, date, _as_sdk)
-    yield usual
-    others = [build(request, date, _as_bytes)]
-    if "x-ms-date" in headers and "date" in headers:
-        others += [build(request, headers["date"], order) for order in (_as_sdk, _as_bytes)]
-    yield from dict.fromkeys(text for text in others if text != usual)
 
 
 _Order = Callable[[tuple[str, ...]], Sequence[str]]

@@ -7,12 +7,13 @@ what the service has made public.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from dataclasses import replace
+from typing import Final
 
 from triggerfish_storage import errors
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol import sas
-from triggerfish_storage.protocol.auth import Scheme, Signed, is_signed, text_to_sign
+from triggerfish_storage.protocol.auth import Scheme, ServiceName, Signed, is_signed, text_to_sign
 from triggerfish_storage.protocol.bearer import check_bearer
 from triggerfish_storage.protocol.header_text import encodable, legible
 from triggerfish_storage.protocol.operations import Call, Caller, S
@@ -26,36 +27,36 @@ _SCHEMES: Final[dict[str, Scheme]] = {
 }
 
 
-class Peer(NamedTuple):
-    """Where a request comes from, and whether tokens of an identity service are taken."""
-
-    address: str
-    is_https: bool
-    accepts_bearer: bool = False
+def has_key(call: Call, service: ServiceName, keys: Sequence[bytes]) -> bool:
+    """Whether a request is signed with its account's key; raises where it is signed wrongly."""
+    header = call.headers.get("authorization")
+    if header is None or header[:7].lower() == "bearer ":
+        return False
+    _check_header(call, service, header, keys)
+    return True
 
 
 async def authorise(
-    call: Call, service: Service[S], store: S, keys: Sequence[bytes], peer: Peer
+    call: Call, service: Service[S], store: S, keys: Sequence[bytes], *, accepts_bearer: bool
 ) -> frozenset[str] | None:
     """Return the letters that are granted, None for all; raise the documented 401 or 403."""
+    if has_key(call, service.name, keys):
+        return None
     header = call.headers.get("authorization")
     if header is not None:
-        if header[:7].lower() != "bearer ":
-            _check_header(call, service, header, keys)
-            return None
-        if not peer.accepts_bearer:
+        if not accepts_bearer:
             raise _unauthenticated("Bearer tokens are taken where --oauth basic says so.")
         call.caller = Caller(check_bearer(header[7:].strip(), call.now), keys[0])
         if "sduoid" not in call.query:
             return None  # a signature beside a token counts only if it is made out to its owner
     if sas.is_sas(call.query):
-        return await _check_sas(call, service, store, keys, peer)
+        return await _check_sas(call, service, store, keys)
     if await service.public(call, store):
         return frozenset()
     raise StorageError(errors.NO_AUTHENTICATION_INFORMATION)
 
 
-def _check_header(call: Call, service: Service[S], header: str, keys: Sequence[bytes]) -> None:
+def _check_header(call: Call, service: ServiceName, header: str, keys: Sequence[bytes]) -> None:
     name, _, credentials = header.partition(" ")
     scheme = _SCHEMES.get(name.lower())
     account, separator, signature = credentials.strip().partition(":")
@@ -70,20 +71,20 @@ def _check_header(call: Call, service: Service[S], header: str, keys: Sequence[b
     if "x-ms-date" not in call.headers and "date" not in call.headers:
         raise _unauthenticated("Neither x-ms-date nor Date was sent.")
     signed = Signed(call.method, account, call.raw_path, call.query, call.headers)
-    if is_signed(signed, signature, keys, service=service.name, scheme=scheme):
+    if is_signed(signed, signature, keys, service=service, scheme=scheme):
         return
     for read in (encodable, legible):  # clients sign a header's text, and may send it as Latin-1
         meant = {name: read(value) for name, value in call.headers.items()}
         if meant != call.headers:
-            beyond = signed._replace(headers=meant)
-            if is_signed(beyond, signature, keys, service=service.name, scheme=scheme):
+            beyond = replace(signed, headers=meant)
+            if is_signed(beyond, signature, keys, service=service, scheme=scheme):
                 return
     if call.raw_path == f"/{call.account}{SECONDARY}/{call.account}/":
         # azure-data-tables puts the secondary into an emulator's address once it has signed.
-        named_once = signed._replace(path=f"/{call.account}/")
-        if is_signed(named_once, signature, keys, service=service.name, scheme=scheme):
+        named_once = replace(signed, path=f"/{call.account}/")
+        if is_signed(named_once, signature, keys, service=service, scheme=scheme):
             return
-    text = text_to_sign(signed, service=service.name, scheme=scheme)
+    text = text_to_sign(signed, service=service, scheme=scheme)
     raise _unauthenticated(
         f"The MAC signature '{signature}' is not the same as any computed signature. "
         f"Server used following string to sign: '{text}'."
@@ -91,7 +92,7 @@ def _check_header(call: Call, service: Service[S], header: str, keys: Sequence[b
 
 
 async def _check_sas(
-    call: Call, service: Service[S], store: S, keys: Sequence[bytes], peer: Peer
+    call: Call, service: Service[S], store: S, keys: Sequence[bytes]
 ) -> frozenset[str]:
     resource = service.resource(call)
     presented = sas.Presented(
@@ -100,8 +101,8 @@ async def _check_sas(
         headers=call.headers,
         resource=resource,
         name=call.path.get("blob", ""),
-        client=peer.address,
-        is_https=peer.is_https,
+        client=call.client,
+        is_https=call.endpoint.startswith("https:"),
         now=call.now,
         identity=call.caller.identity if call.caller else None,
     )

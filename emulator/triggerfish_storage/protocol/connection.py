@@ -140,30 +140,22 @@ class Connection(asyncio.BufferedProtocol):
                 self._transport.write(_CONTINUE)
         self._read_on()
 
-    async def _next(self) -> tuple[Incoming, Body] | None:
-        """Wait for the next request; None where none will come, or none is to be answered."""
-        reader = self._reader
-        if reader.requests:
-            await asyncio.sleep(0)  # it was asked for ahead: others come first
-        while not reader.requests:
-            if reader.is_over or self._is_stopping or self._lost.done():
-                return None
-            self._read_on()
-            await self._arrive()
-        return None if self._is_stopping or self._lost.done() else reader.requests.popleft()
+    def _is_over(self) -> bool:
+        """Whether no request will come any more, or none is to be answered."""
+        if self._is_stopping or self._lost.done():
+            return True
+        return self._reader.is_over and not self._reader.requests
 
-    async def _arrive(self) -> None:
-        """Wait until something has come, or nothing will."""
+    def _arrive(self) -> asyncio.Future[None]:
+        """Return what is done once something has come, or nothing will."""
         self._waiting_since = self._loop.time()
         self._arrival = self._loop.create_future()
-        try:
-            await self._arrival
-        finally:
-            self._arrival = None
+        return self._arrival
 
     def _wake(self) -> None:
-        if self._arrival is not None and not self._arrival.done():
-            self._arrival.set_result(None)
+        arrival, self._arrival = self._arrival, None
+        if arrival is not None and not arrival.done():
+            arrival.set_result(None)
 
     def _is_too_much(self) -> bool:
         body = self._reader.body
@@ -200,9 +192,16 @@ class Connection(asyncio.BufferedProtocol):
 
     async def _serve(self) -> None:
         """Answer requests until the connection ends; the task's end is the connection's."""
+        requests = self._reader.requests
         try:
-            while await self._serve_next():
-                pass
+            while not self._is_over():
+                if not requests:
+                    self._read_on()
+                    await self._arrive()
+                elif not await self._answer(*requests.popleft()):
+                    break
+                elif requests:
+                    await asyncio.sleep(0)  # they were asked for ahead: others come first
             if self._reader.problem:
                 await self._refuse(self._reader.problem)
         except ConnectionError:
@@ -213,21 +212,25 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.close()
         await self._lost
 
-    async def _serve_next(self) -> bool:
+    async def _answer(self, incoming: Incoming, body: Body) -> bool:
         """Answer one request; return whether there may be another."""
-        request = await self._next()
-        if request is None:
-            return False
-        incoming, body = request
         self._answered = incoming
-        await self._send(incoming, await self._endpoint.answer(incoming))
+        outgoing = await self._endpoint.answer(incoming)
+        content, outlet = outgoing.reply.body, self._outlet
+        if isinstance(content, bytes):
+            outlet.write(outgoing.head, content if incoming.method != "HEAD" else b"")
+            if outlet.is_full:
+                await outlet.drain()
+        else:
+            await self._stream(incoming, outgoing, content)
         self._answered = None
         return (body.is_complete or await body.drop(within=LINGER_SECONDS)) and incoming.keeps_alive
 
     async def _refuse(self, problem: str) -> None:
         """Answer what is no HTTP, and wait until the client has read why."""
         incoming = Incoming("GET", "", (), BytesBody(), self._scheme, "", keeps_alive=False)
-        await self._send(incoming, self._endpoint.malformed(incoming, problem))
+        outgoing = self._endpoint.malformed(incoming, problem)
+        self._outlet.write(outgoing.head, cast(bytes, outgoing.reply.body))
         if self._transport.can_write_eof():
             self._transport.write_eof()
         self._read_on()
@@ -236,18 +239,13 @@ class Connection(asyncio.BufferedProtocol):
                 while not (self._is_ended or self._is_stopping or self._lost.done()):
                     await self._arrive()
 
-    async def _send(self, incoming: Incoming, outgoing: Outgoing) -> None:
-        head, body = outgoing.head, outgoing.reply.body
-        if incoming.method == "HEAD":
-            await self._outlet.send(head, b"")
-        elif isinstance(body, bytes):
-            await self._outlet.send(head, body)
-        else:
-            await self._stream(incoming, outgoing.head, body, outgoing.reply.length)
-
     async def _stream(
-        self, incoming: Incoming, head: bytes, body: AsyncIterable[bytes], length: int | None
+        self, incoming: Incoming, outgoing: Outgoing, body: AsyncIterable[bytes]
     ) -> None:
+        head, length = outgoing.head, outgoing.reply.length
+        if incoming.method == "HEAD":
+            self._outlet.write(head, b"")
+            return
         try:
             await self._outlet.stream(head, body, is_chunked=length is None)
         except ConnectionError:

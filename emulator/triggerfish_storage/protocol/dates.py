@@ -8,7 +8,6 @@ from typing import Final
 
 from triggerfish_storage.clock import EPOCH
 
-_SECOND: Final = timedelta(seconds=1)
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS: Final = (
     *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
@@ -18,7 +17,8 @@ _MONTHS: Final = (
 
 def http_date(instant: datetime) -> str:
     """Return ``instant`` as RFC 1123 writes it, to the second."""
-    return _http_date((instant - EPOCH) // _SECOND)
+    since = instant - EPOCH
+    return _http_date(since.days * 86_400 + since.seconds)
 
 
 def iso_date(instant: datetime) -> str:

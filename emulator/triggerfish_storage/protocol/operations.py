@@ -98,7 +98,8 @@ class Call:
     ``granted`` are the permission letters of a SAS, None where everything is allowed;
     ``caller`` is who shows a token instead.
     ``endpoint`` is the account's URL as this client reaches it, without a slash at the end.
-    ``authorise`` checks a request that comes inside of this one, and returns what it is granted.
+    ``client`` is the network address that it comes from. ``authorise`` checks a request that comes
+    inside of this one, and returns what it is granted.
     """
 
     operation: Operation[Any]
@@ -114,10 +115,11 @@ class Call:
     now: datetime
     version: str
     request_id: str
+    client: str = ""
+    is_secondary: bool = False
+    authorise: Authorise = _nobody
     granted: frozenset[str] | None = None
     caller: Caller | None = None
-    authorise: Authorise = _nobody
-    is_secondary: bool = False
 
     @property
     def content_length(self) -> int | None:

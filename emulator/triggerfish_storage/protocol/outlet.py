@@ -18,7 +18,7 @@ JOINED_BYTES: Final = 65536  # of a body that is copied behind its head: one sys
 
 
 class Outlet:
-    """The writing half of a connection; every method raises ConnectionError once it is lost."""
+    """The writing half of a connection; what sends raises ConnectionError once it is lost."""
 
     def __init__(self, transport: asyncio.Transport, *, is_plain: bool) -> None:
         self._transport = transport
@@ -47,7 +47,12 @@ class Outlet:
 
     # --- answers ------------------------------------------------------------------------------
 
-    async def send(self, head: bytes, body: bytes) -> None:
+    @property
+    def is_full(self) -> bool:
+        """Whether the client has not taken what was written: then ``drain`` is due."""
+        return self._drained is not None
+
+    def write(self, head: bytes, body: bytes) -> None:
         """Send an answer that is in memory."""
         if self._is_lost:
             raise ConnectionResetError("the client has left")
@@ -57,8 +62,6 @@ class Outlet:
             # Not ``writelines``, which no client can slow down under some Pythons (CVE-2024-12254).
             self._transport.write(head)
             self._transport.write(body)
-        if self._drained is not None:
-            await self._drain()
 
     async def stream(
         self, head: bytes, body: AsyncIterable[bytes], *, is_chunked: bool = False
@@ -69,19 +72,19 @@ class Outlet:
         elif isinstance(body, Reading):
             await self._stream_stretches(head, body)
         else:
-            await self.send(head, b"")
+            self.write(head, b"")
             async with aclosing(_closeable(body)) as pieces:
                 async for piece in pieces:
                     self._transport.write(piece)
-                    await self._drain()
+                    await self.drain()
 
     async def _stream_chunks(self, head: bytes, body: AsyncIterable[bytes]) -> None:
-        await self.send(head, b"")
+        self.write(head, b"")
         async with aclosing(_closeable(body)) as pieces:
             async for piece in pieces:
                 if piece:  # an empty one would be the end
                     self._transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
-                    await self._drain()
+                    await self.drain()
         self._transport.write(b"0\r\n\r\n")
 
     async def _stream_stretches(self, head: bytes, body: Reading) -> None:
@@ -92,7 +95,7 @@ class Outlet:
                     await self._send_stretch(stretch)
                 else:
                     self._transport.write(stretch)
-                await self._drain()
+                await self.drain()
 
     async def _send_stretch(self, stretch: Stretch) -> None:
         """Send what the kernel takes at once, and the rest in the ordinary way."""
@@ -140,7 +143,7 @@ class Outlet:
             return None
         return self._socket
 
-    async def _drain(self) -> None:
+    async def drain(self) -> None:
         """Wait until the client has taken enough; where it has, let others have a turn.
 
         A stream may have nothing to wait for, and the transport closes in a turn of its own:

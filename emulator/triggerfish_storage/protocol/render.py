@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from http import HTTPStatus
 from typing import Final, get_args
@@ -20,7 +20,8 @@ _STATUS_LINES: Final = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus
 }
 _SERVERS: Final[Mapping[ServiceName, str]] = {
-    service: f"Triggerfish-{service.capitalize()}/1.0" for service in get_args(ServiceName)
+    service: f"Server: Triggerfish-{service.capitalize()}/1.0\r\nDate: "
+    for service in get_args(ServiceName)
 }
 # What the source of a copy answered, which clients look for in headers.
 _OF_SOURCES: Final = {
@@ -43,32 +44,29 @@ def head(
 ) -> bytes:
     """Return everything that comes before the body."""
     status, body, headers, content_type, length = reply
-    start = _STATUS_LINES.get(status) or f"HTTP/1.1 {status} Status\r\n"
+    if not "".join((content_type, client_request_id or "", *headers.values())).isprintable():
+        content_type = _one_line(content_type)
+        client_request_id = client_request_id and _one_line(client_request_id)
+        headers = {name: _one_line(value) for name, value in headers.items()}
     parts = [
-        start,
-        f"Server: {_SERVERS[service]}\r\nDate: {http_date(now)}\r\n",
-        f"x-ms-request-id: {request_id}\r\nx-ms-version: {version}\r\n",
+        _STATUS_LINES.get(status) or f"HTTP/1.1 {status} Status\r\n",
+        _SERVERS[service],
+        f"{http_date(now)}\r\nx-ms-request-id: {request_id}\r\nx-ms-version: {version}\r\n",
     ]
     if client_request_id is not None:
-        parts.append(f"x-ms-client-request-id: {_one_line(client_request_id)}\r\n")
-    for name, value in headers.items():
-        parts.append(f"{name}: {value if value.isprintable() else _one_line(value)}\r\n")
+        parts.append(f"x-ms-client-request-id: {client_request_id}\r\n")
+    parts += [f"{name}: {value}\r\n" for name, value in headers.items()]
     if status not in _BODILESS:
-        parts.append(_framing(body, content_type, length, is_head=is_head))
+        if length is None and isinstance(body, bytes):
+            length = len(body) or None
+            if length is None and not is_head:
+                parts.append("Content-Length: 0\r\n")
+        elif length is None:
+            parts.append("Transfer-Encoding: chunked\r\n")
+        if length is not None:
+            parts.append(f"Content-Type: {content_type}\r\nContent-Length: {length}\r\n")
     parts.append("Connection: close\r\n\r\n" if closes else "Keep-Alive: timeout=5\r\n\r\n")
     return "".join(parts).encode("utf-8", "surrogateescape")
-
-
-def _framing(
-    body: bytes | AsyncIterable[bytes], content_type: str, told: int | None, *, is_head: bool
-) -> str:
-    """Return the headers that say what the body is and where it ends."""
-    length = len(body) if told is None and isinstance(body, bytes) else told
-    if length is None:
-        return "Transfer-Encoding: chunked\r\n"
-    if length or told is not None:
-        return f"Content-Type: {_one_line(content_type)}\r\nContent-Length: {length}\r\n"
-    return "" if is_head else "Content-Length: 0\r\n"
 
 
 def error_reply(
@@ -101,8 +99,6 @@ def error_reply(
 
 def _one_line(value: str) -> str:
     """Return a header's value, which never starts a line of its own."""
-    if value.isprintable():
-        return value
     kept = "".join(character for character in value if character >= " " or character == "\t")
     return encodable(kept)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Generic
+from typing import Final, Generic
 from urllib.parse import unquote
 
 from triggerfish_storage import errors
@@ -20,7 +20,6 @@ from triggerfish_storage.protocol.operations import Operation, S
 ANY: Final = "*"
 _VARIABLE: Final = re.compile(r"\{(\w+)(\.\.\.)?\}")
 _Key = tuple[str, int, str, str]
-_NOTHING: Final[Mapping[Any, Any]] = {}
 
 
 class _Template:
@@ -30,19 +29,25 @@ class _Template:
         parts = path.strip("/").split("/") if path != "/" else []
         self.count = len(parts)
         self.has_rest = False
+        self._rest = ""  # the name of what takes all segments that are left
         self._literals: list[tuple[int, str]] = []
-        self._patterns: list[tuple[int, re.Pattern[str]]] = []
+        self._patterns: list[tuple[int, str, str, re.Pattern[str]]] = []
         self._names: list[tuple[int, str]] = []
         for position, part in enumerate(parts):
             whole = _VARIABLE.fullmatch(part)
-            if whole:
+            if whole and whole[2]:
+                self.has_rest, self._rest = True, whole[1]
+            elif whole:
                 self._names.append((position, whole[1]))
-                self.has_rest = whole[2] is not None
             elif "{" in part:
-                self._patterns.append((position, re.compile(_pattern(part), re.DOTALL)))
+                start, end = part[: part.index("{")], part[part.rindex("}") + 1 :]
+                pattern = re.compile(_pattern(part), re.DOTALL)
+                self._patterns.append((position, start, end, pattern))
             else:
                 self._literals.append((position, part))
         self.weight = 2 * len(self._literals) + len(self._patterns) - self.has_rest
+        is_text = len(self._literals) == self.count
+        self.text = tuple(literal for _, literal in self._literals) if is_text else None
 
     def takes(self, count: int) -> bool:
         """Whether a path of ``count`` segments can fit."""
@@ -53,17 +58,19 @@ class _Template:
         for position, literal in self._literals:
             if given[position] != literal:
                 return None
-        if self.has_rest:
-            last = self.count - 1
-            given = [*given[:last], "/".join(given[last:])]
         found: dict[str, str] = {}
-        for position, pattern in self._patterns:
-            match = pattern.fullmatch(given[position])
+        for position, start, end, pattern in self._patterns:
+            segment = given[position]
+            if (start and not segment.startswith(start)) or not segment.endswith(end):
+                return None  # sooner than a pattern would find out
+            match = pattern.fullmatch(segment)
             if match is None:
                 return None
             found |= match.groupdict()
         for position, name in self._names:
             found[name] = given[position]
+        if self.has_rest:
+            found[self._rest] = "/".join(given[self.count - 1 :])
         return found
 
 
@@ -82,15 +89,33 @@ class _Row(Generic[S]):
         return sum(2 if value == ANY else 3 for value in demands)
 
     def wants(self, query: Mapping[str, str], headers: Mapping[str, str]) -> bool:
-        return _has(query, self.query) and _has(headers, self.headers)
+        return not (
+            (self.query and _lacks(query, self.query))
+            or (self.headers and _lacks(headers, self.headers))
+        )
 
 
-def _has(given: Mapping[str, str], demands: tuple[tuple[str, str], ...]) -> bool:
+def _lacks(given: Mapping[str, str], demands: tuple[tuple[str, str], ...]) -> bool:
     for name, wanted in demands:
         value = given.get(name)
         if value is None or (wanted != ANY and value.lower() != wanted):
-            return False
-    return True
+            return True
+    return False
+
+
+class _Choice(Generic[S]):
+    """The rows for requests of one kind, by template: those that are all text, and the others."""
+
+    def __init__(self) -> None:
+        self.texts: dict[tuple[str, ...], list[_Row[S]]] = {}
+        self.others: dict[_Template, list[_Row[S]]] = {}
+
+    def add(self, row: _Row[S]) -> None:
+        text = row.template.text
+        if text is not None:
+            self.texts.setdefault(text, []).append(row)
+        else:
+            self.others.setdefault(row.template, []).append(row)
 
 
 class Router(Generic[S]):
@@ -107,14 +132,14 @@ class Router(Generic[S]):
         rows = [_compile(row, templates[row.path]) for row in operations]
         self._rows = sorted(rows, key=lambda row: (-row.template.weight, -row.weight))
         self._most = max((template.count for template in templates.values()), default=0) + 1
-        self._index: dict[_Key, dict[_Template, list[_Row[S]]]] = {}
+        self._index: dict[_Key, _Choice[S]] = {}
         for row in self._rows:
             query, template = row.operation.query, row.template
             comp, restype = query.get("comp", "").lower(), query.get("restype", "").lower()
             last = self._most if template.has_rest else template.count
             for count in range(template.count, last + 1):
                 key = (row.operation.method, count, comp, restype)
-                self._index.setdefault(key, {}).setdefault(template, []).append(row)
+                self._index.setdefault(key, _Choice()).add(row)
 
     def match(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]
@@ -125,15 +150,28 @@ class Router(Generic[S]):
             given.pop()  # a container's name with a slash behind it
         if "%" in path:
             given = [_decoded(segment) for segment in given]
-        comp, restype = query.get("comp", ""), query.get("restype", "")
-        key = (method, min(len(given), self._most), comp.lower(), restype.lower())
-        for template, rows in self._index.get(key, _NOTHING).items():
+        choice = self._choice(method, len(given), query)
+        if choice is None:
+            raise self._refusal(method, given, query, headers)
+        if choice.texts:
+            for row in choice.texts.get(tuple(given), ()):
+                if row.wants(query, headers):
+                    return row.operation, {}
+        for template, rows in choice.others.items():
             values = template.values(given)
             if values is not None:
                 for row in rows:
                     if row.wants(query, headers):
                         return row.operation, values
         raise self._refusal(method, given, query, headers)
+
+    def _choice(self, method: str, count: int, query: Mapping[str, str]) -> _Choice[S] | None:
+        if count > self._most:
+            count = self._most
+        if not query:
+            return self._index.get((method, count, "", ""))
+        comp, restype = query.get("comp", ""), query.get("restype", "")
+        return self._index.get((method, count, comp.lower(), restype.lower()))
 
     def _refusal(
         self,

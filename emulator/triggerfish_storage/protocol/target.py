@@ -8,7 +8,8 @@ decides; else the first label of the host.
 from __future__ import annotations
 
 from collections.abc import Container
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 from urllib.parse import unquote
 
 from triggerfish_storage import errors
@@ -17,7 +18,8 @@ from triggerfish_storage.errors import StorageError
 SECONDARY: Final = "-secondary"
 
 
-class Target(NamedTuple):
+@dataclass(slots=True)
+class Target:
     """An address taken apart. ``path`` is raw, behind the account, without its first slash."""
 
     account: str
@@ -37,7 +39,7 @@ def parse_target(raw: str, *, host: str, scheme: str, accounts: Container[str]) 
         raw = "/" + raw.partition("://")[2].partition("/")[2]
     raw_path, _, raw_query = raw.partition("?")
     first, slash, rest = raw_path[1:].partition("/")
-    account, is_secondary = _account(unquote(first), accounts)
+    account, is_secondary = _account(unquote(first) if "%" in first else first, accounts)
     endpoint = f"{scheme}://{host}/{first}"
     if is_secondary and rest == f"{account}/":
         rest = ""  # so the SDKs for Python ask for an emulator's stats
@@ -50,7 +52,8 @@ def parse_target(raw: str, *, host: str, scheme: str, accounts: Container[str]) 
             Reason=f"Neither the path ('/{first}') nor the host ('{host}') starts with the name "
             "of an account that is served here.",
         )
-    return Target(account, is_secondary, raw_path, rest, parse_query(raw_query), endpoint)
+    query = parse_query(raw_query) if raw_query else {}
+    return Target(account, is_secondary, raw_path, rest, query, endpoint)
 
 
 def parse_query(raw: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, cast
 from urllib.parse import unquote
@@ -41,7 +42,8 @@ class Keys(NamedTuple):
     row: str
 
 
-class Entity(NamedTuple):
+@dataclass(slots=True)
+class Entity:
     """An entity as it is stored; ``inside`` is the inside of its JSON object, without keys."""
 
     keys: Keys
@@ -214,6 +216,7 @@ def system_properties(keys: Keys, timestamp: str) -> dict[str, Property]:
     }
 
 
+@lru_cache(maxsize=1024)  # one answer gives it more than once
 def _timestamp(modified: int) -> str:
     seconds, fraction = divmod(modified, 1_000_000)
     return f"{_second(seconds)}.{fraction:06}0Z"

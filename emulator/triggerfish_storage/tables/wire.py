@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 from urllib.parse import quote
 
 from triggerfish_storage import errors as common
@@ -38,14 +39,16 @@ _LEVELS: Final[Mapping[str, Level]] = {
     "fullmetadata": "fullmetadata",
 }
 _ODATA: Final = re.compile(r"odata\s*=\s*\"?(\w+)\"?", re.IGNORECASE)
+_QUOTED: Final = r"'([^']*(?:''[^']*)*)'"
 _KEYS: Final = re.compile(
-    r"\s*(?:PartitionKey\s*=\s*'(?P<partition>(?:[^']|'')*)'\s*,\s*RowKey\s*=\s*'(?P<row>(?:[^']|'')*)'"
-    r"|RowKey\s*=\s*'(?P<row_first>(?:[^']|'')*)'\s*,\s*PartitionKey\s*=\s*'(?P<partition_last>(?:[^']|'')*)')\s*"
+    rf"\s*(?:PartitionKey\s*=\s*{_QUOTED}\s*,\s*RowKey\s*=\s*{_QUOTED}"
+    rf"|RowKey\s*=\s*{_QUOTED}\s*,\s*PartitionKey\s*=\s*{_QUOTED})\s*"
 )
 _TEXT: Final = re.compile(r"\s*(?:TableName\s*=\s*)?'((?:[^']|'')*)'\s*")
 
 
-class Shape(NamedTuple):
+@dataclass(slots=True)
+class Shape:
     """How an answer is to look: its metadata, and which properties (None: all) it has."""
 
     level: Level
@@ -80,9 +83,12 @@ def parse_keys(text: str) -> Keys:
     found = _KEYS.fullmatch(text)
     if found is None:
         raise StorageError(errors.KEYS_MISMATCH, Reason=f"'{text[:200]}' names no entity.")
-    partition = found["partition"] if found["partition"] is not None else found["partition_last"]
-    row = found["row"] if found["row"] is not None else found["row_first"]
-    return Keys(_unquoted(partition), _unquoted(row))
+    partition, row, row_first, partition_last = found.groups()
+    if partition is None:
+        partition, row = partition_last, row_first
+    if "''" in text:
+        partition, row = _unquoted(partition), _unquoted(row)
+    return Keys(partition, row)
 
 
 def parse_table_key(text: str) -> str:
