@@ -14,6 +14,8 @@ from tests.emulator.transfer.conftest import export, fill, import_from, opened, 
 
 from triggerfish_storage.blobs import deletion
 from triggerfish_storage.blobs.exact import all_blobs, all_containers
+from triggerfish_storage.blobs.listing import Listing
+from triggerfish_storage.server import open_account
 from triggerfish_storage.testing import ManualClock
 
 Clients = Callable[..., Awaitable[Any]]
@@ -60,6 +62,23 @@ def _soft_delete_is_on(tx: Any) -> None:
 
     policy = "<DeleteRetentionPolicy><Enabled>true</Enabled><Days>7</Days></DeleteRetentionPolicy>"
     service_properties.save(tx, "devstoreaccount1", "blob", {"DeleteRetentionPolicy": policy})
+
+
+async def test_versions_of_blobs_come_along(clock: ManualClock, tmp_path: Path) -> None:
+    async with open_account(tmp_path / "one", clock=clock, keeps_versions=True) as account:
+        await account.blobs.create_container("uploads", now=clock.now())
+        first = await account.blobs.put("uploads", "a.csv", b"one", now=clock.now())
+        await account.blobs.put("uploads", "a.csv", b"two", now=clock.now())
+    export(tmp_path / "one", tmp_path / "saved", clock.now())
+    import_from(tmp_path / "saved", tmp_path / "two", clock.now())
+
+    async with open_account(tmp_path / "two", clock=clock, keeps_versions=True) as account:
+        address = account.blobs.at("uploads", "a.csv", first.version)._replace(is_version=True)
+        earlier = account.blobs.open(address, now=clock.now())
+        assert await earlier.read() == b"one"
+        page = await account.blobs.page("uploads", Listing(versions=True))
+
+    assert [entry.is_earlier_version for entry in page.entries] == [True, False]  # type: ignore[union-attr]
 
 
 async def test_leases_stay_behind(clock: ManualClock, tmp_path: Path) -> None:
