@@ -41,6 +41,7 @@ class Host:
     begins: bool = True
     routes: dict[str, str] = field(default_factory=dict)
     methods: list[str] | None = None
+    trigger: dict[str, str] = field(default_factory=lambda: HTTP)
 
     def answer(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
         if path == "/admin/functions":
@@ -59,7 +60,7 @@ class Host:
         return 202, b""
 
     def describe(self, name: str) -> dict[str, Any]:
-        trigger = HTTP if self.methods is None else {**HTTP, "methods": self.methods}
+        trigger = self.trigger if self.methods is None else {**HTTP, "methods": self.methods}
         route = self.routes.get(name)
         return {
             "name": "Ship" if name.lower() == "ship" else name,
@@ -182,6 +183,7 @@ def test_the_outcome_as_json_is_the_entry(host: Host) -> None:
         ([], "", ""),
         (["--blob", "uploads/a.csv"], None, "uploads/a.csv"),
         (["--data", ""], None, ""),
+        (["a message"], None, "a message"),
     ],
 )
 def test_the_input_comes_from_where_it_is_said_to(
@@ -234,8 +236,19 @@ def test_bytes_are_no_input(host: Host, tmp_path: Path) -> None:
     assert host.inputs == []
 
 
-def test_two_inputs_are_refused(host: Host) -> None:
-    result = run(host, "ship", "--data", "x", "--blob", "a/b")
+def test_a_blob_function_without_a_blob_is_told_what_it_needs(host: Host) -> None:
+    host.trigger = {"type": "blobTrigger", "name": "blob"}
+
+    result = run(host, "ship")
+
+    assert result.exit_code == 2
+    assert "'Ship' is a blob function: give it --blob CONTAINER/BLOB." in result.stderr
+    assert host.inputs == []
+
+
+@pytest.mark.parametrize("given", [["--data", "x"], ["x"]])
+def test_two_inputs_are_refused(host: Host, given: list[str]) -> None:
+    result = run(host, "ship", *given, "--blob", "a/b")
 
     assert result.exit_code == 2
     assert "give one" in result.stderr

@@ -167,6 +167,20 @@ def test_on_a_narrow_terminal_a_long_text_stands_below_its_row(capsys, monkeypat
     ]
 
 
+def test_on_a_terminal_too_narrow_for_its_columns_a_row_takes_several_lines(capsys, monkeypatch):
+    monkeypatch.setattr(output, "wants_table", lambda: True)
+    monkeypatch.setenv("COLUMNS", "20")
+
+    output.emit_table(["id", "function", "what"], [("a1b2c3d4", "process_order", "it failed")])
+
+    assert capsys.readouterr().out.splitlines() == [
+        "id  function",
+        "a1b2c3d4",
+        "    process_order",
+        "    it failed",
+    ]
+
+
 @pytest.mark.parametrize("is_terminal", [True, False])
 def test_what_was_delivered_does_not_move_the_cursor(capsys, monkeypatch, is_terminal):
     monkeypatch.setattr(output, "wants_table", lambda: is_terminal)

@@ -80,13 +80,16 @@ def _emit_for_people(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> N
     )
     widths = [max(lengths) for lengths in heads]
     room = console.width - sum(widths) - 2 * len(widths)
-    if -2 <= room < _LEAST_ROOM < max(last):
-        for number, row in enumerate((columns, *rows)):
-            line = "  ".join(map(set_cell_size, row, widths))
-            console.print(Text(line.rstrip(), style="" if number else "bold"))
-            if number and row[-1]:
-                for part in Text(row[-1]).wrap(console, console.width - len(_BELOW)):
-                    console.print(Text(_BELOW) + part)
+    if room < min(_LEAST_ROOM, max(last)):
+        fits = room >= -2
+        for number, (*cells, below) in enumerate((columns, *rows)):
+            line = "  ".join(map(set_cell_size, cells, widths) if fits else cells).rstrip()
+            first, *rest = Text(line, style="" if number else "bold").wrap(console, console.width)
+            first.rstrip()
+            console.print(first)
+            rest += Text(below).wrap(console, console.width - len(_BELOW)) if number else ()
+            for part in filter(None, rest):
+                console.print(Text(_BELOW) + part)
         return
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:

@@ -9,6 +9,8 @@ import mimetypes
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Final
 
@@ -232,7 +234,7 @@ def list_(*, path: str | None, prefix: str | None, as_json: bool, target: Target
                 {
                     "name": one.name,
                     "length": one.length,
-                    "modified": one.modified,
+                    "modified": _instant(one.modified),
                     "contentType": one.content_type,
                 }
                 for one in found
@@ -241,8 +243,16 @@ def list_(*, path: str | None, prefix: str | None, as_json: bool, target: Target
         return
     emit_table(
         ("BLOB", "SIZE", "MODIFIED", "TYPE"),
-        ((one.name, one.length, one.modified, one.content_type) for one in found),
+        ((one.name, one.length, _instant(one.modified), one.content_type) for one in found),
     )
+
+
+def _instant(http_date: str) -> datetime | str:
+    """Return an instant as all commands show it, or what another service sent in its place."""
+    try:
+        return parsedate_to_datetime(http_date)
+    except ValueError:
+        return http_date
 
 
 def _list_containers(target: Target, prefix: str, *, as_json: bool) -> None:

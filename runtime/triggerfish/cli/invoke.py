@@ -41,7 +41,8 @@ _OMITTED: Final = re.compile(r"/\{(?:\*[^{}]*|[^{}]*\?|[^{}]*=[^{}]*)\}$")
 
 @click.command(short_help="Run one function of a running app now.")
 @click.argument("function")
-@click.option("--data", "-d", "text", metavar="TEXT", help="The input: a message, a body.")
+@click.argument("words", required=False, metavar="[INPUT]")
+@click.option("--data", "-d", "text", metavar="TEXT", help="The same as INPUT.")
 @click.option(
     "--file",
     "-f",
@@ -59,6 +60,7 @@ def invoke(
     /,
     *,
     function: str,
+    words: str | None,
     text: str | None,
     file: Path | None,
     blob: str | None,
@@ -68,13 +70,14 @@ def invoke(
     app: Path | None,
     data: Path | None,
 ) -> None:
-    """Run FUNCTION now, with the input given, or with what is piped in.
+    """Run FUNCTION now, with the INPUT given, or with what is piped in.
 
-    The input is the text of a message for a queue function, the path of a blob for a blob
+    INPUT is the text of a message for a queue function, the path of a blob for a blob
     function, the body for an HTTP function, and nothing for a timer. Exit code 1 if it failed.
     """
-    if sum(given is not None for given in (text, file, blob)) > 1:
-        raise click.UsageError("--data, --file and --blob all are the input: give one.")
+    if sum(given is not None for given in (words, text, file, blob)) > 1:
+        raise click.UsageError("INPUT, --data, --file and --blob are the same: give one.")
+    text = words if text is None else text
     place = Place(app, data, host)
     running = place.running_host()
     described = running.function(function)
@@ -84,6 +87,8 @@ def invoke(
         reader = _history(stack, place) if wait else None
         given = _text_of(_input(text, file, blob), file)
         name = described["name"]
+        if not given and _is_of_a_blob(described):
+            raise click.UsageError(f"'{name}' is a blob function: give it --blob CONTAINER/BLOB.")
         if reader is None:
             running.run(name, given)
             remark(f"'{name}' was started; its outcome is in the host's log and history.")
@@ -94,6 +99,10 @@ def invoke(
     else:
         _show(entry)
     ctx.exit(0 if entry.summary.status is Status.SUCCEEDED else 1)
+
+
+def _is_of_a_blob(described: dict[str, Any]) -> bool:
+    return any(binding["type"] == "blobTrigger" for binding in described["config"]["bindings"])
 
 
 def _input(text: str | None, file: Path | None, blob: str | None) -> bytes | None:

@@ -68,7 +68,7 @@ def test_ctrl_c_while_moving_loses_nothing(
             raise KeyboardInterrupt
 
     monkeypatch.setattr(StorageClient, "delete_message", interrupted)
-    assert server.run("replay", "--poison", name).exit_code == 1
+    assert server.run("replay", "--poison", name).exit_code == 130
 
     assert server.texts(name) == ["a", "b"]
     assert server.texts(f"{name}-poison") == ["c", "d"]

@@ -200,7 +200,7 @@ def test_ctrl_c_while_saving_loses_nothing(
         write(*arguments)
 
     monkeypatch.setattr(queue_transfer, "write_messages", write_once)
-    assert export(server, name, str(file), *move).exit_code == 1
+    assert export(server, name, str(file), *move).exit_code == 130
 
     monkeypatch.setattr(queue_transfer, "write_messages", write)
     assert export(server, name, str(file), *move).exit_code == 0
