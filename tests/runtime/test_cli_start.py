@@ -74,6 +74,7 @@ def test_without_options_the_app_here_is_started_with_the_defaults(app, started)
         (["--cors-credentials"], {"cors_credentials": True}),
         (["--timing", "azure"], {"timing": "azure"}),
         (["--durability", "full"], {"durability": "full"}),
+        (["--storage-address", "::"], {"storage_address": "::"}),
         (["--oauth", "basic"], {"accepts_bearer": True}),
         (["--blob-versions"], {"keeps_versions": True}),
         (["--no-color"], {"colours": False}),

@@ -83,6 +83,12 @@ def spread(args: list[str], option: str) -> list[str]:
     help="Deliver at once, or as late as the cloud does.",
 )
 @durability_option
+@option(
+    "--storage-address",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address of the storage account; 0.0.0.0 for all, as a container needs it.",
+)
 @oauth_option
 @with_options(*certificate_options(STORAGE))
 @versions_option
@@ -120,6 +126,7 @@ def options_from(given: dict[str, Any]) -> StartOptions:
         cors_credentials=given["cors_credentials"],
         timing=given["timing"],
         durability=given["durability"],
+        storage_address=given["storage_address"],
         accepts_bearer=given["oauth"] is not None,
         keeps_versions=given["blob_versions"],
         tls=server_context(

@@ -43,6 +43,7 @@ class StartOptions:
     cors_credentials: bool | None = None
     timing: Timing = "local"
     durability: Durability = "normal"
+    storage_address: str = DEFAULT_ADDRESS
     accepts_bearer: bool = False  # the account takes tokens that nobody checks
     keeps_versions: bool = False  # of the account's blobs
     tls: SSLContext | None = None  # what the account is served with, where over HTTPS

@@ -68,6 +68,7 @@ class Place:
 
     data: Path
     ports: Mapping[str, int]
+    address: str = LOOPBACK
     durability: Durability = "process"
     announces: bool = True
     seed: Seed | None = None
@@ -206,7 +207,7 @@ class Accounts:
             bound = await opening.enter_async_context(
                 serve(
                     storage,
-                    address=LOOPBACK,
+                    address=place.address,
                     ports=wanted,
                     accounts=keys,
                     tls=place.tls,
@@ -220,7 +221,9 @@ class Accounts:
             self._log(remark(f"Seed {place.seed.path}: {storage.planted}."))
         return EmbeddedAccount(
             storage,
-            blob_endpoint=_endpoint(LOOPBACK, self._ports["blob"], scheme=place.scheme),
+            blob_endpoint=_endpoint(
+                _from_here(place.address), self._ports["blob"], scheme=place.scheme
+            ),
             log=self._log,
             announces=place.announces,
         )
@@ -278,6 +281,7 @@ async def open_accounts(
             "queue": options.queue_port,
             "table": options.table_port,
         },
+        address=options.storage_address,
         durability="full" if options.durability == "full" else "process",
         announces=options.timing == "local",
         seed=_seed(options.seed, config),
@@ -317,6 +321,13 @@ def _points_at(endpoint: str, port: int, scheme: str) -> bool:
         and parts.port == port
         and parts.path.strip("/") == DEVELOPMENT_ACCOUNT
     )
+
+
+def _from_here(address: str) -> str:
+    """Return how an address is reached on this machine."""
+    if address in ("", "0.0.0.0", "::"):  # noqa: S104 - all of them: then also this one
+        return LOOPBACK
+    return f"[{address}]" if ":" in address else address
 
 
 def _endpoint(address: str, port: int, *, scheme: str = "http") -> str:

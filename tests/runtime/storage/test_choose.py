@@ -436,3 +436,19 @@ async def test_an_account_over_https_is_found_by_a_string_that_says_https(
         account = await accounts.of("Mine")
 
     assert account.is_embedded
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "127.0.0.2"])
+@pytest.mark.skipif(sys.platform != "linux", reason="has one loopback address only")
+async def test_the_account_listens_where_it_is_told_to(tmp_path: Path, address: str) -> None:
+    options = StartOptions(
+        tmp_path, blob_port=0, queue_port=0, table_port=0, storage_address=address
+    )
+    config = load_app_config(options, {})
+
+    async with open_accounts(
+        options, config, data=tmp_path / "data", clock=SystemClock(), log=lambda line: None
+    ) as accounts:
+        await accounts.of("")
+        _, writer = await asyncio.open_connection("127.0.0.2", accounts.served["blob"])
+        writer.close()
