@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from triggerfish_storage.blobs import versions
 from triggerfish_storage.contents import Contents, discard_files, file_names
 from triggerfish_storage.database import Database, DatabaseError
 from triggerfish_storage.queues.rows import release_orphans
@@ -75,10 +76,11 @@ class Owner:
         now = self.now()
 
         def put_back(tx: sqlite3.Connection) -> None:
-            before = set(file_names(tx))
+            before, keeps_versions = set(file_names(tx)), versions.keeps_versions(tx)
             snapshots.put_back(tx, self.folder, place, self.contents, advance=unwatched)
             discard_files(tx, before - set(file_names(tx)))
             release_orphans(tx, now=now)  # what was held then, nobody holds now
+            versions.turn(tx, on=keeps_versions)  # as this process was told, and not that one
 
         await self.database.alone(put_back)
         await self.contents.collect(self.database)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.emulator.transfer.conftest import opened
 
+from triggerfish_storage.blobs.listing import Listing
 from triggerfish_storage.data_folder import CONTROL_FILE
 from triggerfish_storage.server import StorageAccount, open_account
 from triggerfish_storage.testing import ManualClock
@@ -58,6 +59,22 @@ async def test_an_account_in_use_is_put_back(
 
 def _files(folder: Path) -> list[Path]:
     return list(folder.iterdir())
+
+
+async def test_versions_are_kept_after_a_snapshot_of_an_account_without_them(
+    clock: ManualClock, tmp_path: Path
+) -> None:
+    async with open_account(tmp_path / "data", clock=clock) as account:
+        await account.blobs.create_container("uploads", now=clock.now())
+        place = await asyncio.to_thread(take, tmp_path / "data", clock)
+
+    async with open_account(tmp_path / "data", clock=clock, keeps_versions=True) as account:
+        await asyncio.to_thread(ask, tmp_path / "data", asked_restore(place))
+        for content in (b"one", b"two"):
+            await account.blobs.put("uploads", "a", content, now=clock.now())
+        page = await account.blobs.page("uploads", Listing(versions=True))
+
+    assert len(page.entries) == 2
 
 
 async def test_who_watches_is_told_to_look_at_everything(
