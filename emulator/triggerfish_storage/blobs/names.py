@@ -25,7 +25,7 @@ from triggerfish_storage.protocol.dates import iso_date
 T = TypeVar("T")
 
 NAME_LIMIT: Final = 1024
-_CONTAINER: Final = re.compile(r"[a-z0-9](?:-?[a-z0-9])*|\$root|\$web|\$logs|\$blobchangefeed")
+_CONTAINER: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*|\$root|\$web|\$logs|\$blobchangefeed")
 _FORBIDDEN: Final = re.compile("[\0-\x1f\x7f\ud800-\udfff]")
 _SNAPSHOT: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,7}))?Z", re.ASCII)
 
