@@ -126,7 +126,6 @@ request that no service knows.
 | listings of blobs in Arrow form | XML, which the SDKs take too; `startFrom`, `endBefore` count |
 | static websites (`$web`) | their properties are kept; nothing is served as a site |
 | versions of blobs | with `--blob-versions`: made by writes, read, listed, deleted, copied back |
-| `include=deletedwithversions` of a listing | versions are listed, without `HasVersionsOnly` |
 | last access times | not kept: in Azure a policy of the account turns them on, no request does |
 | `Content-MD5` of writes | with Put Blob and what comes from a URL always, else where it is sent |
 | `x-ms-content-crc64` of writes | checked, and given back where it is sent; of a list of blocks \

@@ -167,7 +167,7 @@ def _which(blob: Blob, include: frozenset[str]) -> str:
     if blob.is_snapshot and not blob.is_earlier_version:
         return f"<Snapshot>{snapshot_text(blob.snapshot)}</Snapshot>"
     if "versions" not in include:
-        return ""
+        return "<HasVersionsOnly>true</HasVersionsOnly>" if blob.is_snapshot else ""
     current = "" if blob.is_snapshot else "<IsCurrentVersion>true</IsCurrentVersion>"
     return f"<VersionId>{snapshot_text(blob.version)}</VersionId>{current}"
 

@@ -34,9 +34,16 @@ _NEAR_HERE: Final = """FROM blob
         ORDER BY name, snapshot"""
 _NEAR: Final = f"(SELECT id {_NEAR_HERE} LIMIT :near) AS near"
 BEHIND_NEAR: Final = f"SELECT name, snapshot {_NEAR_HERE} LIMIT 1 OFFSET :near"
+# Whether an earlier version is the last that a blob has, which is no more.
+_IS_LAST: Final = """NOT EXISTS (
+        SELECT 1 FROM blob AS later
+        WHERE later.container_id = blob.container_id AND later.name = blob.name
+            AND later.snapshot > blob.snapshot AND later.deleted IS NULL
+            AND (later.snapshot = later.created OR later.snapshot = 9223372036854775807))"""
 PAGE: Final = f"""
     SELECT {BLOB_COLUMNS} FROM {_NEAR} CROSS JOIN blob ON blob.id = near.id
-    WHERE ({_CURRENT} OR CASE WHEN blob.snapshot = blob.created THEN :versions ELSE :snapshots END)
+    WHERE ({_CURRENT} OR CASE WHEN blob.snapshot <> blob.created THEN :snapshots
+            ELSE :versions OR (:versions_only AND {_IS_LAST}) END)
         AND (:deleted OR blob.deleted IS NULL)"""  # noqa: S608
 # As few columns as an ordinary entry shows: each costs as much as finding the row does. Of
 # others only the id is given, not 0. All in one row of JSON: between rows the interpreter's lock
@@ -84,6 +91,7 @@ class Listing:
     limit: int = PAGE_LIMIT
     snapshots: bool = False
     versions: bool = False
+    versions_only: bool = False  # blobs that are deleted, and have versions
     deleted: bool = False
     uncommitted: bool = False
 
@@ -177,7 +185,9 @@ def list_plainly(tx: sqlite3.Connection, address: Address, listing: Listing) -> 
 
     For answering clients: a page of a thousand costs half as much.
     """
-    is_plain = not (listing.snapshots or listing.versions or listing.deleted)
+    is_plain = not (
+        listing.snapshots or listing.versions or listing.versions_only or listing.deleted
+    )
     if listing.delimiter or listing.uncommitted or not is_plain:
         return list_blobs(tx, address, listing)
     container = container_id(tx, address)
@@ -268,6 +278,7 @@ def _page_values(container: int, listing: Listing, start: Position) -> dict[str,
         "near": LOOKED_AT_LIMIT,
         "snapshots": listing.snapshots,
         "versions": listing.versions,
+        "versions_only": listing.versions_only,
         "deleted": listing.deleted,
     }
 

@@ -128,6 +128,24 @@ async def test_a_deleted_blob_becomes_a_version_that_a_copy_brings_back(blob, co
     assert len(await listed(container, "versions")) == 3
 
 
+async def test_deleted_blobs_that_have_versions_are_listed_where_they_are_asked_for(
+    blob, container
+):
+    gone, written_again = blob, container.get_blob_client("again")
+    for each in (gone, written_again):
+        await put(each, b"one")
+        await put(each, b"two")
+        await each.delete_blob()
+    await put(written_again, b"three")
+
+    found = container.list_blobs(include=["deletedwithversions"])
+
+    expected = [("a", True), ("again", None)]
+    assert [(one.name, one.has_versions_only) async for one in found] == expected
+    walked = container.walk_blobs(include=["deletedwithversions"])
+    assert [one.name async for one in walked] == ["a", "again"]
+
+
 async def test_an_earlier_version_goes_for_good_and_the_current_one_does_not_go_by_id(
     blob, container
 ):

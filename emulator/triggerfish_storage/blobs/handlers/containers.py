@@ -123,6 +123,7 @@ async def list_blobs_of_container(call: Call, store: BlobStore) -> Reply:
         limit=page_limit(call),
         snapshots="snapshots" in include,
         versions="versions" in include,
+        versions_only="deletedwithversions" in include,
         deleted="deleted" in include,
         uncommitted="uncommittedblobs" in include,
     )
