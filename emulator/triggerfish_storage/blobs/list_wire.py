@@ -197,7 +197,11 @@ def _is_plain(blob: Blob) -> bool:
 
 
 def _tier(tier: str) -> str:
-    return f"<AccessTier>{tier}</AccessTier>" if tier else _INFERRED_TIER
+    if not tier:
+        return _INFERRED_TIER
+    # Smart tiering begins hot.
+    smart = "<SmartAccessTier>Hot</SmartAccessTier>" if tier == "Smart" else ""
+    return f"<AccessTier>{tier}</AccessTier>{smart}"
 
 
 def _rare_properties(blob: Blob, include: frozenset[str], now: datetime) -> str:

@@ -282,6 +282,17 @@ async def test_a_long_body_is_refused_before_it_is_taken(raw, folder):
 
 
 @pytest.mark.usefixtures("data")
+async def test_the_smart_tier_says_which_tier_it_chose(raw):
+    await raw("PUT", "/data/b", b"hello", **BLOCK, x_ms_access_tier="Smart")
+
+    head = await raw("HEAD", "/data/b")
+    listing = await raw("GET", "/data?restype=container&comp=list")
+
+    assert head.headers["x-ms-access-tier"] == "Smart"
+    assert head.headers["x-ms-smart-access-tier"] == "Hot"
+    assert b"<AccessTier>Smart</AccessTier><SmartAccessTier>Hot</SmartAccessTier>" in listing.body
+
+
 async def test_a_body_that_differs_from_its_md5_leaves_nothing(raw, folder):
     answer = await raw("PUT", "/data/b", b"x" * 100_000, **BLOCK, content_md5=BAD_MD5)
 
