@@ -21,9 +21,9 @@ import yaml
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 
-STACK = yaml.safe_load(
-    (Path(__file__).parent.parent.parent / "docker-compose.yml").read_text(encoding="utf-8")
-)
+ROOT = Path(__file__).parent.parent.parent
+STACK = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 PORTS = {7071: "TRIGGERFISH_PORT", 10000: "TRIGGERFISH_BLOB_PORT"}
 PORTS |= {10001: "TRIGGERFISH_QUEUE_PORT", 10002: "TRIGGERFISH_TABLE_PORT"}
 
@@ -144,10 +144,25 @@ def test_the_services_may_be_restarted_in_any_order(stack: Stack) -> None:
     functions.wait_for("Executed 'Functions.process_row' (Succeeded", patience=60)
 
 
-def test_the_services_run_without_rights_and_keep_their_data() -> None:
-    dockerfile = (Path(__file__).parent.parent.parent / "Dockerfile").read_text(encoding="utf-8")
+def test_all_that_the_image_is_made_of_is_in_the_build_context() -> None:
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE)
 
-    assert re.search(r"^USER (?!root)\w+", dockerfile, re.MULTILINE)
+    sources = [name for names in copied for name in names.split()]
+    assert {"pyproject.toml", "README.md", "runtime", "emulator"} <= set(sources)
+    for name in sources:
+        assert (ROOT / name).exists()
+        assert name not in ignored
+
+
+def test_no_two_services_build_the_same_tag() -> None:
+    tags = [s["image"] for s in STACK["services"].values() if "build" in s and "image" in s]
+
+    assert len(tags) == len(set(tags))
+
+
+def test_the_services_run_without_rights_and_keep_their_data() -> None:
+    assert re.search(r"^USER (?!root)\w+", DOCKERFILE, re.MULTILINE)
     for service in STACK["services"].values():
         assert service["restart"] == "unless-stopped"
         assert any(volume.endswith(":/data") for volume in service["volumes"])
