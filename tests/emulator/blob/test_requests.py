@@ -293,6 +293,7 @@ async def test_the_smart_tier_says_which_tier_it_chose(raw):
     assert b"<AccessTier>Smart</AccessTier><SmartAccessTier>Hot</SmartAccessTier>" in listing.body
 
 
+@pytest.mark.usefixtures("data")
 async def test_a_body_that_differs_from_its_md5_leaves_nothing(raw, folder):
     answer = await raw("PUT", "/data/b", b"x" * 100_000, **BLOCK, content_md5=BAD_MD5)
 
