@@ -58,7 +58,11 @@ async def open_host(
         around = await _surroundings(config, pool, spare, accounts, ledger, console, clock)
         reporter = Reporter(console, config, strict=options.strict)
         lifecycle = Lifecycle(
-            partial(open_app, around), reporter, log=around.log, strict=options.strict
+            partial(open_app, around),
+            reporter,
+            log=around.log,
+            strict=options.strict,
+            one_at_a_time=bool(pool.arguments),
         )
         port = await stack.enter_async_context(_web(Host(lifecycle, around), around))
         reporter.address = f"http://{_shown(config.address)}:{port}"

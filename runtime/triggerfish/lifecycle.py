@@ -75,9 +75,14 @@ class Lifecycle:
         *,
         log: Callable[[LogLine], None],
         strict: bool = False,
+        one_at_a_time: bool = False,
         clock: Clock | None = None,
     ) -> None:
-        """``strict`` ends the host where anything of the app does not load."""
+        """``strict`` ends the host where anything of the app does not load.
+
+        ``one_at_a_time`` ends one state of the app before the next is loaded, because they would
+        be in each other's way: a debugger in their workers listens on one port.
+        """
         self.state = HostState.STARTING
         self.current: Served | None = None
         self.error: TriggerfishError | None = None  # why nothing is served, or why it ended
@@ -88,6 +93,7 @@ class Lifecycle:
         self._audience = audience
         self._log = log
         self._strict = strict
+        self._one_at_a_time = one_at_a_time
         self._clock = clock or SystemClock()
         self._asked = asyncio.Event()
         self._wanted: Request | None = None
@@ -168,6 +174,12 @@ class Lifecycle:
 
     async def _load(self, group: asyncio.TaskGroup) -> None:
         """Load the app as it is now, and serve that; return once that worked, or did not."""
+        if self._one_at_a_time:
+            self._retire()
+            self.state = HostState.STARTING
+            await self._settle()
+            if self._wanted is not None:
+                return  # what was asked for meanwhile counts
         loaded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._loading = serving = group.create_task(self._serve(loaded))
         # It ends without having loaded where it fails, and where a newer request cancels it.

@@ -90,13 +90,18 @@ class Told(list[str]):
 class World:
     """A lifecycle and all that can be seen of it."""
 
-    def __init__(self, *, strict: bool = False) -> None:
+    def __init__(self, *, strict: bool = False, one_at_a_time: bool = False) -> None:
         self.app = App()
         self.told = Told()
         self.clock = ManualClock()
         self.lines: list[LogLine] = []
         self.lifecycle = Lifecycle(
-            self.app.open, self.told, log=self.lines.append, strict=strict, clock=self.clock
+            self.app.open,
+            self.told,
+            log=self.lines.append,
+            strict=strict,
+            one_at_a_time=one_at_a_time,
+            clock=self.clock,
         )
 
     @asynccontextmanager
@@ -168,6 +173,33 @@ async def test_the_old_state_settles_while_the_new_one_serves(world: World) -> N
         world.app.states[0].settled.set()
         await world.clock.settle()
         assert world.serving == [False, True]
+
+
+async def test_one_at_a_time_the_old_state_has_ended_before_the_new_one_loads() -> None:
+    world = World(one_at_a_time=True)
+    async with world.running() as lifecycle:
+        world.app.states[0].settled.clear()
+
+        await world.ask(Request.RELOAD)
+        assert (world.app.loads, lifecycle.state) == (1, HostState.STARTING)
+
+        world.app.states[0].settled.set()
+        await world.clock.settle()
+        assert (world.app.loads, lifecycle.state) == (2, HostState.RUNNING)
+        assert world.serving == [False, True]
+
+
+async def test_one_at_a_time_a_stop_does_not_wait_for_another_load() -> None:
+    world = World(one_at_a_time=True)
+    async with world.running():
+        world.app.states[0].settled.clear()
+        await world.ask(Request.RELOAD)
+        await world.ask(Request.STOP)
+
+        world.app.states[0].settled.set()
+        await world.clock.settle()
+
+    assert world.app.loads == 1
 
 
 async def test_an_edit_that_does_not_load_leaves_the_last_good_state_serving(world: World) -> None:
