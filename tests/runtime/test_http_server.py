@@ -341,6 +341,15 @@ async def test_a_value_becomes_its_response(
     assert len(site.lines) == (1 if status == 500 else 0)
 
 
+async def test_the_content_type_is_spelled_as_usual(site: Site) -> None:
+    given = (("content-type", "image/png"), ("x-mine", "kept"))
+    site.host.respond = lambda _event: Datum("http", HttpResponseData(200, given, b""))
+
+    _, _, headers = await site.ask("GET /api/all")
+
+    assert {"Content-Type", "x-mine"} <= {str(name) for name in headers}
+
+
 async def test_cookies_are_headers_of_their_own(site: Site) -> None:
     cookies = (("Set-Cookie", "a=1; path=/"), ("Set-Cookie", "b=2; httponly"))
     site.host.respond = lambda _event: Datum("http", HttpResponseData(200, cookies, b""))

@@ -14,6 +14,8 @@ from triggerfish.model import HttpResponseData
 NOT_RUNNING: Final = "Function host is not running."
 
 _WITHOUT_BODY: Final = (204, 304)
+# The library's own spelling is in lower case; Azure sends the usual one.
+_SPELLING: Final = {"content-type": "Content-Type"}
 _OF_THE_CONNECTION: Final = frozenset(("content-length", "transfer-encoding", "connection"))
 
 
@@ -43,7 +45,9 @@ def document(value: Any, *, status: int = 200) -> web.Response:
 def function_response(response: HttpResponseData) -> web.Response:
     """Answer with what a function gave; the connection's own headers are not its to set."""
     headers = CIMultiDict(
-        (name, value) for name, value in response.headers if name.lower() not in _OF_THE_CONNECTION
+        (_SPELLING.get(name, name), value)
+        for name, value in response.headers
+        if name.lower() not in _OF_THE_CONNECTION
     )
     body = None if response.status in _WITHOUT_BODY else response.body
     return web.Response(status=response.status, headers=headers, body=body)
