@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import groupby
 from typing import Any, Generic, TypeVar
@@ -60,8 +60,7 @@ def commit_together(writer: sqlite3.Connection, group: Sequence[Work[object]]) -
 def _commit_plainly(writer: sqlite3.Connection, group: Sequence[Work[object]]) -> bool:
     try:
         writer.execute("BEGIN IMMEDIATE")
-        for _, same in groupby(group, lambda work: work.bulk or work):
-            works = list(same)
+        for works in _together(group):
             before = writer.total_changes
             try:
                 _run(writer, works)
@@ -73,6 +72,16 @@ def _commit_plainly(writer: sqlite3.Connection, group: Sequence[Work[object]]) -
     except sqlite3.Error:
         return _give_up(writer, group)
     return True
+
+
+def _together(group: Sequence[Work[object]]) -> Iterator[Sequence[Work[object]]]:
+    """Give each unit alone, and items that follow one another for the same bulk together."""
+    if any(work.bulk for work in group):
+        for _, same in groupby(group, lambda work: work.bulk or work):
+            yield list(same)
+    else:
+        for work in group:
+            yield (work,)
 
 
 def _commit_with_savepoints(writer: sqlite3.Connection, group: Sequence[Work[object]]) -> bool:

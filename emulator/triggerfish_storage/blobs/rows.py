@@ -238,21 +238,20 @@ def rewrite_blob(tx: sqlite3.Connection, blob: Blob, data: bytes | None) -> None
 
 def blob_of(row: tuple[Any, ...]) -> Blob:
     """Return the blob that a row of the blob columns describes."""
-    blob = Blob(
-        row[0],
-        row[1],
-        row[2],
-        row[3],
-        row[4],
-        row[5],
-        instant(row[6]),
-        instant(row[7]),
-        row[8],
-        ContentHeaders._make(row[9:14]),
-        row[14] or b"",
-        mapping_of(row[15]),
-        mapping_of(row[16]),
-        row[17],
+    created = instant(row[6])
+    blob = Blob._make(
+        (
+            *row[:6],
+            created,
+            instant(row[7]) if row[7] != row[6] else created,
+            row[8],
+            ContentHeaders._make(row[9:14]),
+            row[14] or b"",
+            mapping_of(row[15]),
+            mapping_of(row[16]),
+            row[17],
+            *_NOTHING_MORE,
+        )
     )
     rest: str | None = row[_USUAL]
     return blob if rest is None else _with_rest(blob, *json.loads(rest))

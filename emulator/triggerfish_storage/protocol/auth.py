@@ -16,7 +16,6 @@ import hmac
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import repeat
 from typing import Final, Literal
 
 _INNER: Final = bytes(byte ^ 0x36 for byte in range(256))
@@ -128,12 +127,15 @@ _Text = Callable[[Signed, str, _Order], str]
 
 def _shared_key(request: Signed, date: str, order: _Order) -> str:
     headers = request.headers
-    values = list(map(headers.get, _SIGNED_HEADERS, repeat("")))
-    if values[2] == "0":
-        values[2] = ""
-    values[5] = date
-    lines = [request.method, *values]
-    return "\n".join(lines) + "\n" + _canonical_headers(headers, order) + _resource(request)
+    has_body = headers.get("content-length") != "0"
+    form, before, behind, others = _shared_key_form(tuple(headers), has_body, order)
+    values = (
+        *[headers[name] for name in before],
+        date,
+        *[headers[name] for name in behind],
+        *[headers[name].strip() for name in others],
+    )
+    return f"{request.method}\n{form % values}{_resource(request)}"
 
 
 def _shared_key_lite(request: Signed, date: str, order: _Order) -> str:
@@ -186,6 +188,27 @@ def _resource(request: Signed) -> str:
 def _short_resource(request: Signed) -> str:
     comp = request.query.get("comp")
     return f"/{request.account}{request.path}" + (f"?comp={comp}" if comp is not None else "")
+
+
+@lru_cache(maxsize=1024)
+def _shared_key_form(
+    names: tuple[str, ...], has_body: bool, order: _Order
+) -> tuple[str, Sequence[str], Sequence[str], Sequence[str]]:
+    """Return the lines that SharedKey signs of such headers, and whose values go into them.
+
+    The values: of headers before ``Date``, ``Date`` itself, of headers behind it, and of all
+    others. A client sends the same few headers with every request, so the result is kept.
+    """
+    own = [
+        name
+        for name in _SIGNED_HEADERS
+        if name == "date" or (name in names and (has_body or name != "content-length"))
+    ]
+    others = order(names)
+    lines = ["%s" if name in own else "" for name in _SIGNED_HEADERS]
+    lines += [f"{name.replace('%', '%%')}:%s" for name in others]
+    at = own.index("date")
+    return "".join(f"{line}\n" for line in lines), own[:at], own[at + 1 :], others
 
 
 @lru_cache(maxsize=1024)

@@ -25,7 +25,7 @@ ACTIONS_LIMIT: Final = 100
 Kind = Literal["insert", "replace", "merge", "delete"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Action:
     """A change; ``if_match`` is an etag, ``*``, or None: then a missing entity is added."""
 

@@ -12,8 +12,9 @@ import base64
 import binascii
 import math
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 from uuid import UUID
 
 from triggerfish_storage.errors import StorageError
@@ -47,7 +48,8 @@ _DATE_TIME: Final = re.compile(
 )
 
 
-class Property(NamedTuple):
+@dataclass(slots=True)
+class Property:
     """A typed value, as JSON writes it."""
 
     type: EdmType
@@ -56,15 +58,14 @@ class Property(NamedTuple):
 
 def infer(value: object) -> Property:
     """Return a JSON value that says nothing of its type as a property."""
-    match value:
-        case str():
-            return text_property(value)
-        case bool():
-            return Property("Edm.Boolean", value)
-        case int() if value in _INT32:
-            return Property("Edm.Int32", value)
-        case float() if math.isfinite(value):
-            return Property("Edm.Double", value)
+    if isinstance(value, str):
+        return text_property(value)
+    if isinstance(value, bool):
+        return Property("Edm.Boolean", value)
+    if isinstance(value, int) and value in _INT32:
+        return Property("Edm.Int32", value)
+    if isinstance(value, float) and math.isfinite(value):
+        return Property("Edm.Double", value)
     raise StorageError(errors.INVALID_VALUE_TYPE)
 
 

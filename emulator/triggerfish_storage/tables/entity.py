@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from json.encoder import encode_basestring
 from typing import Any, Final, NamedTuple, cast
 from urllib.parse import unquote
 
@@ -32,6 +33,7 @@ SYSTEM: Final = frozenset({"PartitionKey", "RowKey", "Timestamp"})
 ANNOTATION: Final = "@odata.type"
 _KEY_FORBIDDEN: Final = re.compile("[/\\\\#?\x00-\x1f\x7f-\x9f]")
 to_json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+quoted: Final = encode_basestring  # as ``to_json`` of a text, without asking what it is
 _ETAG: Final = re.compile(r"W/\"datetime'([^'\"]+)'\"")
 
 
@@ -96,6 +98,9 @@ def check_keys(draft: Draft) -> Keys:
     """Return the keys of a new entity; raises where one is missing or cannot be one."""
     if draft.partition is None or draft.row is None:
         raise StorageError(errors.PROPERTIES_NEED_VALUE)
+    text = draft.partition + draft.row
+    if len(text) <= KEY_LIMIT // 2 and not _KEY_FORBIDDEN.search(text):
+        return Keys(draft.partition, draft.row)  # as almost all do
     for name, key in (("PartitionKey", draft.partition), ("RowKey", draft.row)):
         if edm.utf16_units(key) > KEY_LIMIT:
             raise StorageError(errors.KEY_VALUE_TOO_LARGE)
@@ -128,11 +133,11 @@ def read_draft(body: bytes, *, is_addressed: bool = False) -> Draft:
     """
     document = read_object(body)
     properties: dict[str, Property] = {}
+    has_annotations = "@" in "".join(document)
     for name, value in document.items():
-        if value is None or name in SYSTEM or _is_control(name):
+        if value is None or not _is_property(name):
             continue
-        _check_name(name)
-        annotation = document.get(name + ANNOTATION)
+        annotation = document.get(name + ANNOTATION) if has_annotations else None
         properties[name] = (
             edm.infer(value) if annotation is None else edm.convert(str(annotation), value)
         )
@@ -149,16 +154,29 @@ def _key(document: Mapping[str, object], name: str) -> str | None:
     return key
 
 
-def _is_control(name: str) -> bool:
-    """Whether a member says something of another one, or of the entity as a whole."""
-    return "@" in name or name.startswith("odata.")
+@lru_cache(maxsize=1024)
+def _is_property(name: str) -> bool:
+    """Whether a member is a property; raises where it can be none.
+
+    Others are keys, or say something of another member or of the entity as a whole.
+    """
+    if name in SYSTEM or "@" in name or name.startswith("odata."):
+        return False
+    if len(name) > NAME_LIMIT:
+        raise StorageError(errors.PROPERTY_NAME_TOO_LONG)
+    # The names of C#, which allows letters of any alphabet.
+    if not name.isidentifier():
+        raise StorageError(errors.PROPERTY_NAME_INVALID)
+    return True
 
 
 def read_object(body: bytes) -> dict[str, Any]:
     """Return the JSON object of a body, whose texts are all legal; raises for others."""
     try:
-        text = body.decode().removeprefix("\ufeff")
-        found = _DECODER.decode(text)
+        text = body.decode().removeprefix("\ufeff").strip(" \t\n\r")
+        found, end = _DECODER.raw_decode(text)
+        if end != len(text):
+            raise ValueError("something stands behind the document")  # noqa: TRY301
         # A lone surrogate can be written in JSON (``"\\ud800"``) but not in UTF-8.
         if "\\" in text:
             to_json(found).encode()
@@ -179,8 +197,8 @@ def _member(name: str, prop: Property) -> str:
     value = prop.value
     if isinstance(value, str):
         if prop.type == "Edm.String":
-            return f'"{name}":{to_json(value)}'
-        return f'"{name}{ANNOTATION}":"{prop.type}","{name}":{to_json(value)}'
+            return f'"{name}":{quoted(value)}'
+        return f'"{name}{ANNOTATION}":"{prop.type}","{name}":{quoted(value)}'
     if isinstance(value, bool):
         return f'"{name}":true' if value else f'"{name}":false'
     return f'"{name}":{value!r}'
@@ -233,14 +251,6 @@ def _plain_type(value: object) -> EdmType:
     if isinstance(value, int):
         return "Edm.Int32"
     return "Edm.Double" if isinstance(value, float) else "Edm.String"
-
-
-def _check_name(name: str) -> None:
-    if len(name) > NAME_LIMIT:
-        raise StorageError(errors.PROPERTY_NAME_TOO_LONG)
-    # The names of C#, which allows letters of any alphabet.
-    if not name.isidentifier():
-        raise StorageError(errors.PROPERTY_NAME_INVALID)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

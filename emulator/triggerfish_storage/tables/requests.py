@@ -112,7 +112,8 @@ def real_method(method: str, headers: Mapping[str, str]) -> str:
 
 def prefer(headers: Mapping[str, str]) -> Prefer:
     """Return whether a client wants what it wrote back."""
-    match headers.get("prefer", "").strip().lower():
+    given = headers.get("prefer")
+    match given and given.strip().lower():
         case "return-content":
             return "return-content"
         case "return-no-content":

@@ -27,6 +27,7 @@ from triggerfish_storage.tables.entity import (
     Entity,
     Keys,
     needs_annotation,
+    quoted,
     system_properties,
     to_json,
 )
@@ -131,8 +132,7 @@ def parse_continuation(text: str) -> str:
 
 def entity_address(table: str, keys: Keys) -> str:
     """Return an entity's address behind the endpoint."""
-    partition, row = (_quoted(key) for key in (keys.partition, keys.row))
-    return f"{table}(PartitionKey='{partition}',RowKey='{row}')"
+    return f"{table}(PartitionKey='{_quoted(keys.partition)}',RowKey='{_quoted(keys.row)}')"
 
 
 def one_entity(entity: Entity, table: str, shape: Shape) -> bytes:
@@ -168,15 +168,15 @@ def service_stats(now: datetime) -> bytes:
 def _metadata(context: str, shape: Shape) -> str:
     if shape.level == "nometadata":
         return ""
-    return f'"odata.metadata":{to_json(f"{shape.endpoint}/$metadata#{context}")},'
+    return f'"odata.metadata":{quoted(f"{shape.endpoint}/$metadata#{context}")},'
 
 
 def _inside(entity: Entity, table: str, shape: Shape) -> str:
     if shape.select is None and _is_ready(entity, shape.level):
         keys = entity.keys
-        etag = f'"odata.etag":{to_json(entity.etag)},' if shape.level != "nometadata" else ""
+        etag = f'"odata.etag":{quoted(entity.etag)},' if shape.level != "nometadata" else ""
         start = (
-            f'{etag}"PartitionKey":{to_json(keys.partition)},"RowKey":{to_json(keys.row)},'
+            f'{etag}"PartitionKey":{quoted(keys.partition)},"RowKey":{quoted(keys.row)},'
             f'"Timestamp":"{entity.timestamp}"'
         )
         return f"{start},{entity.inside}" if entity.inside else start
