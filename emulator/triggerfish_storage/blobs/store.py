@@ -33,7 +33,7 @@ from triggerfish_storage.blobs.model import (
 from triggerfish_storage.blobs.ranges import WHOLE, ByteRange
 from triggerfish_storage.blobs.rows import find_blob, get_blob, read_blob
 from triggerfish_storage.changes import Change, Changes
-from triggerfish_storage.contents import Content, Contents, Part
+from triggerfish_storage.contents import Content, Contents
 from triggerfish_storage.database import Database, DatabaseError
 from triggerfish_storage.errors import StorageError
 
@@ -208,20 +208,13 @@ class BlobStore:
         now: datetime,
     ) -> Download:
         """Begin to read a blob; what is overwritten or deleted meanwhile is read to its end."""
-
         blob, data = self._database.look(lambda tx: read_blob(tx, address))
         check_read(blob, conditions, now)
         check_readable(blob)
+        begin, end = wanted.within(blob.length)
         if data is not None:
-            begin, end = wanted.within(blob.length)
             return Download(blob, begin, end, data[begin:end])
-
-        def rule(tx: sqlite3.Connection) -> tuple[Blob, int, int, list[Part]]:
-            blob = get_blob(tx, address)
-            begin, end = wanted.within(blob.length)
-            return blob, begin, end, find_parts(tx, blob.id, begin, end)
-
-        blob, begin, end, parts = self.look(rule)
+        parts = self._database.look(lambda tx: find_parts(tx, blob.id, begin, end))  # as it was
         body: bytes | AsyncIterator[bytes]
         if end - begin <= PRELOAD_LIMIT_BYTES and all(part.file is None for part in parts):
             body = b"".join(part.loaded() for part in parts)
