@@ -32,6 +32,7 @@ class Recycling:
         self._folder = contents.with_name("recycled")
         self._unread: dict[str, None] = {}  # the newest last
         self._kept: list[str] = []
+        self._is_there = False  # the folder
         self.clear()  # of what a crash left
 
     def wrote(self, name: str, size_bytes: int) -> None:
@@ -51,7 +52,9 @@ class Recycling:
             return False
         del self._unread[name]
         try:
-            self._folder.mkdir(exist_ok=True)
+            if not self._is_there:
+                self._folder.mkdir()
+                self._is_there = True
             (self._contents / name).rename(self._folder / name)
         except OSError:
             return False
@@ -79,5 +82,6 @@ class Recycling:
     def clear(self) -> None:
         """Delete all that is kept."""
         self._kept.clear()
+        self._is_there = False
         with suppress(FileNotFoundError):
             shutil.rmtree(self._folder)
