@@ -18,6 +18,7 @@ from typing import Final
 
 from triggerfish.config.app_config import AppConfig, load_app_config
 from triggerfish.config.start_options import StartOptions
+from triggerfish.config.worker_environment import worker_environment
 from triggerfish.console import Console, banner, log_filter
 from triggerfish.interpreter import choose_interpreter
 from triggerfish.model import TriggerfishError
@@ -68,7 +69,7 @@ async def _run(options: StartOptions) -> int:
         console.say(banner())
         for note in config.notes:
             console.write(note)
-        pool = await _pool_options(config, console)
+        pool = await _pool_options(options, config, console)
         async with keep_spare(pool, config.folder, console.write) as spare:
             composition = await asyncio.to_thread(import_module, "triggerfish.composition")
             gc.freeze()  # modules and classes live as long as the host
@@ -92,14 +93,14 @@ def _console(options: StartOptions, config: AppConfig, clock: Clock) -> Console:
     )
 
 
-async def _pool_options(config: AppConfig, console: Console) -> PoolOptions:
+async def _pool_options(options: StartOptions, config: AppConfig, console: Console) -> PoolOptions:
     """Return how workers are started; what host.json says of them is known at each load."""
     python = await choose_interpreter(config.folder, config.settings)
     version = ".".join(map(str, python.version))
     console.say(f"Python {version} at {python.path} runs the app ({python.reason}).")
     return PoolOptions(
         interpreter=python,
-        environment=config.settings,
+        environment=worker_environment(config.settings, options),
         processes=config.app.worker_processes,
         arguments=config.interpreter_arguments,
     )
