@@ -43,6 +43,8 @@ async def entity_group_transaction(call: Call, store: TableStore) -> Reply:
             reply = _failed(call, error)
         return write_batch([(reply, "")], boundary, is_query=True)
     requests = batch.changes
+    if not requests:
+        return write_batch([], boundary, is_query=False)
     try:
         actions = [_action(call, request, index) for index, request in enumerate(requests)]
         entities = await store.perform_all(actions, now=call.now)

@@ -87,12 +87,15 @@ def _parts(content_type: str, body: bytes) -> list[tuple[dict[str, str], bytes]]
 
 
 def _head(piece: bytes) -> tuple[dict[str, str], bytes]:
-    """Return headers and content of a part (which may have no headers at all)."""
+    """Return headers and content of a part (which may have no headers at all).
+
+    Some clients leave it to the next boundary to end the headers of a part without content.
+    """
     if _LINE.match(piece):
         return {}, _LINE.sub(b"", piece, count=1)
     head, *rest = _END_OF_HEAD.split(piece, maxsplit=1)
     headers: dict[str, str] = {}
-    for line in _LINE.split(head):
+    for line in filter(None, _LINE.split(head)):
         name, separator, value = line.decode("utf-8", "replace").partition(":")
         if not separator:
             raise _malformed("a header has no colon")

@@ -386,6 +386,23 @@ async def test_lines_of_a_batch_end_either_way(people: Raw, newline: str) -> Non
     assert (await people.send("GET", "/people(PartitionKey='p',RowKey='a')")).status == 200
 
 
+async def test_a_boundary_may_end_the_headers_of_a_request_without_a_body(people: Raw) -> None:
+    delete = f"DELETE {ADDRESS} HTTP/1.1\nIf-Match: *\n"
+
+    answer = await people.send("POST", "/$batch", batch(delete), MULTIPART)
+
+    assert answer.body.count(b"HTTP/1.1 204 No Content") == 1
+    assert (await people.send("GET", ADDRESS)).outcome == "404 ResourceNotFound"
+
+
+async def test_a_transaction_of_nothing_is_done_at_once(people: Raw) -> None:
+    answer = await people.send("POST", "/$batch", batch(), MULTIPART)
+
+    assert answer.status == 202
+    assert b"HTTP/1.1" not in answer.body
+    assert b"--changesetresponse_" in answer.body
+
+
 async def test_an_error_in_a_batch_says_where(people: Raw) -> None:
     delete = put("missing", more="If-Match: *\n").replace("PUT", "DELETE")
 
