@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from importlib import import_module
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from triggerfish.config.app_config import AppConfig, load_app_config
 from triggerfish.config.start_options import StartOptions
@@ -26,6 +26,9 @@ from triggerfish.pool.options import PoolOptions
 from triggerfish.pool.spare import keep_spare
 from triggerfish_storage.clock import Clock, SystemClock
 from triggerfish_storage.terminal import wants_colours
+
+if TYPE_CHECKING:
+    from triggerfish.lifecycle import Lifecycle  # heavy: loaded with the composition
 
 # Cycles are rare here, and looking for them at the usual 700 objects takes 5 % of a busy host.
 _COLLECT_AFTER: Final = (20_000, 20, 20)
@@ -76,7 +79,7 @@ async def _run(options: StartOptions) -> int:
             opening = composition.open_host(options, config, console, pool, spare, clock)
             async with opening as lifecycle:
                 serving = asyncio.create_task(lifecycle.run())
-                stop = partial(_stop, lifecycle.stop, console)
+                stop = partial(_stop, lifecycle, console)
                 with _signals(stop, serving.cancel), suppress(asyncio.CancelledError):
                     await serving
         return 0 if lifecycle.error is None else 1
@@ -106,14 +109,16 @@ async def _pool_options(options: StartOptions, config: AppConfig, console: Conso
     )
 
 
-def _stop(stop: Callable[[], object], console: Console) -> None:
+def _stop(lifecycle: Lifecycle, console: Console) -> None:
     """Ask the host to end; where that takes a moment, say why and how to hurry it."""
-    stop()
-    asyncio.get_running_loop().call_later(
-        _NOTICED_SECONDS,
-        console.say,
-        "Stopping once the functions that run have ended. Press Ctrl+C again to end at once.",
-    )
+
+    def explain() -> None:
+        busy = "the functions that run have ended"
+        until = busy if lifecycle.outstanding else "workers and storage have answered"
+        console.say(f"Stopping once {until}. Press Ctrl+C again to end at once.")
+
+    lifecycle.stop()
+    asyncio.get_running_loop().call_later(_NOTICED_SECONDS, explain)
 
 
 @contextmanager
