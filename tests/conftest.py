@@ -1,5 +1,6 @@
-"""What holds for all tests: a certificate; how long Hypothesis may take is no promise of ours."""
+"""What holds for all tests: a certificate, Ctrl+C, and the patience that Hypothesis needs."""
 
+import signal
 import ssl
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -15,6 +16,10 @@ from hypothesis import HealthCheck, settings
 # Machines differ, and in a fresh clone the first text drawn builds a table of all Unicode.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+# A shell has what it runs in the background ignore Ctrl+C, and what that starts would inherit it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
