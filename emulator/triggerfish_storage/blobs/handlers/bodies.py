@@ -14,6 +14,8 @@ from triggerfish_storage.contents import IN_ROW_LIMIT_BYTES, Content
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol.operations import Call
 
+LONG_BYTES: Final = 1024 * 1024
+
 _CRC64: Final = "x-ms-content-crc64"
 
 
@@ -23,7 +25,8 @@ async def receive(
     """Make a request's body ready to be named by a row.
 
     ``early`` runs before a long body is taken, so that a client need not send gigabytes to
-    learn that there is no such container. Without ``md5`` it is computed only to be checked.
+    learn that there is no such container; a shorter one is on its way already. Without ``md5``
+    it is computed only to be checked.
     """
     length = content_length(call)
     if length is None:
@@ -33,8 +36,9 @@ async def receive(
     expected = {md5_of(call, "content-md5"), md5_of(call, "x-ms-blob-content-md5")} - {b""}
     md5 = md5 or bool(expected)
     crc64 = _crc64_of(call)
-    if structured.FORM in call.headers:
+    if length > LONG_BYTES:
         store.look(early)
+    if structured.FORM in call.headers:
         pieces = structured.decode(
             call.body.chunks(), length=call.content_length or 0, content_length=length
         )
@@ -44,7 +48,6 @@ async def receive(
     elif length <= IN_ROW_LIMIT_BYTES:
         content = await store.contents.keep(await call.body.read(limit), md5=md5, also=crc64)
     else:
-        store.look(early)
         content = await store.contents.receive(
             call.body.chunks(), limit=limit, length=length, md5=md5, also=crc64
         )
