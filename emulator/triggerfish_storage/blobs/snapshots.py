@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Mapping
 from datetime import datetime
 
+from triggerfish_storage.blobs import versions
 from triggerfish_storage.blobs.conditions import check_read
 from triggerfish_storage.blobs.extents import copy_extents
 from triggerfish_storage.blobs.model import NO_CONDITIONS, Address, Blob, Conditions
@@ -18,9 +19,12 @@ from triggerfish_storage.blobs.rows import (
     add_blob,
     free_snapshot,
     get_blob,
+    keep_above,
     load_data,
     next_change,
+    save_blob,
 )
+from triggerfish_storage.clock import instant
 
 
 def snapshot_blob(
@@ -30,8 +34,11 @@ def snapshot_blob(
     *,
     conditions: Conditions = NO_CONDITIONS,
     now: datetime,
-) -> Blob:
-    """Keep a blob as it is now; with other ``metadata`` the snapshot has an etag of its own."""
+) -> tuple[Blob, Blob]:
+    """Keep a blob as it is now; return the snapshot, and the blob itself.
+
+    With other ``metadata`` the snapshot has an etag of its own.
+    """
     blob = get_blob(tx, address)
     check_read(blob, conditions, now)
     snapshot = blob._replace(
@@ -43,4 +50,15 @@ def snapshot_blob(
     )
     snapshot = snapshot._replace(id=add_blob(tx, snapshot, load_data(tx, blob)))
     copy_extents(tx, blob.id, snapshot.id)
-    return snapshot
+    return snapshot, _current(tx, blob, snapshot.snapshot)
+
+
+def _current(tx: sqlite3.Connection, blob: Blob, snapshot: int) -> Blob:
+    """Return the blob behind its snapshot: where versions are kept, that has made a new one."""
+    if not versions.keeps_versions(tx):
+        return blob
+    versions.copy_aside(tx, blob)
+    current = blob._replace(created=instant(snapshot + 1))
+    keep_above(tx, current.version)
+    save_blob(tx, current)
+    return current

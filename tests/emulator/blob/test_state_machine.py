@@ -191,7 +191,7 @@ class BlobMachine(RuleBasedStateMachine):
         live = self.live(name)
         if live is None:
             return
-        taken = snapshots.snapshot_blob(self.tx, self.at(name), {}, now=self.now)
+        taken, _ = snapshots.snapshot_blob(self.tx, self.at(name), {}, now=self.now)
         self.entries[name][taken.snapshot] = live
         if (name, CURRENT) in self.blocks:
             self.blocks[name, taken.snapshot] = self.blocks[name, CURRENT]

@@ -165,17 +165,35 @@ async def test_an_earlier_version_goes_for_good_and_the_current_one_does_not_go_
 
 async def test_snapshots_and_versions_are_told_apart(blob, container):
     first = await put(blob, b"one")
-    taken = (await blob.create_snapshot())["snapshot"]
+    snapshot = await blob.create_snapshot()
+    taken, behind = snapshot["snapshot"], snapshot["version_id"]
     second = await put(blob, b"two")
 
-    everything = [("a", first, None), ("a", taken, None), ("a", second, True)]
+    everything = [
+        ("a", first, None),
+        ("a", taken, None),
+        ("a", behind, None),
+        ("a", second, True),
+    ]
     assert await listed(container, "snapshots", "versions") == everything
     assert await listed(container, "snapshots") == [("a", taken, None), ("a", None, None)]
     with pytest.raises(HttpResponseError, match="SnapshotsPresent"):
         await blob.delete_blob()
     await blob.delete_blob(delete_snapshots="include")
     left = [version for _, version, _ in await listed(container, "snapshots", "versions")]
-    assert left == [first, second]
+    assert left == [first, behind, second]
+
+
+async def test_a_snapshot_makes_a_version_but_no_etag(blob, container):
+    first = await put(blob, b"one")
+    etag = (await blob.get_blob_properties()).etag
+
+    second = (await blob.create_snapshot())["version_id"]
+
+    current = await blob.get_blob_properties()
+    assert (current.version_id, current.etag) == (second, etag)
+    assert await listed(container, "versions") == [("a", first, None), ("a", second, True)]
+    assert await content(blob, first) == await content(blob) == b"one"
 
 
 async def test_tags_and_tier_of_a_version_are_its_own(blob):

@@ -27,7 +27,7 @@ _TAGS_LIMIT_BYTES: Final = 64 * 1024
 async def snapshot_blob(call: Call, store: BlobStore) -> Reply:
     """Snapshot Blob."""
     address, metadata, conditions = own_address(call), call.metadata(), conditions_of(call)
-    taken = await store.write(
+    taken, blob = await store.write(
         lambda tx: snapshots.snapshot_blob(
             tx, address, metadata, conditions=conditions, now=call.now
         )
@@ -37,6 +37,8 @@ async def snapshot_blob(call: Call, store: BlobStore) -> Reply:
         "x-ms-snapshot": snapshot_text(taken.snapshot),
         "x-ms-request-server-encrypted": "true" if metadata else "false",
     }
+    if store.keeps_versions:
+        headers["x-ms-version-id"] = snapshot_text(blob.version)
     return Reply(201, headers=headers)
 
 
