@@ -139,7 +139,7 @@ class Body:
         if self.expects_continue and not self.received_bytes:
             return False
         self._is_dropped = True
-        self._pieces, self.held_bytes = [], 0
+        self._pieces, self.held_bytes, self._filled = [], 0, 0  # all of a block is room
         try:
             async with asyncio.timeout(within):
                 while not self.is_complete and self._failure is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from contextlib import aclosing
 from itertools import pairwise
@@ -155,6 +156,26 @@ async def test_memory_is_not_used_again_while_a_reader_that_was_cancelled_may_lo
 
     assert lent == LONG
     assert blocks.take() is not lent.obj
+
+
+async def test_what_nobody_reads_is_received_in_large_pieces_all_the_same() -> None:
+    size = 2 * BLOCK_BYTES
+    reader = reader_of(b"PUT / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % size)
+    _, body = reader.requests[0]
+    room = reader.room()
+    assert room is not None
+    reader.landed(len(room) - 1)
+
+    async with asyncio.TaskGroup() as group:
+        dropped = group.create_task(body.drop(within=10))
+        await asyncio.sleep(0)
+        left = reader.room()
+        assert left is not None
+        assert len(left) == BLOCK_BYTES
+        reader.landed(len(left))
+        reader.landed(1)
+
+    assert dropped.result()
 
 
 @pytest.mark.parametrize(

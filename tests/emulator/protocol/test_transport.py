@@ -155,15 +155,20 @@ async def test_an_old_client_is_told_by_the_end_that_all_is_here() -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 300_000, 5_000_000])
-async def test_bodies_arrive_whole_and_leave_the_next_request_alone(size: int) -> None:
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_bodies_arrive_whole_and_leave_the_next_request_alone(
+    size: int, scheme: str, tls: ssl.SSLContext, certificate: Path
+) -> None:
     body = LARGE[:size]
     put = b"PUT / HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % size + body
     chunked = b"PUT / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"
     chunked += b"%x\r\n%b\r\n" % (size, body) if size else b""
     chunked += b"0\r\n\r\n"
 
-    async with serving(echo) as port:
-        received = await talk(port, put + chunked + put + last("/last"))
+    trusted = ssl.create_default_context(cafile=str(certificate))
+    options = {"ssl": trusted, "server_hostname": "localhost"} if scheme == "https" else {}
+    async with serving(echo, **({"tls": tls} if scheme == "https" else {})) as port:
+        received = await talk(port, put + chunked + put + last("/last"), **options)
 
     assert bodies(received) == [b"/" + body] * 3 + [b"/last"]
 
