@@ -122,7 +122,10 @@ request that no service knows.
 | `$filter` on `TableName` | without regard to case, as a table is addressed |
 | sources of copies | public or signed, or a token comes along; Copy Blob alone takes the key |
 | rehydration of archived blobs | at once |
-| encryption scopes, keys of the customer | accepted without effect |
+| encryption scopes, keys of the customer | accepted without effect: reads need none |
+| differences of page ranges | to snapshots of the blob; not by `x-ms-previous-snapshot-url` |
+| tiers of page blobs | as they are set; none is inferred, as Premium accounts do |
+| system containers (`include=system`, `$logs`, `$blobchangefeed`) | there are none |
 | listings of blobs in Arrow form | XML, which the SDKs take too; `startFrom`, `endBefore` count |
 | static websites (`$web`) | their properties are kept; nothing is served as a site |
 | versions of blobs | with `--blob-versions`: made by writes, read, listed, deleted, copied back |

@@ -19,8 +19,9 @@ from triggerfish_storage.protocol.operations import Reply
 _STATUS_LINES: Final = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus
 }
+# Test suites wait for an emulator to be up until this header says that it is one.
 _SERVERS: Final[Mapping[ServiceName, str]] = {
-    service: f"Server: Triggerfish-{service.capitalize()}/1.0\r\nDate: "
+    service: f"Server: Triggerfish-{service.capitalize()}/1.0 (like Azurite)\r\nDate: "
     for service in get_args(ServiceName)
 }
 # What the source of a copy answered, which clients look for in headers.

@@ -36,7 +36,7 @@ async def test_every_response_says_who_when_and_which(queue: Raw) -> None:
         )
         assert answer.headers["x-ms-version"] == steps.NEWEST_VERSION
         assert answer.headers["date"] == "Wed, 01 May 2024 12:00:00 GMT"
-        assert answer.headers["server"] == "Triggerfish-Queue/1.0"
+        assert answer.headers["server"] == "Triggerfish-Queue/1.0 (like Azurite)"
         assert answer.headers["keep-alive"] == "timeout=5"
     assert found.headers["x-ms-client-request-id"] == "mine"
     assert "x-ms-client-request-id" not in failed.headers
