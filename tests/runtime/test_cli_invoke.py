@@ -39,6 +39,7 @@ class Host:
     requests: list[tuple[str, str, bytes]] = field(default_factory=list)
     failure: Failure | None = None
     begins: bool = True
+    errors: list[str] = field(default_factory=list)
     routes: dict[str, str] = field(default_factory=dict)
     methods: list[str] | None = None
     trigger: dict[str, str] = field(default_factory=lambda: HTTP)
@@ -50,6 +51,8 @@ class Host:
             self.requests.append((method, path, body))
             return (404 if "missing" in path else 200), b"hello\n"
         name = path.removeprefix("/admin/functions/")
+        if name.endswith("/status"):
+            return 200, json.dumps({"errors": self.errors} if self.errors else {}).encode()
         if name.lower() not in ("ship", "web"):
             return 404, b""
         if method == "GET":
@@ -223,6 +226,18 @@ def test_an_unknown_function_is_told_with_those_there_are(host: Host) -> None:
 
     assert isinstance(result.exception, HostRefused)
     assert str(result.exception) == "There is no function 'nobody'. The app's functions: Ship."
+
+
+def test_a_function_in_error_is_not_waited_for(host: Host) -> None:
+    host.errors = ["cannot load the Ship function: no module x"]
+
+    result = run(host, "ship", "-d", "x")
+
+    assert isinstance(result.exception, HostRefused)
+    assert str(result.exception) == (
+        "'ship' cannot run: cannot load the Ship function: no module x"
+    )
+    assert host.inputs == []
 
 
 def test_bytes_are_no_input(host: Host, tmp_path: Path) -> None:

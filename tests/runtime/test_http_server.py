@@ -623,9 +623,13 @@ async def test_functions_are_described(site: Site) -> None:
 
 
 async def test_the_status_of_a_function_has_its_errors(start: Start) -> None:
-    site = await start(FakeHost(function_errors=[FunctionError("all", "cannot load")]))
+    errors = [FunctionError("all", "cannot load"), FunctionError("odd", "no such binding")]
+    site = await start(FakeHost(function_errors=errors))
 
     assert await ask_json(site, "GET /admin/functions/ALL/status") == {"errors": ["cannot load"]}
+    assert await ask_json(site, "GET /admin/functions/odd/status") == {
+        "errors": ["no such binding"]
+    }
     assert await ask_json(site, "GET /admin/functions/echo/status") == {}
 
 

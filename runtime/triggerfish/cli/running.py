@@ -106,8 +106,16 @@ class RunningHost:
     url: str
 
     def function(self, name: str) -> dict[str, Any]:
-        """Return the description of a function. Raises ``HostRefused`` for an unknown one."""
-        status, body = self._ask("GET", f"/admin/functions/{quote(name, safe='')}")
+        """Return the description of a function that can run.
+
+        Raises ``HostRefused`` for one that is unknown or in error.
+        """
+        path = f"/admin/functions/{quote(name, safe='')}"
+        status, body = self._ask("GET", f"{path}/status")
+        errors = self._document(status, body).get("errors") if status == 200 else None
+        if errors:
+            raise HostRefused(f"'{name}' cannot run: {'; '.join(errors)}")
+        status, body = self._ask("GET", path)
         if status == 404:
             known = ", ".join(one["name"] for one in self.functions()) or "none"
             raise HostRefused(f"There is no function '{name}'. The app's functions: {known}.")

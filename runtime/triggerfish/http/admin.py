@@ -156,11 +156,11 @@ async def _function(call: _Call) -> web.Response:
 
 
 async def _function_status(call: _Call) -> web.Response:
-    function = call.function()
-    if function is None:
-        return empty(404)
-    errors = [e.message for e in call.host.function_errors if e.function == function.name]
-    return document({"errors": errors} if errors else {})
+    name = str(call.path["name"]).lower()
+    errors = [e.message for e in call.host.function_errors if e.function.lower() == name]
+    if errors:
+        return document({"errors": errors})  # of one that is not declared well either
+    return empty(404) if call.function() is None else document({})
 
 
 async def _run(call: _Call) -> web.Response:
