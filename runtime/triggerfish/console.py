@@ -172,9 +172,11 @@ class _Pace:
     def is_busy(self) -> bool:
         """Return whether the next write is one too many to be made at once."""
         now = monotonic()
-        self._spare = min(_WRITES_AT_ONCE, self._spare + (now - self._at) / _GATHER_SECONDS)
+        idle = max(0.0, now - self._at) / _GATHER_SECONDS
+        self._spare = min(_WRITES_AT_ONCE, self._spare + idle)
         self._at = now
         if self._spare < 1:
+            self._at += _GATHER_SECONDS  # the wait that follows is no idle time
             return True
         self._spare -= 1
         return False

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from triggerfish.console import Console, banner, function_list, timestamp
+from triggerfish.console import Console, _Pace, banner, function_list, timestamp
 from triggerfish.http.routes import Routes
 from triggerfish.log_filter import LogFilter
 from triggerfish.model import Binding, Function, LogLevel, LogLine
@@ -218,6 +218,18 @@ def test_a_lone_line_is_written_at_once_and_the_lines_of_a_busy_moment_together(
 
     assert stream.writes >= 20
     assert len(waits) == 20 - 16
+
+
+def test_waiting_for_company_does_not_count_as_idle_time(monkeypatch):
+    now = 0.0
+    monkeypatch.setattr("triggerfish.console.monotonic", lambda: now)
+    pace = _Pace()
+
+    assert [pace.is_busy() for _ in range(17)] == [False] * 16 + [True]
+    now = 0.004  # the wait is over, and there is more to write
+    assert pace.is_busy()
+    now = 0.020  # after two such waits nothing came for a while
+    assert not pace.is_busy()
 
 
 def test_a_closed_pipe_ends_the_output_and_not_the_host():
