@@ -22,6 +22,7 @@ from triggerfish_storage.protocol.service import Service
 from triggerfish_storage.protocol.target import SECONDARY
 
 _SCHEMES: Final[dict[str, Scheme]] = {
+    "SharedKey": "SharedKey",  # as clients write it; the case makes no difference
     "sharedkey": "SharedKey",
     "sharedkeylite": "SharedKeyLite",
 }
@@ -58,7 +59,7 @@ async def authorise(
 
 def _check_header(call: Call, service: ServiceName, header: str, keys: Sequence[bytes]) -> None:
     name, _, credentials = header.partition(" ")
-    scheme = _SCHEMES.get(name.lower())
+    scheme = _SCHEMES.get(name) or _SCHEMES.get(name.lower())
     account, separator, signature = credentials.strip().partition(":")
     if scheme is None or not separator:
         raise StorageError(
@@ -66,7 +67,7 @@ def _check_header(call: Call, service: ServiceName, header: str, keys: Sequence[
             AuthenticationErrorDetail=f"Authentication scheme '{name}' is not supported here, "
             "or its credentials are malformed.",
         )
-    if account.removesuffix(SECONDARY) != call.account:
+    if account != call.account and account.removesuffix(SECONDARY) != call.account:
         raise _unauthenticated(f"The key is for account '{account}', not for '{call.account}'.")
     if "x-ms-date" not in call.headers and "date" not in call.headers:
         raise _unauthenticated("Neither x-ms-date nor Date was sent.")

@@ -95,7 +95,7 @@ class Connection(asyncio.BufferedProtocol):
             reader.landed(nbytes)
         if self._arrival is not None and (reader.requests or reader.is_over):
             self._wake()
-        if self._is_too_much():
+        if not self._is_paused and self._is_too_much():
             self._is_paused = True
             self._transport.pause_reading()
         if reader.is_within_head:
@@ -159,10 +159,9 @@ class Connection(asyncio.BufferedProtocol):
 
     def _is_too_much(self) -> bool:
         body = self._reader.body
-        return not self._is_paused and (
-            len(self._reader.requests) > PIPELINED_LIMIT
-            or (body is not None and body.held_bytes > BODY_HELD_BYTES)
-        )
+        if body is not None and body.held_bytes > BODY_HELD_BYTES:
+            return True
+        return len(self._reader.requests) > PIPELINED_LIMIT
 
     def _read_on(self) -> None:
         if self._is_paused and not self._lost.done():

@@ -147,8 +147,8 @@ class RequestReader:
         self._is_learned = False
         self.body = body = Body(self._flow, self._blocks)
         self._incoming = Incoming(
-            parser.get_method().decode("ascii"),
-            url.decode("utf-8", "surrogateescape"),
+            parser.get_method().decode(),
+            url.decode() if url.isascii() else url.decode("utf-8", "surrogateescape"),
             headers,
             body,
             self._scheme,

@@ -39,7 +39,9 @@ def parse_target(raw: str, *, host: str, scheme: str, accounts: Container[str]) 
         raw = "/" + raw.partition("://")[2].partition("/")[2]
     raw_path, _, raw_query = raw.partition("?")
     first, slash, rest = raw_path[1:].partition("/")
-    account, is_secondary = _account(unquote(first) if "%" in first else first, accounts)
+    account, is_secondary = first, False
+    if first not in accounts:
+        account, is_secondary = _account(unquote(first), accounts)
     endpoint = f"{scheme}://{host}/{first}"
     if is_secondary and rest == f"{account}/":
         rest = ""  # so the SDKs for Python ask for an emulator's stats

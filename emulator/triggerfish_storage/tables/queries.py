@@ -62,7 +62,7 @@ def single_reply(
     headers: Mapping[str, str],
 ) -> Reply:
     """Return the entity of these keys."""
-    if not key_range(call.query).holds(keys):
+    if call.query and not key_range(call.query).holds(keys):
         raise StorageError(common.AUTHORIZATION_FAILURE)
     entity = store.get(table, keys)
     shape = shape_of(call, query, headers)
