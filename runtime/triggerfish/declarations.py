@@ -156,7 +156,8 @@ def check_bindings(bindings: Sequence[Binding], *, any_type: bool = False) -> No
             "a single trigger binding."
         )
     if not any_type:
-        _check_types(bindings)
+        _check_known(bindings)
+    _check_directions(bindings)
 
 
 def _check_spelling(binding: Binding) -> None:
@@ -168,7 +169,7 @@ def _check_spelling(binding: Binding) -> None:
         )
 
 
-def _check_types(bindings: Sequence[Binding]) -> None:
+def _check_known(bindings: Sequence[Binding]) -> None:
     unknown = [binding.type for binding in bindings if binding_type(binding.type) is None]
     if unknown:
         services = " and ".join(dict.fromkeys(filter(None, map(service_of, unknown))))
@@ -180,6 +181,9 @@ def _check_types(bindings: Sequence[Binding]) -> None:
                 else "Check the spelling; which types are supported is in the README."
             )
         )
+
+
+def _check_directions(bindings: Sequence[Binding]) -> None:
     for binding in bindings:
         known = binding_type(binding.type)
         if known and binding.direction not in known.directions:

@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from triggerfish.binding_types import binding_type
 from triggerfish.config.errors import SETTINGS, ConfigError
 from triggerfish.config.files import read_object
 from triggerfish.declarations import (
     DeclarationError,
+    check_bindings,
     check_function_name,
     is_selected,
     read_function,
@@ -110,8 +112,14 @@ def _read(folder: Path, settings: Mapping[str, str]) -> tuple[Function, bool]:
     document = read_object(folder / FUNCTION_JSON, name=file) or {}
     try:
         function = read_function(
-            name, document, directory=str(folder), script_file=_script_file(folder, document)
+            name,
+            document,
+            directory=str(folder),
+            script_file=_script_file(folder, document),
+            any_type=True,
         )
+        if binding_type(function.trigger.type) is None:
+            check_bindings(function.bindings)  # no use in importing its code
     except DeclarationError as error:
         raise DeclarationError(f"{file}: {error}") from error
     disabled = _is_disabled(document, settings)

@@ -214,7 +214,6 @@ def declared(*bindings: object) -> dict[str, Any]:
             declared({**TRIGGER, "name": "$return"}),
             "$return bindings must specify a direction of 'out'",
         ),
-        (declared(TRIGGER, {**OUTPUT, "type": "kweue"}), "type(s) 'kweue' are not registered"),
         (
             declared({**TRIGGER, "type": "kafkaTrigger"}),
             "type(s) 'kafkaTrigger' are not registered",
@@ -236,6 +235,12 @@ def test_a_mistake_names_the_file_and_what_is_wrong(app, document, told):
     assert message.startswith("F/function.json: ")
     assert told in message
     assert message.endswith(".")
+
+
+def test_an_output_of_a_type_that_nobody_knows_is_left_to_validation(app):
+    [function] = found(app("F", declared(TRIGGER, {**OUTPUT, "type": "kweue"}))).functions
+
+    assert [binding.type for binding in function.outputs] == ["kweue"]
 
 
 def test_a_folder_without_a_script_that_can_be_told_is_in_error(app):
