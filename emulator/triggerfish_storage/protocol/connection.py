@@ -137,6 +137,7 @@ class Connection(asyncio.BufferedProtocol):
         if body.expects_continue and not self._lost.done():
             body.expects_continue = False
             if not body.received_bytes:
+                self._outlet.flush()
                 self._transport.write(_CONTINUE)
         self._read_on()
 
@@ -208,6 +209,7 @@ class Connection(asyncio.BufferedProtocol):
         except Exception:
             _log.exception("a connection failed")
         finally:
+            self._outlet.flush()
             self._transport.close()
         await self._lost
 
@@ -230,6 +232,7 @@ class Connection(asyncio.BufferedProtocol):
         incoming = Incoming("GET", "", (), BytesBody(), self._scheme, "", keeps_alive=False)
         outgoing = self._endpoint.malformed(incoming, problem)
         self._outlet.write(outgoing.head, cast(bytes, outgoing.reply.body))
+        self._outlet.flush()
         if self._transport.can_write_eof():
             self._transport.write_eof()
         self._read_on()

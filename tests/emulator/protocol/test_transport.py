@@ -17,6 +17,7 @@ from triggerfish_storage.content_files import Reading, Stretch
 from triggerfish_storage.protocol import connection, http
 from triggerfish_storage.protocol.http import serve_endpoint
 from triggerfish_storage.protocol.operations import Reply
+from triggerfish_storage.protocol.outlet import Outlet
 from triggerfish_storage.protocol.steps import Incoming, Outgoing
 
 Answer = Callable[[Incoming], Awaitable[Reply]]
@@ -93,6 +94,56 @@ def bodies(data: bytes) -> list[bytes]:
 
 
 # --- order ------------------------------------------------------------------------------------
+
+
+class Written(asyncio.Transport):
+    """A transport that keeps what is written to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.data: list[bytes] = []
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.data.append(bytes(data))
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
+    def is_closing(self) -> bool:
+        return False
+
+
+async def test_small_answers_are_sent_behind_the_turn_in_which_they_were_made() -> None:
+    transport = Written()
+    outlet = Outlet(transport, is_plain=False)
+
+    outlet.write(b"one ", b"1")
+    outlet.write(b"two ", b"2")
+    assert transport.data == []
+
+    await asyncio.sleep(0)
+    assert transport.data == [b"one 1two 2"]
+
+
+async def test_a_large_answer_is_sent_behind_the_small_ones_before_it() -> None:
+    transport = Written()
+    outlet = Outlet(transport, is_plain=False)
+
+    outlet.write(b"one ", b"1")
+    outlet.write(b"two ", LARGE)
+
+    assert transport.data == [b"one 1", b"two ", LARGE]
+
+
+async def test_nothing_is_sent_to_a_client_that_left_meanwhile() -> None:
+    transport = Written()
+    outlet = Outlet(transport, is_plain=False)
+
+    outlet.write(b"one ", b"1")
+    outlet.lose()
+    await asyncio.sleep(0)
+
+    assert transport.data == []
 
 
 async def test_pipelined_requests_are_answered_in_order_however_many_there_are() -> None:
