@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import secrets
 import shutil
 import signal
 import socket
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +27,17 @@ PATIENCE_SECONDS = 30.0
 
 
 def find_free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on: a child process cannot tell which port 0 became."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(one.getsockname()[1]) for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
+    """Return ports that nobody listens on: a child process cannot tell which port 0 became.
+
+    None of those that systems give out by themselves: another program's connection could get it
+    before the child has it.
+    """
+    found: set[int] = set()
+    while len(found) < count:
+        port = 20_000 + secrets.randbelow(12_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            found.add(port)
+    return list(found)
 
 
 def connection_string(blob: int, queue_port: int, table: int) -> str:
@@ -88,6 +95,13 @@ class Program:
     def tail(self, count: int = 60) -> str:
         """Return the last lines of the output."""
         return "\n".join(self.lines[-count:])
+
+    def said(self) -> str:
+        """Return the last lines of the output, those that nobody has waited for among them."""
+        with suppress(queue.Empty):
+            while (line := self._arrived.get_nowait()) is not None:
+                self.lines.append(line)
+        return self.tail()
 
     def kill(self) -> None:
         """End the program without giving it a chance; no error where it has ended."""

@@ -68,7 +68,11 @@ class Stack:
             )
             if done.returncode == 0:
                 return
-        pytest.fail(f"{name} does not become healthy: {done.stderr.decode()}")
+        program = self.programs[name]
+        state = "runs" if program.process.poll() is None else "has ended"
+        pytest.fail(
+            f"{name} {state} and does not become healthy: {done.stderr.decode()}\n{program.said()}"
+        )
 
     def _here(self, text: str, service: str) -> str:
         """Translate addresses, ports and folders of a container to those of this machine."""
