@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from triggerfish_storage.client import Answer, RequestFailed, blob_path
-from triggerfish_storage.remote.blob_writing import is_whole, put_whole, write_blob
+from triggerfish_storage.remote.blob_writing import Writing, is_whole, put_whole
 from triggerfish_storage.remote.requests import AT_ONCE, Request, Requests
 from triggerfish_storage.transfer import sources
 from triggerfish_storage.transfer.blob_import import listed_blobs
@@ -102,9 +102,9 @@ class BlobPush:
 
     def _outcome(self, entry: _Entry, headers: dict[str, str]) -> Answer | RequestFailed | None:
         try:
-            write_blob(
+            Writing(
                 self._requests, self._container, entry.described, entry.file, headers, self._advance
-            )
+            ).run()
         except RequestFailed as error:
             return error
         return None

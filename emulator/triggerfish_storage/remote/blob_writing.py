@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import urlencode
 
@@ -22,6 +24,8 @@ BLOCK_BYTES: Final = 4 * 1024 * 1024
 BLOCK_LIMIT_BYTES: Final = 16 * 1024 * 1024  # of a block that keeps its own length
 
 Headers = Mapping[str, str]
+
+_NO_HEADERS: Final[Headers] = MappingProxyType({})
 
 
 def put_whole(container: str, described: DescribedBlob, data: bytes, headers: Headers) -> Request:
@@ -45,28 +49,89 @@ def is_whole(described: DescribedBlob, size_bytes: int) -> bool:
     return is_plain and size_bytes <= WHOLE_BYTES
 
 
-def write_blob(
-    requests: Requests,
-    container: str,
-    described: DescribedBlob,
-    file: Path,
-    headers: Headers,
-    advance: Advance,
-) -> None:
-    """Write a blob of any type and size, in constant memory; ``headers`` are its conditions."""
-    match described.blob.type:
-        case "PageBlob":
-            _write_pages(requests, container, described, file, headers, advance)
-        case "AppendBlob":
-            _append(requests, container, described, file, headers, advance)
-        case _ if is_whole(described, file.stat().st_size):
-            request = put_whole(container, described, file.read_bytes(), headers)
-            requests.send(request)
-            if not described.has_md5:
-                requests.send(set_md5(container, described.blob))
-            advance(len(request.body))
-        case _:
-            _write_blocks(requests, container, described, file, headers, advance)
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """A blob of any type and size to be written from ``file``; ``headers`` are its conditions."""
+
+    requests: Requests
+    container: str
+    described: DescribedBlob
+    file: Path
+    headers: Headers
+    advance: Advance
+
+    def run(self) -> None:
+        """Write it, in constant memory."""
+        described, blob = self.described, self.described.blob
+        match blob.type:
+            case "PageBlob":
+                self._write_pages()
+            case "AppendBlob":
+                self._append()
+            case _ if is_whole(described, self.file.stat().st_size):
+                data = self.file.read_bytes()
+                self.requests.send(put_whole(self.container, described, data, self.headers))
+                if not described.has_md5:
+                    self.requests.send(set_md5(self.container, blob))
+                self.advance(len(data))
+            case _:
+                self._write_blocks()
+
+    def _write_blocks(self) -> None:
+        described = self.described
+        md5 = hashlib.md5(usedforsecurity=False)
+        listed = ""
+        with self.file.open("rb") as opened:
+            for block, length in _blocks_of(described, self.file.stat().st_size):
+                data = opened.read(length)
+                md5.update(data)
+                self._put({"comp": "block", "blockid": block}, data)
+                listed += xml.tag("Latest", block)
+                self.advance(len(data))
+        given = {**self.headers, **described_headers(described.blob)}
+        kept = md5.digest() if described.has_md5 else described.blob.md5
+        if kept:
+            given["x-ms-blob-content-md5"] = b64encode(kept).decode()
+        document = xml.document(f"<BlockList>{listed}</BlockList>")
+        self._put({"comp": "blocklist"}, document, given)
+
+    def _append(self) -> None:
+        blob = self.described.blob
+        given = {**self.headers, "x-ms-blob-type": "AppendBlob", **described_headers(blob)}
+        if blob.md5 and not self.described.has_md5:
+            given["x-ms-blob-content-md5"] = b64encode(blob.md5).decode()
+        self._put({}, b"", given)
+        with self.file.open("rb") as opened:
+            while data := opened.read(BLOCK_BYTES):
+                self._put({"comp": "appendblock"}, data)
+                self.advance(len(data))
+        if blob.is_sealed:
+            self._put({"comp": "seal"}, b"")
+
+    def _write_pages(self) -> None:
+        blob = self.described.blob
+        given = {
+            **self.headers,
+            "x-ms-blob-type": "PageBlob",
+            "x-ms-blob-content-length": str(blob.length),
+            "x-ms-blob-sequence-number": str(blob.sequence_number),
+            **described_headers(blob),
+        }
+        self._put({}, b"", given)
+        with self.file.open("rb") as opened:
+            for begin, end in self.described.layout.pages or ((0, self.file.stat().st_size),):
+                for start in range(begin, end, BLOCK_BYTES):
+                    data = opened.read(min(BLOCK_BYTES, end - start))
+                    where = {
+                        "x-ms-page-write": "update",
+                        "x-ms-range": f"bytes={start}-{start + len(data) - 1}",
+                    }
+                    self._put({"comp": "page"}, data, where)
+                    self.advance(len(data))
+
+    def _put(self, query: Mapping[str, str], body: bytes, headers: Headers = _NO_HEADERS) -> None:
+        path = blob_path(self.container, self.described.blob.name)
+        self.requests.send(Request("blob", "PUT", path, query, body, headers))
 
 
 def described_headers(blob: Blob) -> dict[str, str]:
@@ -89,33 +154,6 @@ def described_headers(blob: Blob) -> dict[str, str]:
     return given | {f"x-ms-meta-{name}": value for name, value in blob.metadata.items()}
 
 
-def _write_blocks(
-    requests: Requests,
-    container: str,
-    described: DescribedBlob,
-    file: Path,
-    headers: Headers,
-    advance: Advance,
-) -> None:
-    path = blob_path(container, described.blob.name)
-    md5 = hashlib.md5(usedforsecurity=False)
-    listed = ""
-    with file.open("rb") as opened:
-        for block, length in _blocks_of(described, file.stat().st_size):
-            data = opened.read(length)
-            md5.update(data)
-            query = {"comp": "block", "blockid": block}
-            requests.send(Request("blob", "PUT", path, query, data))
-            listed += xml.tag("Latest", block)
-            advance(len(data))
-    given = {**headers, **described_headers(described.blob)}
-    kept = md5.digest() if described.has_md5 else described.blob.md5
-    if kept:
-        given["x-ms-blob-content-md5"] = b64encode(kept).decode()
-    body = xml.document(f"<BlockList>{listed}</BlockList>")
-    requests.send(Request("blob", "PUT", path, {"comp": "blocklist"}, body, given))
-
-
 def _blocks_of(described: DescribedBlob, size_bytes: int) -> Iterator[tuple[str, int]]:
     """Give ids and lengths: those that the blob has, where these can be kept."""
     blocks = described.layout.blocks
@@ -127,54 +165,3 @@ def _blocks_of(described: DescribedBlob, size_bytes: int) -> Iterator[tuple[str,
     for number in range(-(-size_bytes // length)):
         block = b64encode(f"{number:06}".encode()).decode()
         yield block, min(length, size_bytes - number * length)
-
-
-def _append(
-    requests: Requests,
-    container: str,
-    described: DescribedBlob,
-    file: Path,
-    headers: Headers,
-    advance: Advance,
-) -> None:
-    path = blob_path(container, described.blob.name)
-    given = {**headers, "x-ms-blob-type": "AppendBlob", **described_headers(described.blob)}
-    if described.blob.md5 and not described.has_md5:
-        given["x-ms-blob-content-md5"] = b64encode(described.blob.md5).decode()
-    requests.send(Request("blob", "PUT", path, {}, b"", given))
-    with file.open("rb") as opened:
-        while data := opened.read(BLOCK_BYTES):
-            requests.send(Request("blob", "PUT", path, {"comp": "appendblock"}, data))
-            advance(len(data))
-    if described.blob.is_sealed:
-        requests.send(Request("blob", "PUT", path, {"comp": "seal"}))
-
-
-def _write_pages(
-    requests: Requests,
-    container: str,
-    described: DescribedBlob,
-    file: Path,
-    headers: Headers,
-    advance: Advance,
-) -> None:
-    blob = described.blob
-    path = blob_path(container, blob.name)
-    given = {
-        **headers,
-        "x-ms-blob-type": "PageBlob",
-        "x-ms-blob-content-length": str(blob.length),
-        "x-ms-blob-sequence-number": str(blob.sequence_number),
-        **described_headers(blob),
-    }
-    requests.send(Request("blob", "PUT", path, {}, b"", given))
-    with file.open("rb") as opened:
-        for begin, end in described.layout.pages or ((0, file.stat().st_size),):
-            for start in range(begin, end, BLOCK_BYTES):
-                data = opened.read(min(BLOCK_BYTES, end - start))
-                where = {
-                    "x-ms-page-write": "update",
-                    "x-ms-range": f"bytes={start}-{start + len(data) - 1}",
-                }
-                requests.send(Request("blob", "PUT", path, {"comp": "page"}, data, where))
-                advance(len(data))
