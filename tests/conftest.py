@@ -1,7 +1,11 @@
-"""What holds for all tests: a certificate, Ctrl+C, and the patience that Hypothesis needs."""
+"""What holds for all tests: free ports, a certificate, Ctrl+C, and the patience of Hypothesis."""
 
+import secrets
 import signal
+import socket
 import ssl
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -20,6 +24,25 @@ settings.load_profile("patient")
 # A shell has what it runs in the background ignore Ctrl+C, and what that starts would inherit it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def free_ports() -> Callable[[int], list[int]]:
+    """Find ports that nobody listens on: a child process cannot tell which port 0 became.
+
+    None of those that systems give out by themselves: another program's connection could get it
+    before the child has it.
+    """
+
+    def find(count: int) -> list[int]:
+        found: set[int] = set()
+        while len(found) < count:
+            port = 20_000 + secrets.randbelow(12_000)
+            with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+                found.add(port)
+        return list(found)
+
+    return find
 
 
 @pytest.fixture(scope="session")

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import queue
-import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -24,20 +22,6 @@ ACCOUNT_KEY = (
     "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 )
 PATIENCE_SECONDS = 30.0
-
-
-def find_free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on: a child process cannot tell which port 0 became.
-
-    None of those that systems give out by themselves: another program's connection could get it
-    before the child has it.
-    """
-    found: set[int] = set()
-    while len(found) < count:
-        port = 20_000 + secrets.randbelow(12_000)
-        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            found.add(port)
-    return list(found)
 
 
 def connection_string(blob: int, queue_port: int, table: int) -> str:
@@ -133,15 +117,16 @@ class Program:
 class Host(Program):
     """``triggerfish start`` on a copy of an app."""
 
-    def __init__(self, app: Path, *, options: tuple[str, ...] = (), **settings: str) -> None:
+    def __init__(
+        self, app: Path, ports: list[int], *, options: tuple[str, ...] = (), **settings: str
+    ) -> None:
         self.app = app
-        self.port, *storage = find_free_ports(4)
+        self.port, *storage = ports
         self.connection_string = connection_string(*storage)
         self.url = f"http://127.0.0.1:{self.port}"
-        ports = [("--port", self.port)]
-        ports += zip(("--blob-port", "--queue-port", "--table-port"), storage, strict=True)
+        names = ("--port", "--blob-port", "--queue-port", "--table-port")
         command = [sys.executable, "-m", "triggerfish", "start", str(app)]
-        for name, port in ports:
+        for name, port in zip(names, ports, strict=True):
             command += [name, str(port)]
         super().__init__([*command, *options], cwd=app, env=clean_environment(**settings))
 
@@ -154,13 +139,10 @@ class Host(Program):
 class Account(Program):
     """``triggerfish storage`` on a folder of its own."""
 
-    def __init__(self, folder: Path) -> None:
-        storage = find_free_ports(3)
-        self.connection_string = connection_string(*storage)
+    def __init__(self, folder: Path, ports: list[int]) -> None:
+        self.connection_string = connection_string(*ports)
         command = [sys.executable, "-m", "triggerfish", "storage", "--data", str(folder)]
-        for name, port in zip(
-            ("--blob-port", "--queue-port", "--table-port"), storage, strict=True
-        ):
+        for name, port in zip(("--blob-port", "--queue-port", "--table-port"), ports, strict=True):
             command += [name, str(port)]
         super().__init__(command, cwd=folder, env=clean_environment())
         self.wait_for("Ctrl-C stops it")
@@ -188,12 +170,6 @@ def copy_of(tmp_path: Path) -> Callable[[str], Path]:
 
 
 @pytest.fixture
-def free_ports() -> Callable[[int], list[int]]:
-    """Find ports for programs that are told theirs beforehand."""
-    return find_free_ports
-
-
-@pytest.fixture
 def start_program() -> Iterator[Callable[[list[str], Path, dict[str, str]], Program]]:
     """Start programs that are ended with the test, however it ends."""
     programs: list[Program] = []
@@ -208,12 +184,12 @@ def start_program() -> Iterator[Callable[[list[str], Path, dict[str, str]], Prog
 
 
 @pytest.fixture
-def start() -> Iterator[Callable[..., Any]]:
+def start(free_ports: Callable[[int], list[int]]) -> Iterator[Callable[..., Any]]:
     """Start hosts that are ended with the test, however it ends."""
     hosts: list[Host] = []
 
     def begin(app: Path, *, options: tuple[str, ...] = (), **settings: str) -> Host:
-        hosts.append(Host(app, options=options, **settings))
+        hosts.append(Host(app, free_ports(4), options=options, **settings))
         return hosts[-1]
 
     yield begin
@@ -223,7 +199,7 @@ def start() -> Iterator[Callable[..., Any]]:
 
 @pytest.fixture(scope="module")
 def start_for_module(
-    tmp_path_factory: pytest.TempPathFactory,
+    tmp_path_factory: pytest.TempPathFactory, free_ports: Callable[[int], list[int]]
 ) -> Iterator[Callable[..., Host]]:
     """Start a host on a copy of a sample that the tests of a module share.
 
@@ -234,11 +210,11 @@ def start_for_module(
     def begin(sample: str, *, own_account: bool = True) -> Host:
         app = _copy(sample, tmp_path_factory.mktemp("app"))
         if own_account:
-            host = Host(app)
+            host = Host(app, free_ports(4))
         else:
-            account = Account(tmp_path_factory.mktemp("account"))
+            account = Account(tmp_path_factory.mktemp("account"), free_ports(3))
             programs.append(account)
-            host = Host(app, AzureWebJobsStorage=account.connection_string)
+            host = Host(app, free_ports(4), AzureWebJobsStorage=account.connection_string)
             host.connection_string = account.connection_string
         programs.append(host)
         return host.ready()

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import venv
 import zipfile
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -76,7 +73,9 @@ def app(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def host(programs: Path, app: Path) -> Iterator[subprocess.Popen[str]]:
+def host(
+    programs: Path, app: Path, free_ports: Callable[[int], list[int]]
+) -> Iterator[subprocess.Popen[str]]:
     """The sample, started with the installed program."""
     options = ("--port", "--blob-port", "--queue-port", "--table-port")
     ports = zip(options, free_ports(len(options)), strict=True)
@@ -91,16 +90,6 @@ def host(programs: Path, app: Path) -> Iterator[subprocess.Popen[str]]:
     ) as process:
         yield process
         process.kill()
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on, and none of those that systems give out themselves."""
-    found: set[int] = set()
-    while len(found) < count:
-        port = 20_000 + secrets.randbelow(12_000)
-        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            found.add(port)
-    return list(found)
 
 
 def read_until(process: subprocess.Popen[str], wanted: str) -> None:
