@@ -47,7 +47,9 @@ async def authorise(
     if header is not None:
         if not accepts_bearer:
             raise _unauthenticated("Bearer tokens are taken where --oauth basic says so.")
-        call.caller = Caller(check_bearer(header[7:].strip(), call.now), keys[0])
+        token = header[7:].strip()
+        identity = check_bearer(token, call.now, account=call.account, service=service.name)
+        call.caller = Caller(identity, keys[0])
         if "sduoid" not in call.query:
             return None  # a signature beside a token counts only if it is made out to its owner
     if sas.is_sas(call.query):

@@ -2,12 +2,15 @@
 
 A token must look right, be for storage and be in its time. Its signature is not checked and
 its roles are not asked: there is no tenant here whose keys and assignments could be known.
+
+Audiences: https://learn.microsoft.com/azure/storage/blobs/authorize-access-azure-active-directory
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -15,12 +18,16 @@ from typing import Any, Final
 from triggerfish_storage import errors
 from triggerfish_storage.clock import EPOCH
 from triggerfish_storage.errors import StorageError
+from triggerfish_storage.protocol.auth import ServiceName
 
-_AUDIENCES: Final = (
+_ALL_ACCOUNTS: Final = (
     "https://storage.azure.com",
     "e406a681-f3d4-42a8-90b6-c2b029497af1",  # the application id of Azure Storage
 )
-_SUFFIXES: Final = (".blob.core.windows.net", ".queue.core.windows.net", ".table.core.windows.net")
+_ONE_SERVICE: Final = re.compile(
+    r"https://(?P<account>[a-z0-9]+)\.(?P<service>blob|queue|table)\.core\."
+    r"(?:windows\.net|chinacloudapi\.cn|usgovcloudapi\.net|cloudapi\.de)"
+)
 _NOBODY: Final = "00000000-0000-0000-0000-000000000000"
 
 
@@ -32,11 +39,12 @@ class Identity:
     tenant_id: str
 
 
-def check_bearer(token: str, now: datetime) -> Identity:
+def check_bearer(token: str, now: datetime, *, account: str, service: ServiceName) -> Identity:
     """Return whom ``token`` names.
 
-    Raises the documented error where it is malformed, expired or for somebody else. A token
-    that names nobody is taken: those that tests make up often don't.
+    Raises InvalidAuthenticationInfo where it is malformed, AuthenticationFailed where it is
+    expired, or for anything but storage as a whole or this service of this account. A token that
+    names nobody is taken: those that tests make up often don't.
     """
     claims = _claims(token)
     try:
@@ -46,9 +54,17 @@ def check_bearer(token: str, now: datetime) -> Identity:
     if not begins <= (now - EPOCH).total_seconds() < ends:
         raise _unauthenticated("The token is expired, or not valid yet.")
     audience = str(claims.get("aud", "")).rstrip("/")
-    if audience not in _AUDIENCES and not audience.endswith(_SUFFIXES):
-        raise _unauthenticated(f"The token's audience '{audience}' is not storage.")
+    if audience not in _ALL_ACCOUNTS and not _is_for(audience, account, service):
+        raise _unauthenticated(
+            f"The token's audience '{audience}' is neither storage nor this account's {service} "
+            "service."
+        )
     return Identity(str(claims.get("oid") or _NOBODY), str(claims.get("tid") or _NOBODY))
+
+
+def _is_for(audience: str, account: str, service: ServiceName) -> bool:
+    found = _ONE_SERVICE.fullmatch(audience)
+    return found is not None and found.groups() == (account, service)
 
 
 def _claims(token: str) -> dict[str, Any]:

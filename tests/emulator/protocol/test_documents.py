@@ -238,12 +238,14 @@ def token(**changed: Any) -> str:
     "audience",
     [
         "https://storage.azure.com",
+        "https://storage.azure.com/",
         "https://account.blob.core.windows.net",
+        "https://account.blob.core.chinacloudapi.cn/",
         "e406a681-f3d4-42a8-90b6-c2b029497af1",
     ],
 )
 def test_a_token_for_storage_in_its_time_is_taken(audience: str) -> None:
-    check_bearer(token(aud=audience), NOW)
+    check_bearer(token(aud=audience), NOW, account="account", service="blob")
 
 
 @pytest.mark.parametrize(
@@ -257,8 +259,11 @@ def test_a_token_for_storage_in_its_time_is_taken(audience: str) -> None:
         (token(exp=NOW.timestamp()), "403 AuthenticationFailed"),
         (token(nbf=NOW.timestamp() + 1), "403 AuthenticationFailed"),
         (token(aud="https://graph.microsoft.com"), "403 AuthenticationFailed"),
+        (token(aud="https://other.blob.core.windows.net"), "403 AuthenticationFailed"),
+        (token(aud="https://account.queue.core.windows.net"), "403 AuthenticationFailed"),
+        (token(aud="https://.blob.core.windows.net"), "403 AuthenticationFailed"),
     ],
 )
 def test_other_tokens_are_refused(given_token: str, code: str) -> None:
     with pytest.raises(StorageError, match=code):
-        check_bearer(given_token, NOW)
+        check_bearer(given_token, NOW, account="account", service="blob")
