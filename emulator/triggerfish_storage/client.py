@@ -296,7 +296,11 @@ class StorageClient:
 @asynccontextmanager
 async def connect(connection: Connection) -> AsyncIterator[StorageClient]:
     """Talk to the account that a connection string names."""
-    async with aiohttp.ClientSession(timeout=TIMEOUT, auto_decompress=False) as session:
+    pinned = connection.certificate
+    connector = aiohttp.TCPConnector(ssl=aiohttp.Fingerprint(pinned) if pinned else True)
+    async with aiohttp.ClientSession(
+        connector=connector, timeout=TIMEOUT, auto_decompress=False
+    ) as session:
         yield StorageClient(connection, session)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Literal
 
 LOCK_FILE: Final = "owner.lock"
 _LOCKED_BYTE: Final = 1 << 30  # far behind the text, which others may read while we hold it
@@ -22,12 +22,22 @@ _LOCKED_BYTE: Final = 1 << 30  # far behind the text, which others may read whil
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The process that has a data folder open; ``started`` is an ISO 8601 instant."""
+    """The process that has a data folder open; ``started`` is an ISO 8601 instant.
+
+    ``certificate`` is the SHA-256 (in hexadecimal digits) of what its storage services show who
+    connects; empty where they speak plain HTTP.
+    """
 
     pid: int
     started: str
     address: str = ""
     ports: Mapping[str, int] = field(default_factory=dict)
+    certificate: str = ""
+
+    @property
+    def scheme(self) -> Literal["http", "https"]:
+        """How its storage services are spoken to."""
+        return "https" if self.certificate else "http"
 
 
 class FolderOwned(Exception):  # noqa: N818 - a state, and the message says what to do
@@ -55,9 +65,15 @@ class Ownership:
         self.owner = owner
         self._write()
 
-    def serves(self, address: str, ports: Mapping[str, int]) -> None:
-        """Tell others where this process can be reached."""
-        self.owner = replace(self.owner, address=address, ports=dict(ports))
+    def serves(
+        self, address: str, ports: Mapping[str, int], *, certificate: str | None = None
+    ) -> None:
+        """Tell others where this process can be reached; without ``certificate`` that stays."""
+        if certificate is None:
+            certificate = self.owner.certificate
+        self.owner = replace(
+            self.owner, address=address, ports=dict(ports), certificate=certificate
+        )
         self._write()
 
     def _write(self) -> None:
@@ -89,10 +105,15 @@ def read_owner(folder: Path) -> Owner | None:
     """Return what the folder's file says of its owner, None where it says nothing."""
     try:
         found: Any = json.loads((folder / LOCK_FILE).read_text(encoding="utf-8"))
+        certificate = bytes.fromhex(found.get("certificate", "")).hex()
         return Owner(
-            int(found["pid"]), str(found["started"]), str(found["address"]), dict(found["ports"])
+            int(found["pid"]),
+            str(found["started"]),
+            str(found["address"]),
+            dict(found["ports"]),
+            certificate,
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (AttributeError, OSError, ValueError, KeyError, TypeError):
         return None
 
 

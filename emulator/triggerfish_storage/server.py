@@ -29,6 +29,7 @@ from triggerfish_storage.clock import Clock, SystemClock
 from triggerfish_storage.contents import Contents
 from triggerfish_storage.data_folder import CONTENTS_FOLDER, DATABASE_FILE, migrations
 from triggerfish_storage.database import Database, DatabaseError, Durability, open_database
+from triggerfish_storage.fingerprints import fingerprint
 from triggerfish_storage.ownership import Ownership, own
 from triggerfish_storage.protocol.accounts import DEFAULT_ACCOUNT, Accounts
 from triggerfish_storage.protocol.auth import ServiceName
@@ -225,7 +226,11 @@ async def serve(
                 if error.errno == errno.EADDRINUSE:
                     reason = "it is in use"
                 raise PortTaken(name, host, port, reason) from error
-        account.ownership.serves(address, {str(name): port for name, port in bound.items()})
+        account.ownership.serves(
+            address,
+            {str(name): port for name, port in bound.items()},
+            certificate=fingerprint(tls) if tls is not None else "",
+        )
         yield bound
 
 

@@ -39,7 +39,23 @@ def test_a_folder_is_free_again_after_its_owner(tmp_path: Path) -> None:
         assert read_owner(tmp_path / "new") == ownership.owner
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": "x"}', '{"pid": 1}'])
+def test_an_owner_says_what_its_services_show_until_it_says_otherwise(tmp_path: Path) -> None:
+    with own(tmp_path, started="now") as ownership:
+        ownership.serves("127.0.0.1", {"blob": 10000}, certificate="ab12")
+        ownership.serves("127.0.0.1", {"blob": 10000, "host": 7071})
+
+        found = read_owner(tmp_path)
+
+    assert found == ownership.owner
+    assert (found.certificate, found.scheme) == ("ab12", "https")
+
+
+_WHOLE = '{"pid": 1, "started": "", "address": "", "ports": {}, "certificate": %s}'
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"pid": "x"}', '{"pid": 1}', _WHOLE % 1, _WHOLE % '"no hex"']
+)
 def test_a_file_that_a_crash_left_means_nothing(tmp_path: Path, text: str) -> None:
     (tmp_path / LOCK_FILE).write_text(text)
 

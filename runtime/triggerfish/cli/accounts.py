@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -28,6 +28,7 @@ from triggerfish_storage.connection_string import (
     PORTS,
     Connection,
     ConnectionStringError,
+    development_connection_string,
     parse_connection_string,
 )
 from triggerfish_storage.ownership import read_owner
@@ -116,8 +117,11 @@ def _embedded(place: Place) -> Target:
         # Whatever answers on the well-known ports: a storage alone, or Azurite.
         return Target(place, parse_connection_string(DEVELOPMENT, ports=PORTS))
     ports = {service: owner.ports.get(service, port) for service, port in PORTS.items()}
-    connection = parse_connection_string(DEVELOPMENT, ports=ports, host=reachable(owner.address))
-    return Target(place, connection, folder)
+    text = development_connection_string(
+        ports, host=reachable(owner.address), protocol=owner.scheme
+    )
+    certificate = bytes.fromhex(owner.certificate)
+    return Target(place, replace(parse_connection_string(text), certificate=certificate), folder)
 
 
 def _app(place: Place) -> Path | None:

@@ -181,7 +181,9 @@ class Accounts:
                 raise AccountError(str(error)) from error
             self._is_attached = True
             self._say(f"{self._place.data}: in use by process {owner.pid}.")
-            return await self._attach(owner.address, owner.ports, _NEEDED, str(error))
+            return await self._attach(
+                owner.address, owner.ports, _NEEDED, str(error), scheme=owner.scheme
+            )
         except PortTaken as error:
             taken_first = sorted(_NEEDED, key=error.service.__ne__)
             return await self._attach(LOOPBACK, self._place.ports, taken_first, "")
@@ -229,12 +231,18 @@ class Accounts:
         )
 
     async def _attach(
-        self, address: str, ports: Mapping[str, int], services: Sequence[str], reason: str
+        self,
+        address: str,
+        ports: Mapping[str, int],
+        services: Sequence[str],
+        reason: str,
+        *,
+        scheme: str = "http",
     ) -> Account:
         """Use the storage service that answers on ``ports``; raise where there is none."""
         server = ""
         for service in services:
-            answer = await ask(address, ports[service], DEVELOPMENT_ACCOUNT)
+            answer = await ask(address, ports[service], DEVELOPMENT_ACCOUNT, scheme=scheme)
             if not answer.is_storage:
                 raise AccountError(
                     f"Port {ports[service]} on {address}, for the storage account's {service} "
@@ -245,7 +253,7 @@ class Accounts:
             f"Using the storage account that answers on {address}:{ports['blob']}"
             + (f" ({server})." if server else ".")
         )
-        return await self._reach(_development_account(address, ports))
+        return await self._reach(_development_account(address, ports, scheme=scheme))
 
     def _say(self, message: str) -> None:
         # Shown always: what the app does is done to an account that others have, too.
@@ -334,14 +342,18 @@ def _endpoint(address: str, port: int, *, scheme: str = "http") -> str:
     return f"{scheme}://{address}:{port}/{DEVELOPMENT_ACCOUNT}"
 
 
-def _development_account(address: str, ports: Mapping[str, int]) -> ConnectionString:
+def _development_account(
+    address: str, ports: Mapping[str, int], *, scheme: str
+) -> ConnectionString:
     return ConnectionString(
         setting="UseDevelopmentStorage=true",
         text="",
         account_name=DEVELOPMENT_ACCOUNT,
         account_key=DEVELOPMENT_KEY,
         sas_token="",
-        blob_endpoint=_endpoint(address, ports["blob"]),
-        queue_endpoint=_endpoint(address, ports["queue"]),
-        table_endpoint=_endpoint(address, ports["table"]) if "table" in ports else "",
+        blob_endpoint=_endpoint(address, ports["blob"], scheme=scheme),
+        queue_endpoint=_endpoint(address, ports["queue"], scheme=scheme),
+        table_endpoint=_endpoint(address, ports["table"], scheme=scheme)
+        if "table" in ports
+        else "",
     )

@@ -1,12 +1,13 @@
 """Asks who answers on a port before anything is entrusted to it.
 
 Plain sockets: one unsigned request, whose answer any storage service marks as its own, even
-where it refuses it.
+where it refuses it. Over TLS certificates are not looked at: nothing secret is sent.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,11 +25,13 @@ class Answer:
     problem: str = ""
 
 
-async def ask(address: str, port: int, account: str) -> Answer:
+async def ask(address: str, port: int, account: str, *, scheme: str = "http") -> Answer:
     """Return who answers on a port; never raises for what it finds there."""
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            head = await _exchange(address, port, account)
+            head = await _exchange(
+                address, port, account, _unverified() if scheme == "https" else None
+            )
     except TimeoutError:
         return Answer(False, problem="it accepts connections but says nothing")
     except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
@@ -38,8 +41,15 @@ async def ask(address: str, port: int, account: str) -> Answer:
     return _read(head)
 
 
-async def _exchange(address: str, port: int, account: str) -> str:
-    reader, writer = await asyncio.open_connection(address, port, limit=_HEAD_LIMIT_BYTES)
+def _unverified() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+async def _exchange(address: str, port: int, account: str, tls: ssl.SSLContext | None) -> str:
+    reader, writer = await asyncio.open_connection(address, port, limit=_HEAD_LIMIT_BYTES, ssl=tls)
     try:
         request = f"GET /{account}?comp=list HTTP/1.1\r\nHost: {address}:{port}\r\n"
         writer.write(f"{request}Connection: close\r\n\r\n".encode("ascii"))

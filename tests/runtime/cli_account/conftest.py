@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from threading import Event, Thread
@@ -22,8 +23,9 @@ T = TypeVar("T")
 class Server:
     """A storage account served by a thread, so that commands can use loops of their own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, tls: ssl.SSLContext | None = None) -> None:
         self.folder = folder
+        self._tls = tls
         self.connection = ""
         self._ready = Event()
         self._thread = Thread(target=lambda: asyncio.run(self._serve()))
@@ -31,7 +33,7 @@ class Server:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
-        async with storage_account(self.folder) as served:
+        async with storage_account(self.folder, tls=self._tls) as served:
             self.connection = served.connection_string
             self._ready.set()
             await self._stopping.wait()
@@ -78,6 +80,12 @@ class Server:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with Server(tmp_path_factory.mktemp("data")) as served:
+        yield served
+
+
+@pytest.fixture
+def server_over_https(tmp_path: Path, tls: ssl.SSLContext) -> Iterator[Server]:
+    with Server(tmp_path / "data", tls=tls) as served:
         yield served
 
 

@@ -22,6 +22,28 @@ def base64_of(*bodies: str) -> list[str]:
     return [base64.b64encode(body.encode()).decode() for body in bodies]
 
 
+def test_an_account_over_https_is_spoken_to_so_whatever_its_certificate(
+    server_over_https: Any, name: str
+) -> None:
+    put = server_over_https.run("queue", "put", name, "one")
+    listed = server_over_https.run("queue", "list")
+
+    assert (put.exit_code, put.exception) == (0, None)
+    assert name in listed.stdout
+
+
+def test_another_certificate_than_the_owners_is_not_trusted(
+    server_over_https: Any, name: str
+) -> None:
+    file = server_over_https.folder / "owner.lock"
+    owner = json.loads(file.read_text())
+    file.write_text(json.dumps({**owner, "certificate": "00" * 32}))
+
+    refused = server_over_https.run("queue", "put", name, "one")
+
+    assert isinstance(refused.exception, AccountFailed)
+
+
 # --- putting ------------------------------------------------------------------------------------
 
 

@@ -209,6 +209,20 @@ async def test_a_folder_that_is_in_use_is_shared_through_its_owners_ports(tmp_pa
     assert {line.level for line in log[:2]} == {LogLevel.WARNING}
 
 
+async def test_an_owner_that_serves_over_https_is_asked_so(tmp_path, tls):
+    log: list[LogLine] = []
+
+    async with (
+        open_account(tmp_path) as storage,
+        serve(storage, ports=dict.fromkeys(("blob", "queue", "table"), 0), tls=tls),
+        accounts_of(tmp_path, log=log) as others,
+    ):
+        account = await others.of("")
+
+    assert not account.is_embedded
+    assert "(Triggerfish-Blob" in log[1].message
+
+
 async def test_a_folder_whose_owner_serves_nothing_cannot_be_used(tmp_path):
     with own(tmp_path, started="2024-01-01T00:00:00+00:00"):
         async with accounts_of(tmp_path) as accounts:
