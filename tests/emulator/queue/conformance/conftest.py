@@ -1,14 +1,9 @@
-"""One Queue service, reached in process and over HTTP through the official clients.
-
-The suite speaks to ``Queues``, a small common denominator of store and SDKs; a refusal is a
-``Refused`` with status and code, whichever way it came.
-"""
+"""``Queues``: a small common denominator of the Queue service's store and its official clients."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -17,20 +12,10 @@ from azure.core.exceptions import HttpResponseError
 from azure.storage.queue import QueueServiceClient
 from azure.storage.queue.aio import QueueServiceClient as AsyncQueueServiceClient
 
-from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol.policies import StoredPolicy, from_json, to_json
 from triggerfish_storage.queues.rows import Message
 from triggerfish_storage.queues.store import QueueStore
 from triggerfish_storage.testing import ManualClock, ServedAccount
-
-
-class Refused(Exception):  # noqa: N818 - as the store's tests say it
-    """The service said no."""
-
-    def __init__(self, status: int, code: str) -> None:
-        super().__init__(f"{status} {code}")
-        self.status = status
-        self.code = code
 
 
 class Queues(Protocol):
@@ -64,12 +49,10 @@ class StoreQueues:
         self.clock = clock
 
     async def create(self, queue: str, metadata: Mapping[str, str] | None = None) -> bool:
-        with _refusals():
-            return await self.store.create(queue, metadata)
+        return await self.store.create(queue, metadata)
 
     async def delete_queue(self, queue: str) -> None:
-        with _refusals():
-            await self.store.delete_queue(queue)
+        await self.store.delete_queue(queue)
 
     async def list(self, prefix: str = "") -> list[tuple[str, dict[str, str]]]:
         found: list[tuple[str, dict[str, str]]] = []
@@ -81,66 +64,55 @@ class StoreQueues:
                 return found
 
     async def metadata(self, queue: str) -> dict[str, str]:
-        with _refusals():
-            return self.store.metadata(queue)
+        return self.store.metadata(queue)
 
     async def set_metadata(self, queue: str, metadata: Mapping[str, str]) -> None:
-        with _refusals():
-            await self.store.set_metadata(queue, metadata)
+        await self.store.set_metadata(queue, metadata)
 
     async def count(self, queue: str) -> int:
-        with _refusals():
-            return self.store.count(queue, now=self.clock.now())
+        return self.store.count(queue, now=self.clock.now())
 
     async def put(self, queue: str, text: str, *, after: int = 0, life: int | None = None) -> Any:
         lifetime = timedelta(days=7) if life is None else timedelta(seconds=life)
-        with _refusals():
-            return await self.store.put(
-                queue,
-                text,
-                now=self.clock.now(),
-                after=timedelta(seconds=after),
-                life=None if life == -1 else lifetime,
-            )
+        return await self.store.put(
+            queue,
+            text,
+            now=self.clock.now(),
+            after=timedelta(seconds=after),
+            life=None if life == -1 else lifetime,
+        )
 
     async def take(self, queue: str, count: int = 1, *, hide_for: int = 30) -> list[Message]:
         hidden = timedelta(seconds=hide_for)
-        with _refusals():
-            return await self.store.take(queue, count=count, now=self.clock.now(), hide_for=hidden)
+        return await self.store.take(queue, count=count, now=self.clock.now(), hide_for=hidden)
 
     async def peek(self, queue: str, count: int = 1) -> list[Message]:
-        with _refusals():
-            return self.store.peek(queue, count=count, now=self.clock.now())
+        return self.store.peek(queue, count=count, now=self.clock.now())
 
     async def update(
         self, queue: str, message: Any, *, hide_for: int = 0, text: str | None = None
     ) -> str:
-        with _refusals():
-            receipt, _ = await self.store.update(
-                queue,
-                message.id,
-                message.pop_receipt,
-                now=self.clock.now(),
-                hide_for=timedelta(seconds=hide_for),
-                text=text,
-            )
-            return receipt
+        receipt, _ = await self.store.update(
+            queue,
+            message.id,
+            message.pop_receipt,
+            now=self.clock.now(),
+            hide_for=timedelta(seconds=hide_for),
+            text=text,
+        )
+        return receipt
 
     async def delete(self, queue: str, message_id: str, pop_receipt: str) -> None:
-        with _refusals():
-            await self.store.delete(queue, message_id, pop_receipt, now=self.clock.now())
+        await self.store.delete(queue, message_id, pop_receipt, now=self.clock.now())
 
     async def clear(self, queue: str) -> None:
-        with _refusals():
-            await self.store.clear(queue)
+        await self.store.clear(queue)
 
     async def policies(self, queue: str) -> list[StoredPolicy]:
-        with _refusals():
-            return from_json(self.store.policies(queue))
+        return from_json(self.store.policies(queue))
 
     async def set_policies(self, queue: str, policies: list[StoredPolicy]) -> None:
-        with _refusals():
-            await self.store.set_policies(queue, to_json(policies))
+        await self.store.set_policies(queue, to_json(policies))
 
 
 class SdkQueues:
@@ -150,16 +122,14 @@ class SdkQueues:
         self.client = client
 
     async def _run(self, call: Any, *args: Any, **options: Any) -> Any:
-        with _refusals():
-            if isinstance(self.client, AsyncQueueServiceClient):
-                return await call(*args, **options)
-            return await asyncio.to_thread(call, *args, **options)
+        if isinstance(self.client, AsyncQueueServiceClient):
+            return await call(*args, **options)
+        return await asyncio.to_thread(call, *args, **options)
 
     async def _all(self, pages: Any) -> list[Any]:
-        with _refusals():
-            if isinstance(self.client, AsyncQueueServiceClient):
-                return [item async for item in pages]
-            return await asyncio.to_thread(list, pages)
+        if isinstance(self.client, AsyncQueueServiceClient):
+            return [item async for item in pages]
+        return await asyncio.to_thread(list, pages)
 
     def _queue(self, queue: str) -> Any:
         return self.client.get_queue_client(queue)
@@ -167,8 +137,8 @@ class SdkQueues:
     async def create(self, queue: str, metadata: Mapping[str, str] | None = None) -> bool:
         try:
             await self._run(self._queue(queue).create_queue, metadata=metadata)
-        except Refused as refused:
-            if refused.status != 204:
+        except HttpResponseError as error:
+            if error.status_code != 204:
                 raise
             return False
         return True
@@ -248,39 +218,26 @@ class SdkQueues:
         await self._run(self._queue(queue).set_queue_access_policy, identifiers)
 
 
-@pytest.fixture
-def store(served: ServedAccount) -> QueueStore:
-    return served.account.queues
-
-
 @pytest.fixture(params=["store", "sync", "asyncio"])
 async def queues(
-    request: pytest.FixtureRequest, served: ServedAccount, clock: ManualClock
+    request: pytest.FixtureRequest,
+    refusing: Callable[[object], Any],
+    served: ServedAccount,
+    clock: ManualClock,
 ) -> AsyncIterator[Queues]:
     """The same queue service, called directly and over the wire."""
     if request.param == "store":
-        yield StoreQueues(served.account.queues, clock)
+        yield refusing(StoreQueues(served.account.queues, clock))
     elif request.param == "sync":
         with QueueServiceClient.from_connection_string(
             served.connection_string, retry_total=0
         ) as client:
-            yield SdkQueues(client)
+            yield refusing(SdkQueues(client))
     else:
         async with AsyncQueueServiceClient.from_connection_string(
             served.connection_string, retry_total=0
         ) as client:
-            yield SdkQueues(client)
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    try:
-        yield
-    except StorageError as error:
-        raise Refused(error.error.status, error.error.code) from error
-    except HttpResponseError as error:
-        code = error.response.headers.get("x-ms-error-code", "") if error.response else ""
-        raise Refused(error.status_code or 0, code) from error
+            yield refusing(SdkQueues(client))
 
 
 def _message(item: Any) -> Message:
