@@ -1,7 +1,6 @@
 """Append blobs and page blobs, through the official client."""
 
 import pytest
-from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobType, SequenceNumberAction
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,18 +9,6 @@ from triggerfish_storage.blobs.extents import Extent
 from triggerfish_storage.blobs.page_ranges import difference, written_ranges
 
 PAGE = 512
-
-
-@pytest.fixture
-async def container(sdk):
-    return await sdk.create_container("data")
-
-
-async def refused(action) -> str:
-    with pytest.raises(HttpResponseError) as error:
-        await action
-    code = getattr(error.value.error_code, "value", error.value.error_code)
-    return f"{error.value.status_code} {code}"
 
 
 async def content(blob) -> bytes:
@@ -51,32 +38,32 @@ async def test_appended_blocks_follow_each_other(log):
     assert properties.metadata == {"k": "v"}
 
 
-async def test_an_append_can_be_bound_to_position_and_size(log):
+async def test_an_append_can_be_bound_to_position_and_size(log, refusal):
     await log.append_block(b"1234", appendpos_condition=0, maxsize_condition=4)
 
     outdated = log.append_block(b"5", appendpos_condition=0)
-    assert await refused(outdated) == "412 AppendPositionConditionNotMet"
+    assert await refusal(outdated) == "412 AppendPositionConditionNotMet"
     too_long = log.append_block(b"5", maxsize_condition=4)
-    assert await refused(too_long) == "412 MaxBlobSizeConditionNotMet"
+    assert await refusal(too_long) == "412 MaxBlobSizeConditionNotMet"
     assert await content(log) == b"1234"
 
 
-async def test_a_sealed_blob_takes_no_more(log):
+async def test_a_sealed_blob_takes_no_more(log, refusal):
     await log.append_block(b"1")
     await log.seal_append_blob()
     await log.seal_append_blob()
 
-    assert await refused(log.append_block(b"2")) == "409 BlobIsSealed"
+    assert await refusal(log.append_block(b"2")) == "409 BlobIsSealed"
     assert (await log.get_blob_properties()).is_append_blob_sealed is True
 
 
-async def test_only_append_blobs_are_appended_to(container):
+async def test_only_append_blobs_are_appended_to(container, refusal):
     blob = container.get_blob_client("plain")
     await blob.upload_blob(b"x")
 
-    assert await refused(blob.append_block(b"y")) == "409 InvalidBlobType"
+    assert await refusal(blob.append_block(b"y")) == "409 InvalidBlobType"
     missing = container.get_blob_client("missing").append_block(b"y")
-    assert await refused(missing) == "404 BlobNotFound"
+    assert await refusal(missing) == "404 BlobNotFound"
 
 
 async def test_a_snapshot_of_an_append_blob_does_not_grow(container, log):
@@ -152,9 +139,9 @@ async def test_what_only_a_snapshot_between_had_was_cleared_since(disk):
     assert await ranges(disk, previous_snapshot=second["snapshot"]) == ([], [(1, 2)])
 
 
-async def test_a_difference_needs_an_older_snapshot_that_exists(disk):
+async def test_a_difference_needs_an_older_snapshot_that_exists(disk, refusal):
     missing = ranges(disk, previous_snapshot="2020-01-01T00:00:00.0000000Z")
-    assert await refused(missing) == "409 PreviousSnapshotNotFound"
+    assert await refusal(missing) == "409 PreviousSnapshotNotFound"
 
 
 async def test_a_page_blob_is_resized(disk):
@@ -165,7 +152,7 @@ async def test_a_page_blob_is_resized(disk):
     assert await content(disk) == page("a", 2) + bytes(PAGE)
 
 
-async def test_the_sequence_number_guards_writes(disk):
+async def test_the_sequence_number_guards_writes(disk, refusal):
     write = {"page": page("a"), "offset": 0, "length": PAGE}
     assert (await disk.get_blob_properties()).page_blob_sequence_number == 7
 
@@ -175,7 +162,7 @@ async def test_the_sequence_number_guards_writes(disk):
         {"if_sequence_number_lt": 7},
         {"if_sequence_number_lte": 6},
     ):
-        outcome = await refused(disk.upload_page(**write, **condition))
+        outcome = await refusal(disk.upload_page(**write, **condition))
         assert outcome == "412 SequenceNumberConditionNotMet"
 
     await disk.set_sequence_number(SequenceNumberAction.Increment)
@@ -185,10 +172,10 @@ async def test_the_sequence_number_guards_writes(disk):
     assert (await disk.get_blob_properties()).page_blob_sequence_number == 3
 
 
-async def test_pages_outside_the_blob_are_refused(disk):
+async def test_pages_outside_the_blob_are_refused(disk, refusal):
     outside = disk.upload_page(page("a"), offset=8 * PAGE, length=PAGE)
 
-    assert await refused(outside) == "416 InvalidPageRange"
+    assert await refusal(outside) == "416 InvalidPageRange"
 
 
 async def test_a_snapshot_of_a_page_blob_stays_while_pages_change(container, disk):

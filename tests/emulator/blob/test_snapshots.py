@@ -1,20 +1,7 @@
 """Snapshots, soft delete and undelete, through the official client."""
 
 import pytest
-from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import RetentionPolicy
-
-
-@pytest.fixture
-async def container(sdk):
-    return await sdk.create_container("data")
-
-
-async def refused(action) -> str:
-    with pytest.raises(HttpResponseError) as error:
-        await action
-    code = getattr(error.value.error_code, "value", error.value.error_code)
-    return f"{error.value.status_code} {code}"
 
 
 async def names(container, include: str) -> list[tuple[str, bool, bool]]:
@@ -60,12 +47,12 @@ async def test_a_snapshot_may_have_metadata_of_its_own(container):
     assert (await blob.get_blob_properties()).metadata == {"k": "blob"}
 
 
-async def test_a_blob_with_snapshots_is_deleted_only_on_clear_words(container, folder):
+async def test_a_blob_with_snapshots_is_deleted_only_on_clear_words(container, folder, refusal):
     blob = container.get_blob_client("a")
     await blob.upload_blob(b"1" * 50_000)
     await blob.create_snapshot()
 
-    assert await refused(blob.delete_blob()) == "409 SnapshotsPresent"
+    assert await refusal(blob.delete_blob()) == "409 SnapshotsPresent"
 
     await blob.delete_blob(delete_snapshots="only")
     assert await names(container, "snapshots") == [("a", False, False)]
@@ -82,12 +69,12 @@ async def keeping(sdk):
 
 
 @pytest.mark.usefixtures("keeping")
-async def test_a_deleted_blob_comes_back_with_undelete(container):
+async def test_a_deleted_blob_comes_back_with_undelete(container, refusal):
     blob = container.get_blob_client("a")
     await blob.upload_blob(b"1", tags={"k": "v"})
     await blob.delete_blob()
 
-    assert await refused(blob.download_blob()) == "404 BlobNotFound"
+    assert await refusal(blob.download_blob()) == "404 BlobNotFound"
     assert await names(container, "metadata") == []
     assert await names(container, "deleted") == [("a", False, True)]
 
@@ -126,7 +113,7 @@ async def test_a_deleted_blob_may_be_created_anew(container):
 
 @pytest.mark.usefixtures("keeping")
 async def test_what_is_deleted_goes_for_good_when_its_days_are_over(
-    container, clock, store, folder
+    container, clock, store, folder, refusal
 ):
     blob = container.get_blob_client("a")
     await blob.upload_blob(b"1" * 50_000)
@@ -140,13 +127,13 @@ async def test_what_is_deleted_goes_for_good_when_its_days_are_over(
 
     assert await names(container, "deleted") == []
     assert list(folder.iterdir()) == []
-    assert await refused(blob.undelete_blob()) == "404 BlobNotFound"
+    assert await refusal(blob.undelete_blob()) == "404 BlobNotFound"
 
 
-async def test_without_soft_delete_what_is_deleted_is_gone(container):
+async def test_without_soft_delete_what_is_deleted_is_gone(container, refusal):
     blob = container.get_blob_client("a")
     await blob.upload_blob(b"1")
     await blob.delete_blob()
 
     assert await names(container, "deleted") == []
-    assert await refused(blob.undelete_blob()) == "404 BlobNotFound"
+    assert await refusal(blob.undelete_blob()) == "404 BlobNotFound"

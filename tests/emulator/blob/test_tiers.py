@@ -1,0 +1,59 @@
+"""Access tiers: written into, moved between, archived, and told."""
+
+import pytest
+from azure.storage.blob import StandardBlobTier
+
+
+async def test_an_archived_blob_is_read_again_once_it_is_brought_back(blob, refusal):
+    assert (await blob.get_blob_properties()).blob_tier_inferred is True
+
+    await blob.set_standard_blob_tier(StandardBlobTier.ARCHIVE)
+    assert await refusal(blob.download_blob()) == "409 BlobArchived"
+    properties = await blob.get_blob_properties()
+    assert (properties.blob_tier, properties.blob_tier_inferred) == ("Archive", None)
+
+    await blob.set_standard_blob_tier(StandardBlobTier.HOT)
+    assert await (await blob.download_blob()).readall() == b"1"
+
+
+async def test_a_blob_is_written_into_a_tier(container):
+    await container.upload_blob("cool", b"1", standard_blob_tier=StandardBlobTier.COOL)
+
+    [entry] = [entry async for entry in container.list_blobs()]
+
+    assert entry.blob_tier == "Cool"
+
+
+async def test_unknown_tiers_are_refused(blob, refusal):
+    assert await refusal(blob.set_standard_blob_tier("Lukewarm")) == "400 InvalidBlobTier"
+
+
+async def test_a_download_tells_the_tier(blob):
+    await blob.set_standard_blob_tier(StandardBlobTier.COOL)
+
+    assert (await blob.download_blob()).properties.blob_tier == "Cool"
+
+
+async def test_a_delete_may_ask_when_the_tier_changed(blob, clock, refusal):
+    early = clock.now()
+    clock.move(hours=1)
+    await blob.set_standard_blob_tier(StandardBlobTier.COOL)
+
+    for condition in (
+        {"access_tier_if_modified_since": clock.now()},
+        {"access_tier_if_unmodified_since": early},
+    ):
+        assert await refusal(blob.delete_blob(**condition)) == "412 ConditionNotMet"
+    await blob.delete_blob(access_tier_if_modified_since=early)
+
+
+@pytest.mark.usefixtures("data")
+async def test_the_smart_tier_says_which_tier_it_chose(raw):
+    await raw("PUT", "/data/b", b"hello", x_ms_blob_type="BlockBlob", x_ms_access_tier="Smart")
+
+    head = await raw("HEAD", "/data/b")
+    listing = await raw("GET", "/data?restype=container&comp=list")
+
+    assert head.headers["x-ms-access-tier"] == "Smart"
+    assert head.headers["x-ms-smart-access-tier"] == "Hot"
+    assert b"<AccessTier>Smart</AccessTier><SmartAccessTier>Hot</SmartAccessTier>" in listing.body
