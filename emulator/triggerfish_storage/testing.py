@@ -17,10 +17,11 @@ from itertools import count
 from pathlib import Path
 from typing import Final, Literal
 
+from triggerfish_storage.account import StorageAccount
 from triggerfish_storage.clock import Clock
 from triggerfish_storage.connection_string import development_connection_string
 from triggerfish_storage.protocol.auth import ServiceName
-from triggerfish_storage.server import StorageAccount, open_account, serve
+from triggerfish_storage.server import open_account, serve
 
 START: Final = datetime(2024, 5, 1, 12, tzinfo=UTC)
 TURNS: Final = 25  # of the event loop, for those who were woken to go on until they wait again

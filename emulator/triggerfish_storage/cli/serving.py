@@ -20,7 +20,7 @@ from triggerfish_storage.cli.progress import progress
 from triggerfish_storage.protocol.auth import ServiceName
 
 if TYPE_CHECKING:
-    from triggerfish_storage.server import StorageAccount
+    from triggerfish_storage.account import StorageAccount
 
 
 def serve_account(given: Mapping[str, Any]) -> None:

@@ -33,13 +33,14 @@ from triggerfish.model import LogLevel, LogLine
 from triggerfish.storage.account import Account, AccountError
 from triggerfish.storage.embedded import EmbeddedAccount
 from triggerfish.storage.probe import ask
+from triggerfish_storage.account import StorageAccount
 from triggerfish_storage.changes import Changes
 from triggerfish_storage.clock import Clock
 from triggerfish_storage.database import DatabaseError, Durability
 from triggerfish_storage.ownership import FolderOwned, Ownership, own
 from triggerfish_storage.protocol.accounts import Accounts as AccountKeys
 from triggerfish_storage.protocol.accounts import AccountsError, read_accounts
-from triggerfish_storage.server import PortTaken, StorageAccount, open_account, serve
+from triggerfish_storage.server import PortTaken, open_account, serve
 from triggerfish_storage.server import services as served_services
 from triggerfish_storage.transfer.failure import TransferError
 from triggerfish_storage.transfer.seeding import Seed

@@ -23,6 +23,7 @@ from azure.storage.blob import generate_account_sas
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from triggerfish_storage.account import StorageAccount
 from triggerfish_storage.blobs.append_blobs import create_append_blob
 from triggerfish_storage.blobs.model import Draft
 from triggerfish_storage.blobs.operations import OPERATIONS as BLOB_OPERATIONS
@@ -35,7 +36,7 @@ from triggerfish_storage.protocol.operations import BytesBody, Call, Operation, 
 from triggerfish_storage.protocol.service import Service
 from triggerfish_storage.protocol.steps import Endpoint, Incoming
 from triggerfish_storage.queues.operations import OPERATIONS as QUEUE_OPERATIONS
-from triggerfish_storage.server import StorageAccount, open_account, services
+from triggerfish_storage.server import open_account, services
 from triggerfish_storage.tables.edm import Property
 from triggerfish_storage.tables.entity import Keys
 from triggerfish_storage.tables.operations import OPERATIONS as TABLE_OPERATIONS

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from tests.emulator.transfer.conftest import opened
 
+from triggerfish_storage.account import StorageAccount
 from triggerfish_storage.blobs.listing import Listing
 from triggerfish_storage.data_folder import CONTROL_FILE
-from triggerfish_storage.server import StorageAccount, open_account
+from triggerfish_storage.server import open_account
 from triggerfish_storage.testing import ManualClock
 from triggerfish_storage.transfer import handover, snapshots
 from triggerfish_storage.transfer.failure import TransferError

@@ -30,7 +30,8 @@ from triggerfish.model import (
 )
 from triggerfish.storage.account import Account, AccountError, Message, NotFound
 from triggerfish.storage.embedded import EmbeddedAccount
-from triggerfish_storage.server import StorageAccount, open_account
+from triggerfish_storage.account import StorageAccount
+from triggerfish_storage.server import open_account
 from triggerfish_storage.testing import ManualClock
 
 BROKEN = Failure(FailureKind.USER, "ValueError", "no")

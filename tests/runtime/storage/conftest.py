@@ -25,10 +25,11 @@ from triggerfish.model import LogLine
 from triggerfish.storage.account import Account
 from triggerfish.storage.azure import open_azure
 from triggerfish.storage.embedded import EmbeddedAccount
+from triggerfish_storage.account import StorageAccount
 from triggerfish_storage.changes import Changes
 from triggerfish_storage.connection_string import development_connection_string
 from triggerfish_storage.protocol.auth import ServiceName
-from triggerfish_storage.server import StorageAccount, open_account, serve
+from triggerfish_storage.server import open_account, serve
 from triggerfish_storage.testing import ManualClock
 
 EXTERNAL = "TRIGGERFISH_TEST_STORAGE"

@@ -26,9 +26,10 @@ from triggerfish.storage.account import AccountError
 from triggerfish.storage.azure import AzureAccount
 from triggerfish.storage.choose import Accounts, Place, open_accounts
 from triggerfish.storage.embedded import EmbeddedAccount
+from triggerfish_storage.account import StorageAccount
 from triggerfish_storage.clock import SystemClock
 from triggerfish_storage.ownership import own, read_owner
-from triggerfish_storage.server import StorageAccount, open_account, serve
+from triggerfish_storage.server import open_account, serve
 
 ANY_PORTS = {"blob": 0, "queue": 0, "table": 0}
 

@@ -13,8 +13,9 @@ import pytest
 from triggerfish.model import DeleteMessage, LogLine, PutBlob, PutMessage, ReleaseMessage
 from triggerfish.storage.account import AccountError, Conflict, Unavailable
 from triggerfish.storage.embedded import EmbeddedAccount
+from triggerfish_storage.account import StorageAccount
 from triggerfish_storage.clock import Clock, SystemClock
-from triggerfish_storage.server import StorageAccount, open_account
+from triggerfish_storage.server import open_account
 
 ENDPOINT = "http://127.0.0.1:10000/devstoreaccount1"
 TEN_MINUTES = timedelta(minutes=10)
