@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import socket
 import ssl
 import tempfile
 from collections.abc import AsyncIterator, Mapping
@@ -45,16 +46,19 @@ from triggerfish_storage.upkeep import kept_up
 _log = logging.getLogger("triggerfish_storage")
 
 
-class PortTaken(Exception):  # noqa: N818 - a state, and the message says what to do
+class PortUnusable(Exception):  # noqa: N818 - a state, and the message says what to do
     """A port cannot be listened on."""
 
-    def __init__(self, service: str, address: str, port: int, reason: str) -> None:
+    def __init__(self, service: str, address: str, port: int, problem: str) -> None:
         super().__init__(
-            f"Port {port} on {address} cannot be used for the {service} service: {reason}. "
-            f"Stop what listens there, or choose another with --{service}-port."
+            f"Port {port} on {address} cannot be used for the {service} service: {problem}"
         )
         self.service = service
         self.port = port
+
+
+class PortTaken(PortUnusable):
+    """Somebody else listens there."""
 
 
 @asynccontextmanager
@@ -114,7 +118,7 @@ async def serve(
     """Serve the services named in ``ports`` (0 finds a free one); give the ports they have.
 
     ``addresses`` are those of services that do not listen on ``address``. At the end, no more
-    requests are taken and those in work are finished.
+    requests are taken and those in work are finished. Raises PortUnusable, PortTaken among them.
     """
     accounts = accounts or Accounts()
     addresses = addresses or {}
@@ -130,16 +134,29 @@ async def serve(
                     serve_endpoint(endpoint, address=host, port=port, tls=tls)
                 )
             except OSError as error:
-                reason = error.strerror or str(error)
-                if error.errno == errno.EADDRINUSE:
-                    reason = "it is in use"
-                raise PortTaken(name, host, port, reason) from error
+                raise _unusable(error, name, host, port) from error
         account.ownership.serves(
             address,
             {str(name): port for name, port in bound.items()},
             certificate=fingerprint(tls) if tls is not None else "",
         )
         yield bound
+
+
+def _unusable(error: OSError, service: str, address: str, port: int) -> PortUnusable:
+    match error.errno:
+        case errno.EADDRINUSE:
+            problem = (
+                f"it is in use. Stop what listens there, or choose another with --{service}-port."
+            )
+            return PortTaken(service, address, port, problem)
+        case errno.EACCES:
+            problem = f"only administrators may. Choose one above 1023 with --{service}-port."
+        case errno.EADDRNOTAVAIL | errno.EAFNOSUPPORT | socket.EAI_NONAME | socket.EAI_AGAIN:
+            problem = "it is no address of this machine."
+        case _:
+            problem = f"{error.strerror or error}."
+    return PortUnusable(service, address, port, problem)
 
 
 def services(account: StorageAccount) -> dict[ServiceName, Service[Any]]:

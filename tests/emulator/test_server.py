@@ -6,6 +6,7 @@ import asyncio
 import socket
 import sqlite3
 import ssl
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,9 +14,10 @@ import aiohttp
 import pytest
 
 from triggerfish_storage.blobs.model import Draft
-from triggerfish_storage.database import DatabaseError
+from triggerfish_storage.contents import Contents
+from triggerfish_storage.database import Database, DatabaseError
 from triggerfish_storage.ownership import FolderOwned, read_owner
-from triggerfish_storage.server import PortTaken, open_account, serve
+from triggerfish_storage.server import PortTaken, PortUnusable, open_account, serve
 from triggerfish_storage.testing import ManualClock, storage_account
 
 
@@ -101,9 +103,10 @@ async def test_a_port_that_is_taken_is_named_with_its_option() -> None:
 
 async def test_an_address_of_another_machine_is_named() -> None:
     async with open_account(None) as account:
-        with pytest.raises(PortTaken, match=r"192\.0\.2\.1"):
+        with pytest.raises(PortUnusable, match=r"192\.0\.2\.1 .* no address of this machine") as it:
             async with serve(account, address="192.0.2.1", ports={"blob": 0}):
                 pass
+    assert not isinstance(it.value, PortTaken)  # for which others are attached to
 
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="the system has one family only")
@@ -176,6 +179,26 @@ async def test_expired_rows_go_when_their_time_has_come(clock: ManualClock) -> N
             lambda tx: tx.execute("SELECT count(*) FROM message").fetchone()
         )
         assert found == (0,)
+
+
+async def test_files_that_cannot_be_swept_keep_nothing_else_from_being_done(
+    clock: ManualClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(self: Contents, database: Database, names: Sequence[str]) -> int:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(Contents, "sweep", fail)
+    async with open_account(None, clock=clock) as account:
+        await account.queues.create("orders")
+        life = timedelta(seconds=90)
+        await account.queues.put("orders", "short", now=clock.now(), life=life)
+        await clock.advance(hours=2)
+
+        found = account.database.look(
+            lambda tx: tx.execute("SELECT count(*) FROM message").fetchone()
+        )
+    assert found == (0,)
+    assert "stay until the next start: disk I/O error" in caplog.text
 
 
 async def test_https_is_served_with_a_certificate(certificate: Path, tls: ssl.SSLContext) -> None:

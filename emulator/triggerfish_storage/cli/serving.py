@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -46,7 +47,7 @@ async def _run(options: Options) -> str:
     from triggerfish_storage.database import DatabaseError
     from triggerfish_storage.ownership import FolderOwned
     from triggerfish_storage.protocol.accounts import Accounts, AccountsError, read_accounts
-    from triggerfish_storage.server import PortTaken, serve
+    from triggerfish_storage.server import PortUnusable, serve
     from triggerfish_storage.transfer.failure import TransferError
 
     stopping = asyncio.Event()
@@ -67,10 +68,13 @@ async def _run(options: Options) -> str:
             if not options.is_silent:
                 click.echo(_greeting(options, ports, account))
             await stopping.wait()
-    except (AccountsError, DatabaseError, FolderOwned, PortTaken, TransferError) as error:
+    except (AccountsError, DatabaseError, FolderOwned, PortUnusable) as error:
         return str(error)
+    except TransferError as error:
+        return f"--seed: {error}"
     except OSError as error:
-        return f"{options.folder}: {error.strerror or error}. Choose another folder with --data."
+        where = error.filename or options.folder or tempfile.gettempdir()
+        return f"{where}: {error.strerror or error}. Choose another folder with --data."
     return ""
 
 

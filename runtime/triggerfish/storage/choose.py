@@ -40,7 +40,7 @@ from triggerfish_storage.database import DatabaseError, Durability
 from triggerfish_storage.ownership import FolderOwned, Ownership, own
 from triggerfish_storage.protocol.accounts import Accounts as AccountKeys
 from triggerfish_storage.protocol.accounts import AccountsError, read_accounts
-from triggerfish_storage.server import PortTaken, open_account, serve
+from triggerfish_storage.server import PortTaken, PortUnusable, open_account, serve
 from triggerfish_storage.server import services as served_services
 from triggerfish_storage.transfer.failure import TransferError
 from triggerfish_storage.transfer.seeding import Seed
@@ -188,7 +188,7 @@ class Accounts:
         except PortTaken as error:
             taken_first = sorted(_NEEDED, key=error.service.__ne__)
             return await self._attach(LOOPBACK, self._place.ports, taken_first, "")
-        except (DatabaseError, AccountsError, TransferError) as error:
+        except (AccountsError, DatabaseError, PortUnusable, TransferError) as error:
             raise AccountError(str(error)) from error
         except OSError as error:
             raise _unusable(self._place.data, error) from error
