@@ -33,7 +33,7 @@ class AccountsError(ValueError):
 
 
 def parse_accounts(setting: str) -> dict[str, tuple[bytes, ...]]:
-    """Return accounts and their keys from ``name:key1:key2;…``."""
+    """Return accounts and their keys from ``name:key1:key2;…``. Raises AccountsError."""
     found: dict[str, tuple[bytes, ...]] = {}
     for entry in filter(None, (part.strip() for part in setting.split(";"))):
         name, *keys = entry.split(":")
@@ -42,7 +42,7 @@ def parse_accounts(setting: str) -> dict[str, tuple[bytes, ...]]:
                 f"AZURITE_ACCOUNTS: '{name}' is no account name; 3 to 24 lower-case letters and "
                 "digits are expected, as in name:key1:key2;name2:key."
             )
-        if not 1 <= len(keys) <= 2:
+        if not 1 <= len(keys) <= 2 or not all(keys):
             raise AccountsError(f"AZURITE_ACCOUNTS: account '{name}' needs one or two keys.")
         try:
             found[name] = tuple(decode_key(key) for key in keys)
@@ -57,6 +57,8 @@ def read_accounts(setting: str) -> str:
     """Return a setting, or for ``@FILE`` what the file holds now. Raises AccountsError."""
     if not setting.startswith("@"):
         return setting
+    if setting == "@":
+        raise AccountsError("AZURITE_ACCOUNTS: '@' is to be followed by the name of a file.")
     file = Path(setting[1:])
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()

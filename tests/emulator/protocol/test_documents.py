@@ -64,6 +64,8 @@ def test_accounts_are_added_to_the_published_one() -> None:
         ("Name:a2V5", "'Name' is no account name"),
         ("ab:a2V5", "'ab' is no account name"),
         ("name", "'name' needs one or two keys"),
+        ("name:", "'name' needs one or two keys"),
+        ("name:a2V5:", "'name' needs one or two keys"),
         ("name:a:b:c", "'name' needs one or two keys"),
         ("name:not base64!", "a key of account 'name' is not base64"),
     ],
@@ -108,6 +110,11 @@ def test_accounts_in_a_file_are_read_again_when_it_changes(
     accounts.refresh(NOW + timedelta(minutes=2))
     assert set(accounts) == {"devstoreaccount1", "three"}
     assert "accounts.txt: No such file" in caplog.text
+
+
+def test_a_setting_that_names_no_file_is_told() -> None:
+    with pytest.raises(AccountsError, match="'@' is to be followed by the name of a file"):
+        read_accounts("@")
 
 
 def test_a_file_of_accounts_that_is_not_there_is_named_at_the_start(tmp_path: Path) -> None:
