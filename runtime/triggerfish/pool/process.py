@@ -132,8 +132,11 @@ def _watch(popen: subprocess.Popen[bytes], exited: asyncio.Event) -> None:
         if hasattr(os, "waitid"):
             # Until it is reaped the id is its own, so the group is surely the one to end.
             os.waitid(os.P_PID, popen.pid, os.WEXITED | os.WNOWAIT)
-        _kill_group(popen.pid)
-        popen.wait()
+            _kill_group(popen.pid)
+            popen.wait()
+        else:  # macOS before Python 3.13; a group with members keeps its id
+            popen.wait()
+            _kill_group(popen.pid)
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(exited.set)
 

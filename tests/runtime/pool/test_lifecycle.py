@@ -217,6 +217,19 @@ async def test_nothing_is_left_of_a_generation_that_is_closed(make_app, launch):
     assert open_descriptors() <= before
 
 
+async def test_where_an_exit_can_only_be_reaped_nothing_is_left_either(
+    make_app, launch, monkeypatch
+):
+    monkeypatch.delattr(os, "waitid", raising=False)  # as on macOS before Python 3.13
+
+    async with launch(make_app(FILES)) as running:
+        worker = int(await answer(running, "pid"))
+        child = int(await answer(running, "starts_children"))
+
+    await_end(child)
+    assert has_been_reaped(worker)
+
+
 async def test_a_start_that_is_cancelled_leaves_no_process(make_app, launch, log):
     slow = "import os, threading\nprint('pid', os.getpid())\nthreading.Event().wait()"
     app = make_app({"function_app.py": slow})
