@@ -104,6 +104,21 @@ async def test_a_delivery_is_running_until_its_end_is_told(ledger: Ledger) -> No
     assert [one.target for one in after.outputs] == ["labels"]
 
 
+@pytest.mark.parametrize("error", [ZeroDivisionError(), asyncio.CancelledError()], ids=repr)
+async def test_what_was_told_is_kept_however_the_host_ends(
+    tmp_path: Path, error: BaseException
+) -> None:
+    with pytest.raises(type(error)):
+        async with open_ledger(tmp_path, report=lambda _: None) as ledger:
+            ledger.began(delivery())
+            ledger.ended(delivery().id, end())
+            raise error
+
+    with queries.open_reader(tmp_path / FILE_NAME) as reader:
+        [found] = queries.find(reader, Filter())
+    assert found.status is Status.SUCCEEDED
+
+
 async def test_a_line_after_the_end_still_finds_its_delivery(ledger: Ledger) -> None:
     ledger.began(delivery())
     ledger.ended(delivery().id, end())

@@ -17,6 +17,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Final, TypeVar
 
+from triggerfish.background import beside
 from triggerfish.history.batch import Batch, Limits, Stray
 from triggerfish.history.entries import FILE_NAME, End, Line
 from triggerfish.history.writer import Writer, open_writer
@@ -85,7 +86,6 @@ class Ledger:
         self._unkept = 0
         self._is_broken = False
         self._something = asyncio.Event()
-        self._stopping = asyncio.Event()
         self._lock = asyncio.Lock()
 
     # --- what the host tells ------------------------------------------------------------------
@@ -191,17 +191,10 @@ class Ledger:
                 await self._write(batch)
 
     async def _flush_often(self) -> None:
-        while not self._stopping.is_set():
+        while True:
             await self._something.wait()
-            try:
-                async with asyncio.timeout(FLUSH_SECONDS):
-                    await self._stopping.wait()
-            except TimeoutError:
-                await self.flush()
-
-    def _stop(self) -> None:
-        self._stopping.set()
-        self._something.set()
+            await asyncio.sleep(FLUSH_SECONDS)
+            await self.flush()
 
     def _take(self) -> Batch:
         """Return what waits, and begin a new batch."""
@@ -258,13 +251,11 @@ async def open_ledger(
     async with open_writer(folder / FILE_NAME) as writer:
         number = await writer.write(begin)
         ledger = Ledger(writer, next_number=number, report=report, limits=limits or Limits())
-        async with asyncio.TaskGroup() as group:
-            group.create_task(ledger._flush_often(), name="history")
-            try:
+        try:
+            async with beside(ledger._flush_often()):
                 yield ledger
-            finally:
-                ledger._stop()
-        await ledger.flush()
+        finally:
+            await ledger.flush()
 
 
 def _line(line: LogLine, offset_ms: int) -> Line:

@@ -39,7 +39,8 @@ class Writer:
 
     async def write(self, unit: Unit[T]) -> T:
         """Run ``unit`` in a transaction. A caller that is cancelled does not undo it."""
-        return await self._loop.run_in_executor(self._writing, self._commit, unit)
+        # Without the shield, a unit that still waits for the thread would be forgotten.
+        return await asyncio.shield(self._loop.run_in_executor(self._writing, self._commit, unit))
 
     async def read(self, unit: Unit[T]) -> T:
         """Run ``unit`` on a connection that cannot write."""

@@ -13,6 +13,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from datetime import timedelta
 from typing import Final
 
+from triggerfish.background import beside
 from triggerfish.model import (
     FailureKind,
     Function,
@@ -23,7 +24,6 @@ from triggerfish.model import (
     LogLine,
 )
 from triggerfish.pool.app import AppLoadError, AppToLoad, Contents
-from triggerfish.pool.background import beside
 from triggerfish.pool.crashes import Crashes
 from triggerfish.pool.messages import failed
 from triggerfish.pool.options import Log, PoolOptions

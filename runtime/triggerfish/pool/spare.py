@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from triggerfish.pool.background import beside
+from triggerfish.background import beside
 from triggerfish.pool.options import Log, PoolOptions
 from triggerfish.pool.worker import Start, Worker, start_worker
 from triggerfish.worker import frames
