@@ -24,7 +24,7 @@ from triggerfish.declarations import is_selected
 from triggerfish.discovery import discover
 from triggerfish.dispatcher import Dispatcher
 from triggerfish.history.ledger import Ledger
-from triggerfish.lifecycle import GRACE, Served
+from triggerfish.lifecycle import Served
 from triggerfish.listeners.blob import BlobListener
 from triggerfish.listeners.blob_receipts import Receipts
 from triggerfish.listeners.consume import Log, Pace
@@ -37,7 +37,7 @@ from triggerfish.pool.app import AppToLoad
 from triggerfish.pool.generation import Generation, start_generation
 from triggerfish.pool.options import PoolOptions
 from triggerfish.pool.spare import Spare
-from triggerfish.serving import Listener, NamedListener, Serving
+from triggerfish.serving import GRACE, Listener, NamedListener, Serving
 from triggerfish.storage.account import Account
 from triggerfish.storage.choose import Accounts
 from triggerfish.validation import Validated, is_disabled, validate

@@ -58,7 +58,8 @@ class Dispatcher:
     """Gives invocations of one generation of the app to its workers.
 
     ``stopping`` ends the waits of retry policies: what failed is not tried again.
-    ``outstanding`` is how many invocations run or wait for their next try.
+    ``outstanding`` is how many invocations run or wait for their next try, ``retrying`` how many
+    of them wait; ``idle`` is set while there are none.
     """
 
     plans: Mapping[str, Plan]
@@ -68,6 +69,11 @@ class Dispatcher:
     clock: Clock
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     outstanding: int = field(default=0, init=False)
+    retrying: int = field(default=0, init=False)
+    idle: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+
+    def __post_init__(self) -> None:
+        self.idle.set()
 
     async def invoke(
         self,
@@ -82,12 +88,15 @@ class Dispatcher:
         )
         self.ledger.began(invocation.delivery())
         self.outstanding += 1
+        self.idle.clear()
         started = monotonic()
         outcome: Outcome | None = None  # until the run comes to an end, whatever end that is
         try:
             outcome = await invocation.tried()
         finally:
             self.outstanding -= 1
+            if not self.outstanding:
+                self.idle.set()
             self.ledger.ended(
                 invocation.id,
                 End(
@@ -116,8 +125,8 @@ class _Invocation:
 
     __slots__ = (
         "_category",
+        "_dispatcher",
         "_event",
-        "_host",
         "_name",
         "_on_success",
         "_plan",
@@ -128,13 +137,13 @@ class _Invocation:
 
     def __init__(
         self,
-        host: Dispatcher,
+        dispatcher: Dispatcher,
         plan: Plan,
         event: TriggerEvent,
         invocation_id: str,
         on_success: OnSuccess | None,
     ) -> None:
-        self._host = host
+        self._dispatcher = dispatcher
         self._plan = plan
         self._event = event
         self._on_success = on_success
@@ -156,7 +165,7 @@ class _Invocation:
             metadata=event.record,
             attempt=event.attempt,
             reason=event.reason,
-            at=self._host.clock.now(),
+            at=self._dispatcher.clock.now(),
             replay_of=event.replay_of,
         )
 
@@ -181,7 +190,12 @@ class _Invocation:
             f"Waiting for '{delay:.3f}' s before retrying function execution. Next attempt: "
             f"'{retries + 1}'. Max retry count: '{policy.max_retry_count}'",
         )
-        return not await self._host.clock.wait(self._host.stopping, within=max(delay, 0.001))
+        dispatcher = self._dispatcher
+        dispatcher.retrying += 1
+        try:
+            return not await dispatcher.clock.wait(dispatcher.stopping, within=max(delay, 0.001))
+        finally:
+            dispatcher.retrying -= 1
 
     async def _once(self, previous: Failure | None = None) -> Outcome:
         """Fetch, run and write once; never raises for what user code or storage does."""
@@ -217,7 +231,7 @@ class _Invocation:
             scope = self._scope()
             for binding in plan.inputs:
                 inputs[binding.name] = await binding.fetch(scope)
-        return await self._host.run(
+        return await self._dispatcher.run(
             InvocationRequest(
                 id=self.id,
                 function=self._name,
@@ -262,7 +276,7 @@ class _Invocation:
         return Scope(
             invocation_id=self.id,
             function=self._name,
-            now=self._host.clock.now(),
+            now=self._dispatcher.clock.now(),
             data=self._event.binding_data,
         )
 
@@ -281,7 +295,7 @@ class _Invocation:
         )
 
     def _log(self, level: LogLevel, message: str) -> None:
-        self._host.log(LogLine(level, self._category, message, self.id, self._name))
+        self._dispatcher.log(LogLine(level, self._category, message, self.id, self._name))
 
 
 def _written(binding: str, effect: Effect) -> Written:

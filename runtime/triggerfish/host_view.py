@@ -16,7 +16,7 @@ from triggerfish.bindings.plan import Plan
 from triggerfish.config.host_options import HttpOptions
 from triggerfish.history import queries
 from triggerfish.http.routes import Routes
-from triggerfish.http.view import DrainState, DrainStatus, HostState, Replayed
+from triggerfish.http.view import DrainState, DrainStatus, HostState, NotServed, Replayed
 from triggerfish.lifecycle import Lifecycle, Request
 from triggerfish.model import (
     Function,
@@ -28,8 +28,9 @@ from triggerfish.model import (
     TriggerEvent,
     TriggerfishError,
 )
+from triggerfish.watching import OFFLINE_FILE
 
-OFFLINE_PAGE: Final = "app_offline.htm"
+_NOT_RUNNING: Final = "The function host is not running."
 
 
 class Host:
@@ -90,7 +91,7 @@ class Host:
     @property
     def offline_page(self) -> str:
         try:
-            page = self._around.config.folder / OFFLINE_PAGE
+            page = self._around.config.folder / OFFLINE_FILE
             return page.read_text(encoding="utf-8", errors="replace")
         except OSError:
             return ""
@@ -99,9 +100,12 @@ class Host:
     def drain_status(self) -> DrainStatus:
         if not self._lifecycle.is_drained:
             return DrainStatus(DrainState.DISABLED)
-        busy = self._lifecycle.outstanding
-        state = DrainState.IN_PROGRESS if busy else DrainState.COMPLETED
-        return DrainStatus(state, outstanding_invocations=busy)
+        outstanding, retrying = self._lifecycle.outstanding, self._lifecycle.retrying
+        return DrainStatus(
+            DrainState.IN_PROGRESS if outstanding else DrainState.COMPLETED,
+            outstanding_invocations=outstanding - retrying,
+            outstanding_retries=retrying,
+        )
 
     async def started(self) -> None:
         await self._lifecycle.decided.wait()
@@ -114,7 +118,9 @@ class Host:
     async def invoke(self, event: TriggerEvent, on_success: OnSuccess | None = None) -> Outcome:
         current = self._lifecycle.current
         if current is None:
-            raise TriggerfishError("The function host is not running.")
+            raise NotServed(_NOT_RUNNING)
+        if event.function not in current.plans:
+            raise NotServed(f"There is no function '{event.function}' any more.")
         return await current.serving.dispatcher.invoke(event, on_success)
 
     async def run_by_hand(self, function: str, text: str) -> None:
@@ -154,7 +160,7 @@ class Host:
             return Replayed(delivery.id, name)
         current = self._lifecycle.current
         if current is None:
-            return Replayed(delivery.id, name, error="The function host is not running.")
+            return Replayed(delivery.id, name, error=_NOT_RUNNING)
         new_id = str(uuid.uuid4())
         self._lifecycle.start(current.serving.dispatcher.invoke(event, invocation_id=new_id))
         return Replayed(delivery.id, name, new_invocation_id=new_id)
@@ -163,7 +169,7 @@ class Host:
         """Return a function's plan, or why it has none."""
         current = self._lifecycle.current
         if current is None:
-            return "The function host is not running."
+            return _NOT_RUNNING
         for name, plan in current.plans.items():
             if name.lower() == function.lower():
                 return plan

@@ -14,7 +14,6 @@ import traceback
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from enum import Enum, auto
 from typing import Any, Final, Protocol
 
@@ -25,10 +24,9 @@ from triggerfish.http.routes import Routes
 from triggerfish.http.view import HostState
 from triggerfish.model import Function, FunctionError, LogLevel, LogLine, TriggerfishError
 from triggerfish.pool.app import AppLoadError
-from triggerfish.serving import Serving
+from triggerfish.serving import GRACE, Serving
 from triggerfish_storage.clock import Clock, SystemClock
 
-GRACE: Final = timedelta(seconds=10)
 _FIRST_RETRY_SECONDS: Final = 1.0
 _LONGEST_RETRY_SECONDS: Final = 120.0
 
@@ -113,6 +111,11 @@ class Lifecycle:
     def outstanding(self) -> int:
         """How many invocations have not ended yet, of this state of the app and of older ones."""
         return sum(served.serving.outstanding for served in self._open)
+
+    @property
+    def retrying(self) -> int:
+        """How many of them failed and wait for their next try."""
+        return sum(served.serving.retrying for served in self._open)
 
     def ask(self, request: Request) -> None:
         """Hand in a request. It takes the place of one before that is not done yet."""

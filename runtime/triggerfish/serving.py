@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Final, Protocol
 
 from triggerfish.dispatcher import Dispatcher
@@ -17,6 +18,7 @@ from triggerfish.listeners.consume import Log
 from triggerfish.model import LogLevel, LogLine, TriggerfishError
 from triggerfish_storage.clock import Clock
 
+GRACE: Final = timedelta(seconds=10)  # for what runs when a generation or the host is to end
 _FIRST_WAIT_SECONDS: Final = 1.0
 _LONGEST_WAIT_SECONDS: Final = 60.0
 
@@ -58,10 +60,16 @@ class Serving:
         """How many invocations have not ended yet."""
         return self.dispatcher.outstanding
 
+    @property
+    def retrying(self) -> int:
+        """How many of them wait for their next try."""
+        return self.dispatcher.retrying
+
     async def run(self) -> None:
         """Listen until ``stopping`` or ``broken``; return once all that was taken is settled.
 
-        After ``draining`` nothing is listened to any more; what is called still runs.
+        After ``draining`` nothing is listened to any more; what is called still runs. At the end
+        what was called, requests above all, has as long as ``GRACE``.
         """
         async with asyncio.TaskGroup() as group:
             for named in self.listeners:
@@ -70,6 +78,7 @@ class Serving:
             await self.stopping.wait()
             self.draining.set()
             watching.cancel()
+        await self.clock.wait(self.dispatcher.idle, within=GRACE.total_seconds())
 
     async def _stop_when_broken(self) -> None:
         await self.broken.wait()

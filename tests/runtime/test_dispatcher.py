@@ -366,6 +366,31 @@ async def test_a_fault_of_the_host_fails_the_invocation_and_shows_where(bench: B
     assert bench.account.applied == []
 
 
+async def test_it_is_idle_unless_an_invocation_runs_or_waits_for_its_next_try(
+    bench: Bench,
+) -> None:
+    bench.retry = RetryPolicy("fixedDelay", 1, delay=timedelta(hours=1))
+    bench.results = [InvocationResult(failure=BROKEN), result()]
+    dispatcher = bench.dispatcher()
+    seen: list[tuple[bool, int, int]] = []
+
+    async def run(request: InvocationRequest) -> InvocationResult:
+        seen.append((dispatcher.idle.is_set(), dispatcher.outstanding, dispatcher.retrying))
+        return await bench.run(request)
+
+    async def wait(_event: asyncio.Event, *, within: float) -> bool:
+        seen.append((dispatcher.idle.is_set(), dispatcher.outstanding, dispatcher.retrying))
+        return False
+
+    dispatcher.run = run
+    bench.clock.wait = wait  # type: ignore[method-assign]
+    assert dispatcher.idle.is_set()
+    await dispatcher.invoke(event(), done)
+
+    assert seen == [(False, 1, 0), (False, 1, 1), (False, 1, 0)]
+    assert (dispatcher.idle.is_set(), dispatcher.outstanding, dispatcher.retrying) == (True, 0, 0)
+
+
 async def test_a_cancelled_run_is_kept_as_interrupted(bench: Bench) -> None:
     started = asyncio.Event()
 

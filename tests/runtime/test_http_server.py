@@ -14,7 +14,7 @@ from triggerfish.config.cors import Cors, parse_cors
 from triggerfish.config.host_options import HttpOptions
 from triggerfish.http.routes import Routes
 from triggerfish.http.server import AddressError, ServerOptions, serve
-from triggerfish.http.view import DrainState, DrainStatus, HostState, Replayed
+from triggerfish.http.view import DrainState, DrainStatus, HostState, NotServed, Replayed
 from triggerfish.model import (
     NOTHING,
     Binding,
@@ -399,6 +399,18 @@ async def test_an_error_nobody_expected_is_logged_and_an_empty_500(site: Site) -
     assert [(line.level, "RuntimeError: oh" in line.message) for line in site.lines] == [
         (LogLevel.ERROR, True)
     ]
+
+
+async def test_a_request_that_an_edit_or_a_stop_overtook_may_be_sent_again(site: Site) -> None:
+    async def invoke(_event: TriggerEvent) -> Outcome:
+        raise NotServed("all")
+
+    site.host.invoke = invoke  # type: ignore[assignment, method-assign]
+
+    status, body, _ = await site.ask("POST /api/all", data=b"a body that took its time")
+
+    assert (status, body) == (503, b"Function host is not running.")
+    assert site.lines == []
 
 
 async def test_custom_headers_are_on_every_answer(start: Start) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from triggerfish.dispatcher import Dispatcher
 from triggerfish.model import LogLevel, LogLine
-from triggerfish.serving import NamedListener, Serving
+from triggerfish.serving import GRACE, NamedListener, Serving
 from triggerfish.storage.account import AccountError
 from triggerfish_storage.testing import ManualClock
 
@@ -203,6 +203,31 @@ async def test_it_ends_once_what_was_taken_is_settled(world: World) -> None:
     assert not running.done()
 
     settled.set()
+    await running
+
+
+async def test_it_ends_once_what_was_called_has_ended_too(world: World) -> None:
+    world.serving.dispatcher.idle.clear()
+    running = asyncio.create_task(world.serving.run())
+    await world.clock.settle()
+    world.serving.stopping.set()
+    await world.clock.settle()
+    assert not running.done()
+
+    world.serving.dispatcher.idle.set()
+    await running
+
+
+async def test_what_is_called_and_does_not_end_is_not_waited_for_longer_than_the_grace_period(
+    world: World,
+) -> None:
+    world.serving.dispatcher.idle.clear()
+    running = asyncio.create_task(world.serving.run())
+    await world.clock.settle()
+    world.serving.stopping.set()
+
+    await world.clock.advance(seconds=GRACE.total_seconds())
+
     await running
 
 

@@ -13,7 +13,7 @@ from aiohttp import web
 from triggerfish.bindings.http import HttpTrigger, http_response
 from triggerfish.http.replies import NOT_RUNNING, empty, function_response, page, text
 from triggerfish.http.requests import read_request
-from triggerfish.http.view import HostState, HostView
+from triggerfish.http.view import HostState, HostView, NotServed
 from triggerfish.model import LogLevel, LogLine, Outcome, TriggerfishError
 
 Log = Callable[[LogLine], None]
@@ -40,7 +40,10 @@ async def answer_function(
     data = await read_request(request, target, match.values, body_limit=body_limit)
     trigger = HttpTrigger(match.function.name, match.function.trigger.name)
     absent = [name for name, value in match.values.items() if value is None]
-    outcome = await host.invoke(trigger.event(data, absent=absent))
+    try:
+        outcome = await host.invoke(trigger.event(data, absent=absent))
+    except NotServed:  # since the request began to arrive
+        return text(503, NOT_RUNNING)
     return _reply(match.function.name, outcome, log)
 
 

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from triggerfish.config.host_options import HttpOptions
 from triggerfish.http.routes import Routes
-from triggerfish.model import Function, FunctionError, Invoke
+from triggerfish.model import Function, FunctionError, Invoke, TriggerfishError
 
 
 class HostState(StrEnum):
@@ -37,9 +37,16 @@ class DrainState(StrEnum):
     COMPLETED = "Completed"
 
 
+class NotServed(TriggerfishError):  # noqa: N818 - a state
+    """The function was there a moment ago: the host stops, or an edit took it away."""
+
+
 @dataclass(frozen=True, slots=True)
 class DrainStatus:
-    """What still runs while the host takes nothing new."""
+    """What still runs while the host takes nothing new.
+
+    ``outstanding_retries`` are the invocations that failed and wait for their next try.
+    """
 
     state: DrainState
     outstanding_invocations: int = 0
@@ -100,7 +107,9 @@ class HostView(Protocol):
         ...
 
     @property
-    def invoke(self) -> Invoke: ...
+    def invoke(self) -> Invoke:
+        """Run a function of the current generation. Raises ``NotServed``."""
+        ...
 
     @property
     def offline_page(self) -> str:
