@@ -111,6 +111,7 @@ async def open_app(around: Surroundings) -> AsyncIterator[Served]:
             ),
             plans=plans,
             serving=Serving(dispatcher, listeners, generation.broken, around.clock, log),
+            workers_answer=generation.answers,
         )
         await generation.drain(GRACE)
 

@@ -111,7 +111,8 @@ class Host:
         await self._lifecycle.decided.wait()
 
     async def workers_answer(self) -> bool:
-        return self._lifecycle.current is not None
+        current = self._lifecycle.current
+        return current is not None and await current.workers_answer()
 
     # --- what it runs -------------------------------------------------------------------------
 

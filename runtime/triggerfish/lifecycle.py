@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -41,6 +41,7 @@ class Served:
     routes: Routes
     plans: Mapping[str, Plan]
     serving: Serving
+    workers_answer: Callable[[], Awaitable[bool]]
 
 
 class Request(Enum):

@@ -34,6 +34,7 @@ from triggerfish.pool.worker import SYSTEM, Worker, start_worker
 StartOne = Callable[[], AbstractAsyncContextManager[Worker]]
 
 CRASHES_PER_WORKER: Final = 3
+ANSWER_SECONDS: Final = 1.0
 END_SECONDS: Final = 2.0  # for atexit handlers and threads of user code
 
 
@@ -76,6 +77,14 @@ class Generation:
                 return result
             await self._changed.wait()
         return failed(FailureKind.CRASH, "NoWorker", self._over)
+
+    async def answers(self, *, within: float = ANSWER_SECONDS) -> bool:
+        """Whether there are workers and each gives a sign of life, within so many seconds."""
+        ready = list(self._ready)
+        for worker in ready:
+            if not await worker.answers(within=within):
+                return False
+        return bool(ready)
 
     async def drain(self, grace: timedelta) -> None:
         """Take nothing new, wait for what is in hand within ``grace``, and end the workers."""

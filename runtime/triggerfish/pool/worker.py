@@ -8,7 +8,7 @@ it had in hand fails with it. Behaviour: spec host-and-worker.md, sections 14, 1
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -32,6 +32,7 @@ from triggerfish.pool.app import (
     load_request,
 )
 from triggerfish.pool.connection import Connection
+from triggerfish.pool.in_hand import InHand
 from triggerfish.pool.messages import failed
 from triggerfish.pool.options import Log, PoolOptions
 from triggerfish.pool.process import Process, Stream, start_process
@@ -44,7 +45,7 @@ SYSTEM: Final = "Host.Worker"
 RESTART_WANTED: Final = 200  # the exit code of a worker that asks for another in its place
 _LAST_FRAMES_SECONDS: Final = 1.0
 _PLACES_SECONDS: Final = 0.2
-_LOADING: Final = 0  # stands for the import of the app, where invocations are asked about
+_LOADING: Final = 0  # no invocation, but the import of the app before them
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,25 +58,8 @@ class Start:
     log: Log
 
 
-class _InHand:
-    """An invocation that the worker was given; its caller may be gone already."""
-
-    __slots__ = ("_future", "deadline", "request")
-
-    def __init__(
-        self, request: InvocationRequest, deadline: float, future: asyncio.Future[InvocationResult]
-    ) -> None:
-        self.request = request
-        self.deadline = deadline
-        self._future = future
-
-    def finish(self, result: InvocationResult) -> None:
-        if not self._future.done():  # a cancelled caller wants no result
-            self._future.set_result(result)
-
-
 class Worker:
-    """A started worker. ``idle`` is set while nothing is in hand, ``gone`` once it has ended."""
+    """A started worker. ``gone`` is set once it has ended."""
 
     def __init__(self, start: Start, process: Process) -> None:
         self._start = start
@@ -86,17 +70,20 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         self._connection: Connection | None = None
         self._reports: asyncio.Queue[Head | None] = asyncio.Queue()
-        self._places: asyncio.Queue[tuple[int, str]] = asyncio.Queue()
-        self._in_hand: dict[int, _InHand] = {}
+        self._places: dict[int, asyncio.Future[str]] = {}  # asked for, not answered yet
+        self._in_hand = InHand()
         self._last_number = 0
         self._is_ready = False
         self._ending = False
         self.timed_out = False
         self.lost = 0  # how many invocations it had in hand when it crashed by itself
         self.started = asyncio.Event()  # whether well or badly: see is_usable
-        self.idle = asyncio.Event()
-        self.idle.set()
         self.gone = asyncio.Event()
+
+    @property
+    def idle(self) -> asyncio.Event:
+        """Set while nothing is in hand."""
+        return self._in_hand.idle
 
     @property
     def ended_badly(self) -> bool:
@@ -130,7 +117,7 @@ class Worker:
                 if head is None:
                     await self.gone.wait()
         except TimeoutError:
-            places = await self._ask_where([_LOADING])
+            places = await self._ask_where([_LOADING], within=_PLACES_SECONDS)
             return AppLoadError(
                 f"{app.folder}: the app was not loaded within {seconds:g} s. Does code at the "
                 "top level of a module wait for something?",
@@ -145,12 +132,14 @@ class Worker:
             frame = messages.invoke_frame(number, request)
         except (FrameError, TypeError, ValueError, AttributeError) as error:
             return failed(FailureKind.BINDING, type(error).__name__, str(error))
-        future: asyncio.Future[InvocationResult] = self._loop.create_future()
         deadline = self._loop.time() + (self._limit.total_seconds() if self._limit else 0)
-        self._in_hand[number] = _InHand(request, deadline, future)
-        self.idle.clear()
+        result = self._in_hand.add(number, request, deadline)
         self._send(frame)
-        return await future
+        return await result
+
+    async def answers(self, *, within: float) -> bool:
+        """Whether it gives a sign of life within so many seconds, busy or not."""
+        return _LOADING in await self._ask_where([_LOADING], within=within)
 
     async def watch(self) -> None:
         """Keep time, and return once the process is gone and everything in hand is settled."""
@@ -166,10 +155,7 @@ class Worker:
         """Fail what is still in hand, because the worker is gone."""
         self._on_unusable(self)
         self._reports.put_nowait(None)
-        for invocation in self._in_hand.values():
-            invocation.finish(failed(FailureKind.CRASH, "WorkerProcessExit", message))
-        self._in_hand.clear()
-        self.idle.set()
+        self._in_hand.finish_all(failed(FailureKind.CRASH, "WorkerProcessExit", message))
         self.gone.set()
 
     def end(self) -> None:
@@ -195,15 +181,13 @@ class Worker:
     def _received(self, head: Head, payload: bytes) -> None:
         kind = head[0]
         if kind in (frames.RESULT, frames.RAISED):
-            invocation = self._in_hand.pop(head[1], None)
-            if invocation is not None:
-                invocation.finish(messages.result(head, payload))
-            if not self._in_hand:
-                self.idle.set()
+            self._in_hand.finish(head[1], messages.result(head, payload))
         elif kind == frames.LOG:
             self._start.log(messages.log_line(head))
         elif kind == frames.PLACE:
-            self._places.put_nowait((head[1], head[2]))
+            place = self._places.pop(head[1], None)
+            if place is not None and not place.done():
+                place.set_result(head[2])
         else:
             self._is_ready = self._is_ready or kind == frames.READY
             self.started.set()
@@ -245,35 +229,33 @@ class Worker:
             return
         limit = self._limit.total_seconds()
         while not self.timed_out:
-            # They are in the order of their start and have one limit: the first is due first.
-            oldest = next(iter(self._in_hand.values()), None)
             now = self._loop.time()
-            due = oldest.deadline if oldest else now + limit
-            if due > now:
-                await asyncio.sleep(due - now)
+            due = self._in_hand.next_deadline()
+            wait = limit if due is None else due - now
+            if wait > 0:
+                await asyncio.sleep(wait)
             else:
-                await self._expire([n for n, i in self._in_hand.items() if i.deadline <= now])
+                await self._expire(self._in_hand.late(now))
 
-    async def _expire(self, late: list[int]) -> None:
+    async def _expire(self, late: Mapping[int, InvocationRequest]) -> None:
         self.timed_out = True
         self._on_unusable(self)
-        places = await self._ask_where(late)
-        for number in late:
-            invocation = self._in_hand.pop(number, None)
-            if invocation is not None:  # else its result came at the very last moment
-                invocation.finish(self._too_late(invocation.request, places.get(number, "")))
+        places = await self._ask_where(late, within=_PLACES_SECONDS)
+        for number, request in late.items():
+            if number in self._in_hand:  # else its result came at the very last moment
+                self._in_hand.finish(number, self._too_late(request, places.get(number, "")))
         self._process.kill()
 
-    async def _ask_where(self, late: list[int]) -> dict[int, str]:
-        """Return what the worker can say of where its late functions are."""
-        for number in late:
+    async def _ask_where(self, numbers: Iterable[int], *, within: float) -> dict[int, str]:
+        """Return what the worker says of where it is with each, as far as it answers in time.
+
+        Code in C may hold the interpreter. ``within`` is in seconds.
+        """
+        asked = {n: self._places.setdefault(n, self._loop.create_future()) for n in numbers}
+        for number in asked:
             self._send(frames.encode([frames.WHERE, number]))
-        places: dict[int, str] = {}
-        with suppress(TimeoutError):  # code in C may hold the interpreter
-            async with asyncio.timeout(_PLACES_SECONDS):
-                while len(places) < len(late):
-                    number, places[number] = await self._places.get()
-        return places
+        await asyncio.wait(asked.values(), timeout=within)
+        return {number: place.result() for number, place in asked.items() if place.done()}
 
     def _too_late(self, request: InvocationRequest, place: str) -> InvocationResult:
         message = (

@@ -202,6 +202,23 @@ async def test_a_drain_does_not_wait_longer_than_its_grace(make_app, launch):
     assert (await hanging).failure.kind is FailureKind.CRASH
 
 
+async def test_workers_answer_while_they_are_busy_and_not_while_they_are_frozen(make_app, launch):
+    async with launch(make_app(FILES)) as running:
+        worker = int(await answer(running, "pid"))
+        hanging = asyncio.create_task(running.run("hangs"))
+        await running.log.until("hanging")
+        assert await running.generation.answers()
+
+        os.kill(worker, signal.SIGSTOP)
+        assert not await running.generation.answers(within=0.05)
+
+        os.kill(worker, signal.SIGCONT)
+        assert await running.generation.answers()
+        await running.generation.drain(timedelta())
+        assert not await running.generation.answers()
+    await hanging
+
+
 async def test_nothing_is_left_of_a_generation_that_is_closed(make_app, launch):
     gc.collect()
     before = open_descriptors()
