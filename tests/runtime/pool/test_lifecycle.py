@@ -210,6 +210,7 @@ async def test_workers_answer_while_they_are_busy_and_not_while_they_are_frozen(
         assert await running.generation.answers()
 
         os.kill(worker, signal.SIGSTOP)
+        os.waitid(os.P_PID, worker, os.WSTOPPED)
         assert not await running.generation.answers(within=0.05)
 
         os.kill(worker, signal.SIGCONT)
