@@ -52,7 +52,7 @@ def prepare(count: int) -> list[tuple[Delivery, LogLine, End]]:
         )
         line = LogLine(LogLevel.INFORMATION, "Function.ship_order.User", "shipping", id_, "f")
         written = (Written("shipment", "shipments", payload),)
-        end = End(failure=None, duration_seconds=0.001, finished_at=now, outputs=written)
+        end = End(failure=None, duration_seconds=0.001, outputs=written)
         prepared.append((delivery, line, end))
     return prepared
 

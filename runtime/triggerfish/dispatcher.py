@@ -102,7 +102,6 @@ class Dispatcher:
                 End(
                     failure=_INTERRUPTED if outcome is None else outcome.failure,
                     duration_seconds=monotonic() - started,
-                    finished_at=self.clock.now(),
                     tries=invocation.tries,
                     outputs=invocation.written,
                     interrupted=outcome is None,

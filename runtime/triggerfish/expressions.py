@@ -89,11 +89,10 @@ class BindingData(Mapping[str, object]):
 
 
 class Piece(NamedTuple):
-    """A literal of a template, or what stands between two braces at ``position`` (from 1)."""
+    """A literal of a template, or what stands between two braces."""
 
     text: str
     braced: bool
-    position: int
 
 
 _PIECE: Final = re.compile(r"\{\{|\}\}|\{[^{}]*\}|[^{}]+|[{}]")
@@ -113,11 +112,11 @@ def split_braces(text: str) -> Iterator[Piece]:
                 f"Invalid template '{text}': the parameter name at position {position} is empty."
             )
         if found in ("{{", "}}"):
-            yield Piece(found[0], False, position)
+            yield Piece(found[0], False)
         elif found[0] == "{":
-            yield Piece(found[1:-1], True, position)
+            yield Piece(found[1:-1], True)
         else:
-            yield Piece(found, False, position)
+            yield Piece(found, False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,7 @@ def _console(options: StartOptions, config: AppConfig, clock: Clock) -> Console:
 
 async def _pool_options(options: StartOptions, config: AppConfig, console: Console) -> PoolOptions:
     """Return how workers are started; what host.json says of them is known at each load."""
-    python = await choose_interpreter(config.folder, config.settings)
+    python = await choose_interpreter(config.folder, config.settings, named=config.app.interpreter)
     version = ".".join(map(str, python.version))
     console.say(f"Python {version} at {python.path} runs the app ({python.reason}).")
     return PoolOptions(

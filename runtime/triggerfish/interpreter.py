@@ -18,7 +18,6 @@ from typing import Final
 from triggerfish.model import TriggerfishError
 
 SETTING: Final = "languageWorkers__python__defaultExecutablePath"
-ARGUMENTS_SETTING: Final = "languageWorkers__python__arguments"
 OLDEST: Final = (3, 9)
 _ASK_SECONDS: Final = 10.0
 _QUESTION: Final = "import sys; print(*sys.version_info[:2])"
@@ -33,9 +32,14 @@ class Interpreter:
     reason: str
 
 
-async def choose_interpreter(app: Path, environment: Mapping[str, str]) -> Interpreter:
-    """Return the interpreter for ``app``. Raises ``TriggerfishError`` where it is no use."""
-    path, reason = _choose(app, environment)
+async def choose_interpreter(
+    app: Path, environment: Mapping[str, str], *, named: str = ""
+) -> Interpreter:
+    """Return the interpreter for ``app``. Raises ``TriggerfishError`` where it is no use.
+
+    ``named`` is what the setting ``SETTING`` says, ``environment`` tells which one is active.
+    """
+    path, reason = _choose(app, environment, named.strip())
     if path is None:
         return Interpreter(Path(sys.executable), sys.version_info[:2], reason)
     version = await _version(path, reason)
@@ -47,8 +51,8 @@ async def choose_interpreter(app: Path, environment: Mapping[str, str]) -> Inter
     return Interpreter(path, version, reason)
 
 
-def _choose(app: Path, environment: Mapping[str, str]) -> tuple[Path | None, str]:
-    if named := environment.get(SETTING, "").strip():
+def _choose(app: Path, environment: Mapping[str, str], named: str) -> tuple[Path | None, str]:
+    if named:
         return app / named, SETTING  # an absolute path replaces the app's folder
     if active := environment.get("VIRTUAL_ENV", "").strip():
         return _python_of(Path(active)), "VIRTUAL_ENV"

@@ -50,9 +50,7 @@ def delivery(name: str, **changes: object) -> Delivery:
 def happen(ledger: Ledger, kept: Delivery, **ended: Any) -> None:
     ledger.began(kept)
     ledger.logged(LogLine(LogLevel.WARNING, "mine", "low on stock", kept.id))
-    ledger.ended(
-        kept.id, End(**({"failure": None, "duration_seconds": 0.25, "finished_at": NOW} | ended))
-    )
+    ledger.ended(kept.id, End(**({"failure": None, "duration_seconds": 0.25} | ended)))
 
 
 @pytest.fixture
@@ -282,7 +280,7 @@ async def test_clearing_goes_on_while_a_host_writes(data: Path) -> None:
         ledger.began(delivery("fine", id="meanwhile"))
         await ledger.flush()
         assert run("clear", "--yes", "--data", str(data)).exit_code == 0
-        ledger.ended("meanwhile", End(failure=None, duration_seconds=1, finished_at=NOW))
+        ledger.ended("meanwhile", End(failure=None, duration_seconds=1))
         happen(ledger, delivery("fine", id="after"))
 
     assert listed(data) == ["after", "meanwhile"]
@@ -299,9 +297,7 @@ async def test_following_gives_each_delivery_once_when_it_has_ended(data: Path) 
         steps: Iterator[Any] = iter(
             [
                 lambda: happen(ledger, delivery("broken"), failure=BROKEN),
-                lambda: ledger.ended(
-                    IDS["running"], End(failure=None, duration_seconds=1, finished_at=NOW)
-                ),
+                lambda: ledger.ended(IDS["running"], End(failure=None, duration_seconds=1)),
                 lambda: happen(ledger, delivery("bytes")),
             ]
         )
@@ -326,7 +322,7 @@ async def test_following_failures_sees_one_that_ran_when_it_began(data: Path) ->
         await ledger.flush()
         with queries.open_reader(data / "live" / FILE_NAME) as reader:
             failures = command.ended(reader, Filter(status="failed"), lambda: None)
-            ended = End(failure=BROKEN, duration_seconds=1, finished_at=NOW)
+            ended = End(failure=BROKEN, duration_seconds=1)
 
             happen(ledger, delivery("fine"))
             ledger.ended(IDS["running"], ended)

@@ -90,7 +90,6 @@ class Host:
                 ended = End(
                     failure=self.failure,
                     duration_seconds=0.25,
-                    finished_at=NOW,
                     outputs=(Written("label", "labels/1.txt", b"Zoe"),),
                 )
                 ledger.ended(kept.id, ended)

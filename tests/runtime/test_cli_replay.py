@@ -50,7 +50,7 @@ def record(data: Path, *happened: tuple[Delivery, Failure | None]) -> None:
         async with open_ledger(data, report=print) as ledger:
             for one, failure in happened:
                 ledger.began(one)
-                ledger.ended(one.id, End(failure=failure, duration_seconds=0.1, finished_at=NOW))
+                ledger.ended(one.id, End(failure=failure, duration_seconds=0.1))
 
     asyncio.run(write())
 

@@ -42,7 +42,6 @@ def end(failure: Failure | None = None, *, tries: int = 1, interrupted: bool = F
     return End(
         failure=failure,
         duration_seconds=0.25,
-        finished_at=NOW,
         tries=tries,
         interrupted=interrupted,
     )

@@ -18,7 +18,7 @@ from triggerfish.history.queries import Filter
 from triggerfish.model import Delivery, TriggerfishError
 
 NOW = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
-END = End(failure=None, duration_seconds=0.25, finished_at=NOW)
+END = End(failure=None, duration_seconds=0.25)
 
 
 def delivery(number: int) -> Delivery:

@@ -32,9 +32,9 @@ async def test_the_setting_comes_first(tmp_path):
     named = environment(tmp_path / "named")
     environment(tmp_path / ".venv")
     active = environment(tmp_path / "active")
-    settings = {SETTING: str(named), "VIRTUAL_ENV": str(active.parent.parent)}
+    settings = {"VIRTUAL_ENV": str(active.parent.parent)}
 
-    chosen = await choose_interpreter(tmp_path, settings)
+    chosen = await choose_interpreter(tmp_path, settings, named=str(named))
 
     assert (chosen.path, chosen.version, chosen.reason) == (named, VERSION, SETTING)
 
@@ -42,7 +42,7 @@ async def test_the_setting_comes_first(tmp_path):
 async def test_a_relative_setting_is_seen_from_the_apps_folder(tmp_path):
     named = environment(tmp_path / "named")
 
-    chosen = await choose_interpreter(tmp_path, {SETTING: "named/bin/python"})
+    chosen = await choose_interpreter(tmp_path, {}, named="named/bin/python")
 
     assert chosen.path == named
 
@@ -65,7 +65,7 @@ async def test_the_apps_own_environment_comes_before_the_hosts(tmp_path):
 
 
 async def test_an_app_without_any_environment_runs_under_the_hosts_python(tmp_path):
-    chosen = await choose_interpreter(tmp_path, {SETTING: " ", "VIRTUAL_ENV": ""})
+    chosen = await choose_interpreter(tmp_path, {"VIRTUAL_ENV": ""}, named=" ")
 
     assert (str(chosen.path), chosen.version) == (sys.executable, VERSION)
     assert chosen.reason == "the host's own"
@@ -76,7 +76,7 @@ async def test_a_python_that_is_too_old_is_refused(tmp_path, version):
     old = fake(tmp_path / "python", f"echo {version}")
 
     with pytest.raises(TriggerfishError) as caught:
-        await choose_interpreter(tmp_path, {SETTING: str(old)})
+        await choose_interpreter(tmp_path, {}, named=str(old))
 
     assert f"is Python {version.replace(' ', '.')}; the worker needs 3.9 or newer" in str(
         caught.value

@@ -19,11 +19,11 @@ from triggerfish.config.kinds import Flag, Integer, Level, Text
 from triggerfish.config.notes import remark
 from triggerfish.config.settings_table import Setting, notices, read
 from triggerfish.config.tree import tree
+from triggerfish.interpreter import SETTING as INTERPRETER
 from triggerfish.model import LogLevel, LogLine
 
 RUNTIME: Final = "FUNCTIONS_WORKER_RUNTIME"
 HOST_ID: Final = "AzureFunctionsWebHost__hostid"
-_INTERPRETER: Final = "languageWorkers__python__defaultExecutablePath"
 _ARGUMENTS: Final = "languageWorkers__python__arguments"
 _CI: Final = ("CI", "CONTINUOUS_INTEGRATION", "BUILD_NUMBER", "RUN_ID")
 
@@ -53,7 +53,7 @@ APP_SETTINGS: Final = (
     Setting("WEBSITE_TIME_ZONE", Text(), "", "Time zone of timers.", default_text="the machine's"),
     Setting("PYTHON_SCRIPT_FILE_NAME", Text(), "function_app.py", "Script file of the v2 model."),
     Setting(
-        _INTERPRETER,
+        INTERPRETER,
         Text(),
         "",
         "Interpreter of the workers.",
@@ -131,7 +131,7 @@ def parse_app_settings(settings: Mapping[str, str]) -> AppSettings:
         host_id=values[HOST_ID],
         time_zone=values["WEBSITE_TIME_ZONE"],
         script_file=values["PYTHON_SCRIPT_FILE_NAME"],
-        interpreter=values[_INTERPRETER],
+        interpreter=values[INTERPRETER],
         interpreter_arguments=_words(values[_ARGUMENTS]),
         in_continuous_integration=any(settings.get(name) for name in _CI),
         notices=(*notices(APP_SETTINGS, root, file=SETTINGS), *_runtime_notes(values[RUNTIME])),

@@ -129,11 +129,8 @@ def _limit(number: int) -> int | None:
 
 def _singleton(values: Mapping[str, Any]) -> SingletonOptions:
     return SingletonOptions(
-        lock_period=values["singleton.lockPeriod"],
         listener_lock_period=values["singleton.listenerLockPeriod"],
         listener_lock_recovery_interval=values["singleton.listenerLockRecoveryPollingInterval"],
-        lock_acquisition_timeout=values["singleton.lockAcquisitionTimeout"],
-        lock_acquisition_interval=values["singleton.lockAcquisitionPollingInterval"],
     )
 
 

@@ -58,13 +58,10 @@ class HttpOptions:
 
 @dataclass(frozen=True, slots=True)
 class SingletonOptions:
-    """``singleton``: the leases that keep a job to one host; None waits for ever."""
+    """``singleton``: the leases that keep a listener to one host; None never tries again."""
 
-    lock_period: timedelta
     listener_lock_period: timedelta
     listener_lock_recovery_interval: timedelta | None
-    lock_acquisition_timeout: timedelta | None
-    lock_acquisition_interval: timedelta
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ _LEASE: Final = Timespan(15 * _SECOND, _MINUTE)  # what the Blob service allows
 _INFINITE: Final = ("-1", "-00:00:00.0010000", "-00:00:00.001")
 _LIMIT: Final = Integer(-1)
 _WAIT: Final = Timespan(timedelta())
+_SINGLETON: Final = "it is for functions with the attribute Singleton, which only .NET has."
 _V1: Final = "keys of version 1 belong under extensions."
 _OTHER_LANGUAGE: Final = "Only Python apps are supported: remove it from host.json."
 
@@ -121,26 +122,12 @@ HTTP: Final = (
 )
 
 SINGLETON: Final = (
-    Setting("singleton.lockPeriod", _LEASE, 15 * _SECOND, "Lease of a lock."),
     Setting("singleton.listenerLockPeriod", _LEASE, _MINUTE, "Lease of a listener's lock."),
     Setting(
         "singleton.listenerLockRecoveryPollingInterval",
         Timespan(15 * _SECOND, endless=_INFINITE),
         _MINUTE,
         "How often a listener without its lock tries again.",
-    ),
-    Setting(
-        "singleton.lockAcquisitionTimeout",
-        Timespan(timedelta(microseconds=1), endless=_INFINITE),
-        None,
-        "How long a lock is tried for.",
-        default_text="no limit",
-    ),
-    Setting(
-        "singleton.lockAcquisitionPollingInterval",
-        Timespan(timedelta(milliseconds=500)),
-        5 * _SECOND,
-        "How often a lock is tried for.",
     ),
 )
 
@@ -232,6 +219,22 @@ WITHOUT_EFFECT: Final = (
         Flag(),
         False,
         "how much is done at once is said by extensions.queues and extensions.blobs.",
+        "notice",
+    ),
+    Setting("singleton.lockPeriod", _LEASE, 15 * _SECOND, _SINGLETON, "notice"),
+    Setting(
+        "singleton.lockAcquisitionTimeout",
+        Timespan(timedelta(microseconds=1), endless=_INFINITE),
+        None,
+        _SINGLETON,
+        "notice",
+        default_text="no limit",
+    ),
+    Setting(
+        "singleton.lockAcquisitionPollingInterval",
+        Timespan(timedelta(milliseconds=500)),
+        5 * _SECOND,
+        _SINGLETON,
         "notice",
     ),
     Setting("id", Text(), None, "set AzureFunctionsWebHost__hostid instead.", "notice"),

@@ -38,7 +38,6 @@ class End(NamedTuple):
 
     failure: Failure | None
     duration_seconds: float
-    finished_at: datetime
     tries: int = 1
     outputs: Sequence[Written] = ()
     interrupted: bool = False

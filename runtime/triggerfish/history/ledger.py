@@ -136,7 +136,7 @@ class Ledger:
         """Keep a message that no function was run for, and why."""
         self.began(delivery)
         failure = Failure(FailureKind.BINDING, "Refused", reason)
-        end = End(failure=failure, duration_seconds=0, finished_at=delivery.at, tries=0)
+        end = End(failure=failure, duration_seconds=0, tries=0)
         self.ended(delivery.id, end)
 
     def poisoned(self, delivery_id: str, reason: str) -> None:

@@ -86,6 +86,12 @@ def open_descriptors() -> set[str]:
     return {entry.name for entry in Path("/proc/self/fd").iterdir()}
 
 
+def freeze(child: int) -> None:
+    """Stop a process, and return once it stands still."""
+    os.kill(child, signal.SIGSTOP)
+    os.waitid(os.P_PID, child, os.WSTOPPED)
+
+
 def await_end(pid: int) -> None:
     """Return once a process that need not be a child of ours has ended."""
     try:
@@ -209,8 +215,7 @@ async def test_workers_answer_while_they_are_busy_and_not_while_they_are_frozen(
         await running.log.until("hanging")
         assert await running.generation.answers()
 
-        os.kill(worker, signal.SIGSTOP)
-        os.waitid(os.P_PID, worker, os.WSTOPPED)
+        freeze(worker)
         assert not await running.generation.answers(within=0.05)
 
         os.kill(worker, signal.SIGCONT)

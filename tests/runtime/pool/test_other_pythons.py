@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from triggerfish.interpreter import SETTING, choose_interpreter
+from triggerfish.interpreter import choose_interpreter
 from triggerfish.model import Datum, HttpRequestData
 
 NAMED = os.environ.get("TRIGGERFISH_TEST_PYTHONS", "").split(os.pathsep)
@@ -91,7 +91,7 @@ def python_with_the_oldest_library(tmp_path_factory):
 async def running(request, make_app, launch):
     python = request.param or request.getfixturevalue("python_with_the_oldest_library")
     app = make_app({"function_app.py": APP})
-    interpreter = await choose_interpreter(app.folder, {SETTING: python})
+    interpreter = await choose_interpreter(app.folder, {}, named=python)
     async with launch(app, interpreter=interpreter) as running:
         assert running.generation.errors == ()
         yield running
