@@ -59,17 +59,22 @@ def opened(path: Path, data_folder: Path) -> Iterator[Source]:
 
     Raises TransferError where nothing there can be imported.
     """
-    if not path.exists():
-        raise TransferError(f"{path}: there is no such file or folder.")
+    check(path)
     if path.is_dir():
         yield _arranged(path)
     elif path.name.lower().endswith(LINES):
         yield Source(queues={resource_of(path.stem): path})
-    elif is_archive(path):
-        with scratch_folder(data_folder) as scratch:
+    else:
+        with scratch_folder(data_folder) as scratch, _named_after(path, scratch):
             _unpack(path, scratch)
             yield _arranged(_root_of(scratch))
-    else:
+
+
+def check(path: Path) -> None:
+    """Raise TransferError where ``path`` is nothing that can be imported, whatever is in it."""
+    if not path.exists():
+        raise TransferError(f"{path}: there is no such file or folder.")
+    if not path.is_dir() and not path.name.lower().endswith(LINES) and not is_archive(path):
         raise TransferError(f"{path}: not a folder, an archive or a {LINES} file. {_EXPECTED}")
 
 
@@ -137,6 +142,16 @@ def _stem(file: Path) -> str:
 
 
 # --- archives ---------------------------------------------------------------------------------
+
+
+@contextmanager
+def _named_after(archive: Path, unpacked: Path) -> Iterator[None]:
+    """Let errors name files by the archive that they are in: where they lie now is soon gone."""
+    try:
+        yield
+    except TransferError as error:
+        message = str(error).replace(f"{unpacked}{os.sep}", f"{archive}: ")
+        raise TransferError(message) from error
 
 
 def _unpack(archive: Path, folder: Path) -> None:

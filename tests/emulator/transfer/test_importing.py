@@ -319,6 +319,18 @@ def _containers(tx: object) -> int:
     return tx.execute("SELECT count(*) FROM container").fetchone()[0]  # type: ignore[attr-defined]
 
 
+def test_what_is_wrong_in_an_archive_is_named_by_the_archive(tmp_path, clock):
+    with zipfile.ZipFile(tmp_path / "saved.zip", "w") as zipped:
+        zipped.writestr("queues/orders.jsonl", "no json")
+
+    with pytest.raises(TransferError) as caught:
+        import_from(tmp_path / "saved.zip", tmp_path / "data", clock.now())
+
+    assert str(caught.value).startswith(
+        f"{tmp_path}/saved.zip: queues/orders.jsonl, line 1: not JSON"
+    )
+
+
 @pytest.mark.parametrize("name", ["../evil", "/etc/evil", "a/../../evil", "C:/evil"])
 @pytest.mark.parametrize("kind", ["tar", "zip"])
 def test_an_archive_that_leads_out_of_itself_is_refused(
