@@ -77,6 +77,7 @@ def restore(ctx: click.Context, /, *, name: str, as_json: bool, folder: Path | N
 
     data = folder_of(ctx, folder)
     place = snapshots.place_of(data, name)
+    snapshots.check(place)  # before a folder is made for nothing
     try:
         with (
             own(data, started=SystemClock().now().isoformat()),

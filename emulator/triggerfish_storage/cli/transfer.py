@@ -196,6 +196,7 @@ def _import_folder(data: Path, source: Path, options: ImportOptions) -> tuple[st
     from triggerfish_storage.transfer.tally import Tally
 
     now = SystemClock().now()
+    sources.check(source)  # before a folder is made for nothing
     try:
         with (
             own(data, started=now.isoformat()),

@@ -66,12 +66,11 @@ def place_of(folder: Path, name: str) -> Path:
 def take(folder: Path, place: Path, *, overwrite: bool, now: datetime, advance: Advance) -> None:
     """Keep the account of ``folder`` as it is now; raises where ``place`` is taken."""
     check_target(place, overwrite=overwrite)
-    place.parent.mkdir(parents=True, exist_ok=True)
     unfinished = place.with_name(f".{place.name}.{secrets.token_hex(4)}.partial")
     try:
-        contents = unfinished / CONTENTS_FOLDER
-        contents.mkdir(parents=True)
         with pinned(folder) as view:
+            contents = unfinished / CONTENTS_FOLDER
+            contents.mkdir(parents=True)
             _link_files(view.tx, view.contents, contents, advance)
             with closing(sqlite3.connect(unfinished / DATABASE_FILE)) as copy:
                 _copy_pages(view.tx, copy, advance)
@@ -92,7 +91,7 @@ def listed(folder: Path) -> list[Snapshot]:
 
 def delete(place: Path) -> None:
     """Remove a snapshot; raises where there is none."""
-    _check(place)
+    check(place)
     doomed = place.with_name(f".{place.name}.{secrets.token_hex(4)}.before")
     place.rename(doomed)
     remove(doomed)
@@ -100,7 +99,7 @@ def delete(place: Path) -> None:
 
 def restore(folder: Path, place: Path, *, advance: Advance) -> None:
     """Make the account of ``folder``, which the caller owns, what it was at the snapshot."""
-    _check(place)
+    check(place)
     database = folder / DATABASE_FILE
     contents = Contents(folder / CONTENTS_FOLDER, durability="full")  # makes the folder too
     migrate(database, migrations(), "full")
@@ -116,7 +115,7 @@ def put_back(
 
     Files that are needed no more are left to the caller.
     """
-    _check(place)
+    check(place)
     try:
         with _opened(place) as kept:
             contents.spare(file_names(kept))
@@ -134,7 +133,8 @@ def size_of(place: Path) -> int:
     return sum(file.stat().st_size for file in files if file.exists())
 
 
-def _check(place: Path) -> None:
+def check(place: Path) -> None:
+    """Raise TransferError where no snapshot is at ``place``."""
     if not (place / ABOUT_FILE).is_file():
         raise TransferError(
             f"{place}: there is no such snapshot. 'triggerfish storage snapshot' lists them."

@@ -90,6 +90,15 @@ async def test_what_cannot_be_done_is_said_on_one_line(
     assert len(result.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    "arguments", [("import", "missing"), ("snapshot", "one"), ("restore", "one")]
+)
+def test_what_cannot_be_done_makes_no_folder(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    assert invoke(*arguments, "--data", tmp_path / "typo").exit_code == 1
+
+    assert not (tmp_path / "typo").exists()
+
+
 async def test_one_of_several_accounts_has_to_be_chosen(
     data: Path, clock: ManualClock, tmp_path: Path
 ) -> None:
