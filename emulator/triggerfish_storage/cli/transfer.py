@@ -165,11 +165,16 @@ def import_(ctx: click.Context, /, *, source: Path, **given: Any) -> None:
     all is sent request by request, others are served beside it, and what was sent before an error
     stays.
     """
-    from triggerfish_storage.protocol.accounts import DEFAULT_ACCOUNT
+    from triggerfish_storage.protocol.accounts import DEFAULT_ACCOUNT, check_account_name
     from triggerfish_storage.transfer.steps import ImportOptions
 
+    account = given["account"] or DEFAULT_ACCOUNT
+    try:
+        check_account_name(account)
+    except ValueError as error:
+        raise click.UsageError(f"--account: {error}.") from error
     options = ImportOptions(
-        account=given["account"] or DEFAULT_ACCOUNT,
+        account=account,
         existing=given["existing"],
         encoding="base64" if given["as_base64"] else "none",
         dry=given["dry_run"],

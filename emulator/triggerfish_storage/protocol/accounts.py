@@ -32,16 +32,25 @@ class AccountsError(ValueError):
     """``AZURITE_ACCOUNTS`` cannot be understood; the message says where and what is expected."""
 
 
+def check_account_name(name: str) -> None:
+    """Raise ValueError where no account can have this name."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            f"'{name}' is no account name; 3 to 24 lower-case letters and digits are expected"
+        )
+
+
 def parse_accounts(setting: str) -> dict[str, tuple[bytes, ...]]:
     """Return accounts and their keys from ``name:key1:key2;…``. Raises AccountsError."""
     found: dict[str, tuple[bytes, ...]] = {}
     for entry in filter(None, (part.strip() for part in setting.split(";"))):
         name, *keys = entry.split(":")
-        if not _NAME.fullmatch(name):
+        try:
+            check_account_name(name)
+        except ValueError as error:
             raise AccountsError(
-                f"AZURITE_ACCOUNTS: '{name}' is no account name; 3 to 24 lower-case letters and "
-                "digits are expected, as in name:key1:key2;name2:key."
-            )
+                f"AZURITE_ACCOUNTS: {error}, as in name:key1:key2;name2:key."
+            ) from error
         if not 1 <= len(keys) <= 2 or not all(keys):
             raise AccountsError(f"AZURITE_ACCOUNTS: account '{name}' needs one or two keys.")
         try:

@@ -99,6 +99,15 @@ def test_what_cannot_be_done_makes_no_folder(tmp_path: Path, arguments: tuple[st
     assert not (tmp_path / "typo").exists()
 
 
+def test_an_account_that_nobody_can_address_gets_nothing(tmp_path: Path) -> None:
+    (tmp_path / "orders.jsonl").write_text('{"body": "one"}')
+
+    result = invoke("import", tmp_path / "orders.jsonl", "--account", "Shop", "--data", tmp_path)
+
+    assert result.exit_code == 2
+    assert "--account: 'Shop' is no account name; 3 to 24 lower-case letters" in result.stderr
+
+
 async def test_one_of_several_accounts_has_to_be_chosen(
     data: Path, clock: ManualClock, tmp_path: Path
 ) -> None:
