@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
 
 from triggerfish_storage.cli.failing import failing
+from triggerfish_storage.cli.options import DEFAULT_FOLDER
 from triggerfish_storage.cli.output import emit_json, emit_table, json_option, remark
 from triggerfish_storage.cli.progress import progress
 from triggerfish_storage.cli.transfer import data_option, folder_of
@@ -47,14 +49,20 @@ def snapshot(
     place = snapshots.place_of(data, name)
     if deletes:
         snapshots.delete(place)
-        remark(f"Snapshot {name} was removed.")
+        if as_json:
+            emit_json({"name": name, "path": str(place)})
+        else:
+            remark(f"Snapshot {name} was removed.")
         return
     with progress("Keeping", snapshots.size_of(data), in_bytes=True) as advance:
         snapshots.take(data, place, overwrite=overwrite, now=SystemClock().now(), advance=advance)
     if as_json:
         emit_json({"name": name, "path": str(place), "bytes": snapshots.size_of(place)})
     else:
-        remark(f"Snapshot {name} was taken. Put it back with: triggerfish storage restore {name}")
+        back = ["triggerfish", "storage", "restore", name]
+        if data != Path(DEFAULT_FOLDER):
+            back += ["--data", str(data)]
+        remark(f"Snapshot {name} was taken. Put it back with: {shlex.join(back)}")
 
 
 @click.command("restore", short_help="Put a snapshot back.")

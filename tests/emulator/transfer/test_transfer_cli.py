@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -68,6 +69,22 @@ async def test_snapshots_go_by_name(data: Path) -> None:
         result = invoke(*arguments, "--data", data)
         assert result.exit_code == 0, result.output
         assert said in result.stderr
+
+
+async def test_a_snapshot_says_with_which_command_it_is_put_back(data: Path) -> None:
+    taken = invoke("snapshot", "my state", "--data", data)
+
+    command = taken.stderr.strip().partition("Put it back with: triggerfish storage ")[2]
+    assert invoke(*shlex.split(command)).exit_code == 0
+
+
+async def test_removing_a_snapshot_answers_in_json_too(data: Path) -> None:
+    invoke("snapshot", "one", "--data", data)
+
+    removed = invoke("snapshot", "one", "--delete", "--json", "--data", data)
+
+    path = str(data / "snapshots" / "one")
+    assert json.loads(removed.stdout) == {"name": "one", "path": path}
 
 
 @pytest.mark.parametrize(
