@@ -42,7 +42,7 @@ def is_archive(path: Path) -> bool:
 def carrier(target: Path, *, overwrite: bool) -> Iterator[Carrier]:
     """Give a carrier to fill; at the end of the block ``target`` is what it was filled with.
 
-    Raises TransferError where ``target`` exists, unless ``overwrite``.
+    Raises TransferError where ``target`` cannot be written, or exists and is not to be replaced.
     """
     check_target(target, overwrite=overwrite)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -59,6 +59,11 @@ def carrier(target: Path, *, overwrite: bool) -> Iterator[Carrier]:
             unfinished.mkdir()
             yield _Folder(unfinished)
         put_in_place(unfinished, target)
+    except OSError as error:
+        # What is full or gone while it is written to has no name of its own in the error.
+        if error.filename is not None and unfinished.name not in str(error.filename):
+            raise
+        raise TransferError(f"{target}: cannot be written ({error.strerror or error}).") from error
     finally:
         remove(unfinished)
 

@@ -77,6 +77,8 @@ def take(folder: Path, place: Path, *, overwrite: bool, now: datetime, advance: 
         about = {"triggerfish": "snapshot", "takenAt": iso(now)}
         (unfinished / ABOUT_FILE).write_text(json.dumps(about) + "\n", encoding="utf-8")
         put_in_place(unfinished, place)
+    except sqlite3.Error as error:
+        raise TransferError(f"{place}: the snapshot cannot be taken ({error}).") from error
     finally:
         remove(unfinished)
 

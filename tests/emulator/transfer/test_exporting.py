@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -123,6 +126,30 @@ async def test_an_empty_folder_may_be_exported_into(clock: ManualClock, tmp_path
 
     head = json.loads((tmp_path / "saved" / "account.jsonl").read_text().splitlines()[0])
     assert (head["triggerfish"], head["format"], head["account"]) == ("account", 1, ACCOUNT)
+
+
+@pytest.mark.parametrize("suffix", ["", ".zip", ".tar"])
+def test_an_export_that_finds_no_room_names_where_it_was_to_go(tmp_path: Path, suffix: str) -> None:
+    target = tmp_path / f"saved{suffix}"
+
+    def pieces() -> Iterator[bytes]:
+        yield b"some"
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # as a file says that is written to
+
+    with pytest.raises(TransferError) as caught, carrier(target, overwrite=False) as files:
+        files.add("a", 8, pieces(), 0.0)
+
+    assert str(caught.value) == f"{target}: cannot be written (No space left on device)."
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_that_cannot_be_written_is_told_as_it_was_given(tmp_path: Path) -> None:
+    target = tmp_path / ("x" * 250)  # and nothing may stand behind it
+
+    with pytest.raises(TransferError) as caught, carrier(target, overwrite=False):
+        pass
+
+    assert str(caught.value).startswith(f"{target}: cannot be written (")
 
 
 def test_a_folder_without_an_account_is_named(clock: ManualClock, tmp_path: Path) -> None:
