@@ -95,17 +95,19 @@ async def open_app(around: Surroundings) -> AsyncIterator[Served]:
         for text in (*_unknown(only, generation, layout.errors), *_odd_retries(plans.values())):
             log(LogLine(LogLevel.WARNING, "Host.Startup", text))
         dispatcher = Dispatcher(plans, generation.invoke, around.ledger, log, around.clock)
-        listeners = tuple(_listeners(plans.values(), dispatcher, around, host))
+        errors = (
+            *layout.errors,
+            *(error for error in generation.errors if is_selected(error.function, only)),
+            *validated.errors,
+            *unbound,
+        )
+        in_error = frozenset(error.function for error in errors)
+        listeners = tuple(_listeners(plans.values(), dispatcher, around, host, in_error))
         failing = _in_error(generation, plans, config, only)
         yield Served(
             config=host,
             functions=_all_functions(generation, validated, only),
-            errors=(
-                *layout.errors,
-                *(error for error in generation.errors if is_selected(error.function, only)),
-                *validated.errors,
-                *unbound,
-            ),
+            errors=errors,
             routes=validated.routes.without({error.function for error in unbound}).beside(
                 failing, prefix=host.http.route_prefix
             ),
@@ -198,7 +200,11 @@ async def _services(function: Function, around: Surroundings, host: HostConfig) 
 
 
 def _listeners(
-    plans: Iterable[Plan], dispatcher: Dispatcher, around: Surroundings, host: HostConfig
+    plans: Iterable[Plan],
+    dispatcher: Dispatcher,
+    around: Surroundings,
+    host: HostConfig,
+    in_error: Collection[str],
 ) -> Iterator[NamedListener]:
     blobs: list[BlobTrigger] = []
     for plan in plans:
@@ -216,7 +222,8 @@ def _listeners(
                 yield NamedListener(f"timer ({name})", listener)
     if blobs:
         names = ", ".join(trigger.function for trigger in blobs)
-        yield NamedListener(f"blobs ({names})", _blob_listener(blobs, dispatcher, around, host))
+        listener = _blob_listener(blobs, dispatcher, around, host, in_error)
+        yield NamedListener(f"blobs ({names})", listener)
 
 
 def _queue_listener(
@@ -251,7 +258,11 @@ def _timer_listener(
 
 
 def _blob_listener(
-    triggers: Sequence[BlobTrigger], dispatcher: Dispatcher, around: Surroundings, host: HostConfig
+    triggers: Sequence[BlobTrigger],
+    dispatcher: Dispatcher,
+    around: Surroundings,
+    host: HostConfig,
+    in_error: Collection[str],
 ) -> Listener:
     options = host.blobs
     pace = Pace(options.batch_size, options.new_batch_threshold, host.queues.max_polling_interval)
@@ -266,6 +277,7 @@ def _blob_listener(
         log=around.log,
         locks=around.locks,
         terms=_terms(host),
+        in_error=in_error,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -45,7 +45,10 @@ _LOCK: Final = "WebJobs.Internal.Blobs.Listener"
 
 @dataclass(frozen=True, slots=True)
 class BlobListener:
-    """Watches the containers of all blobTriggers of the host."""
+    """Watches the containers of all blobTriggers of the host.
+
+    ``in_error`` are the functions that are declared and cannot run until they are mended.
+    """
 
     triggers: Sequence[BlobTrigger]
     receipts: Receipts
@@ -57,6 +60,7 @@ class BlobListener:
     log: Log
     locks: Locks
     terms: LockTerms
+    in_error: Collection[str] = ()
 
     async def listen(self, stopping: asyncio.Event) -> None:
         """Run until ``stopping``; return once every blob taken is settled."""
@@ -117,6 +121,7 @@ class _Settle:
         self._queue = internal_queue(listener.receipts.host_id)
         self._scans = scans
         self._by_id = {function_id(trigger.function): trigger for trigger in listener.triggers}
+        self._in_error = {function_id(function): function for function in listener.in_error}
 
     async def settle(self, held: Held) -> None:
         notice = _parse(held.message.text)
@@ -126,12 +131,7 @@ class _Settle:
             return
         trigger = self._by_id.get(notice.function_id)
         if trigger is None:
-            self._say(
-                LogLevel.INFORMATION,
-                f"Blob '{notice.container}/{notice.name}' was queued for "
-                f"'{notice.function_id}', which this host does not run. It was dropped.",
-            )
-            await self._drop(held)
+            await self._pass_over(held, notice)
             return
         blob = await trigger.account.blobs.get(notice.container, notice.name)
         if blob is None:
@@ -144,6 +144,24 @@ class _Settle:
             await self._refuse(held, trigger, blob)
         else:
             await self._run(held, trigger, blob)
+
+    async def _pass_over(self, held: Held, notice: _Notice) -> None:
+        """Drop a notice for a function that does not run, but an edit must not cost it."""
+        blob, broken = f"{notice.container}/{notice.name}", self._in_error.get(notice.function_id)
+        if broken is None:
+            self._say(
+                LogLevel.INFORMATION,
+                f"Blob '{blob}' was queued for '{notice.function_id}', which this host does not "
+                "run. It was dropped.",
+            )
+        else:
+            await self._listener.receipts.forget(broken, notice)
+            self._say(
+                LogLevel.WARNING,
+                f"Blob '{blob}' waits: function '{broken}' is in error. It runs once that is "
+                "mended.",
+            )
+        await self._drop(held)
 
     async def _run(self, held: Held, trigger: BlobTrigger, blob: Blob) -> None:
         message = held.message

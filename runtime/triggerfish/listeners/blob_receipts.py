@@ -49,6 +49,19 @@ def internal_message(function: str, blob: BlobProperties) -> str:
     return encode_body(json.dumps(document, indent=2, ensure_ascii=False).encode(), "base64")
 
 
+class BlobVersion(Protocol):
+    """One version of a blob, as a receipt names it; ``etag`` keeps its quotes."""
+
+    @property
+    def container(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def etag(self) -> str: ...
+
+
 class Known(Protocol):
     """What was queued before, as far as a scan asks."""
 
@@ -66,7 +79,7 @@ class Receipts:
         self._at_work: set[str] = set()
         self._prefix = f"blobreceipts/{host_id}/"
 
-    def name(self, function: str, blob: BlobProperties) -> str:
+    def name(self, function: str, blob: BlobVersion) -> str:
         """Return the receipt's name; the etag keeps its quotes."""
         name = f"{self._folder(function)}{blob.etag}/{blob.container}/{blob.name}"
         if len(name) <= LONGEST_BLOB_NAME:
@@ -121,6 +134,10 @@ class Receipts:
             return await self._queue_under_lease(receipt, message)
         finally:
             self._at_work.remove(receipt)
+
+    async def forget(self, function: str, blob: BlobVersion) -> None:
+        """Have ``blob`` queued for ``function`` anew by the next scan that looks at it."""
+        await self.account.blobs.delete(HOST_CONTAINER, self.name(function, blob))
 
     async def _queue_under_lease(self, receipt: str, message: PutMessage) -> bool:
         blobs = self.account.blobs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -37,6 +37,7 @@ def listener(
     parallelism: int = 8,
     threshold: int = 5,
     instance: str = "one",
+    in_error: Collection[str] = (),
 ) -> BlobListener:
     """Return the listener for functions F1, F2, … with these paths; host storage is the world's."""
     port = account or world.account
@@ -55,6 +56,7 @@ def listener(
         log=world.lines,
         locks=Locks(world.account, "host-1", instance, clock=world.clock, log=world.lines),
         terms=LockTerms(),
+        in_error=in_error,
     )
 
 
@@ -331,6 +333,26 @@ async def test_a_notice_for_a_function_that_is_gone_is_dropped_with_a_line(world
         await world.lines.saw("found 0 messages")
 
     assert line.level == LogLevel.INFORMATION
+    assert await world.queue(QUEUE).count() == 0
+
+
+async def test_a_blob_whose_function_an_edit_broke_runs_once_it_is_mended(world: World) -> None:
+    await put(world, "a")
+    blob = await world.account.blobs.properties("uploads", "a")
+    assert blob is not None
+    await Receipts(world.account, "host-1").queue_once("F2", blob)
+
+    broken = listener(world, "other/{name}", in_error=["F2"])
+    async with world.running(broken.listen), Passing(world):
+        line = await world.lines.saw("'F2' is in error")
+    assert line.level == LogLevel.WARNING
+    assert world.function.events == []
+
+    mended = listener(world, "other/{name}", "uploads/{name}")
+    async with world.running(mended.listen), Passing(world):
+        await world.function.ended(1)
+
+    assert names(world) == ["uploads/a"]
     assert await world.queue(QUEUE).count() == 0
 
 
