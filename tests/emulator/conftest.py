@@ -6,6 +6,7 @@ And for the suites of conformance one exception, whichever way a service said no
 from __future__ import annotations
 
 import inspect
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractContextManager
 from functools import wraps
@@ -38,6 +39,28 @@ def migrations() -> Traversable:
 async def database(tmp_path: Path, migrations: Traversable) -> AsyncIterator[Database]:
     async with open_database(tmp_path / "storage.db", migrations) as database:
         yield database
+
+
+@pytest.fixture
+def effort() -> Callable[[sqlite3.Connection, Callable[[sqlite3.Connection], object]], int]:
+    """Run a unit of work; return about how many instructions SQLite needed, in tens."""
+
+    def run(tx: sqlite3.Connection, unit: Callable[[sqlite3.Connection], object]) -> int:
+        ticks = 0
+
+        def tick() -> int:
+            nonlocal ticks
+            ticks += 1
+            return 0
+
+        tx.set_progress_handler(tick, 10)
+        try:
+            unit(tx)
+        finally:
+            tx.set_progress_handler(None, 0)
+        return ticks
+
+    return run
 
 
 @pytest.fixture

@@ -46,25 +46,19 @@ async def large(database, clock):
     return address
 
 
-async def steps_of(
-    database, address: Address, wanted: Listing, lists=list_blobs
-) -> tuple[int, list[str]]:
+@pytest.fixture
+def steps_of(database, effort):
     """Return how much work SQLite had with a page, and the page's names."""
-    work = [0]
 
-    def count() -> int:
-        work[0] += 1
-        return 0
+    async def measured(address: Address, wanted: Listing, lists=list_blobs):
+        names: list[str] = []
 
-    def unit(tx: sqlite3.Connection) -> list[str]:
-        tx.set_progress_handler(count, 10)
-        try:
-            return [entry.name for entry in lists(tx, address, wanted).entries]
-        finally:
-            tx.set_progress_handler(None, 0)
+        def unit(tx: sqlite3.Connection) -> None:
+            names.extend(entry.name for entry in lists(tx, address, wanted).entries)
 
-    names = await database.read(unit)
-    return work[0], names
+        return await database.read(lambda tx: effort(tx, unit)), names
+
+    return measured
 
 
 async def pages_of(database, address: Address, wanted: Listing, lists) -> list[list[str]]:
@@ -82,19 +76,19 @@ async def pages_of(database, address: Address, wanted: Listing, lists) -> list[l
     return await database.read(unit)
 
 
-async def test_a_page_in_the_middle_costs_what_the_first_one_costs(database, large):
-    first, _ = await steps_of(database, large, Listing(limit=100))
+async def test_a_page_in_the_middle_costs_what_the_first_one_costs(large, steps_of):
+    first, _ = await steps_of(large, Listing(limit=100))
     middle, names = await steps_of(
-        database, large, Listing(limit=100, start=Position("d0010/f0500", CURRENT))
+        large, Listing(limit=100, start=Position("d0010/f0500", CURRENT))
     )
 
     assert names[0] == "d0010/f0500"
     assert middle < first * 1.2
 
 
-async def test_folded_prefixes_are_skipped_not_walked(database, large):
-    one_page, _ = await steps_of(database, large, Listing(limit=100))
-    folded, names = await steps_of(database, large, Listing(delimiter="/"))
+async def test_folded_prefixes_are_skipped_not_walked(large, steps_of):
+    one_page, _ = await steps_of(large, Listing(limit=100))
+    folded, names = await steps_of(large, Listing(delimiter="/"))
 
     assert names == [f"d{number:04}/" for number in range(20)]
     assert folded < one_page
@@ -107,11 +101,11 @@ async def test_a_page_of_folders_continues_behind_its_last_one(database, large):
 
 
 @pytest.mark.parametrize("lists", [list_blobs, list_plainly])
-async def test_a_page_ends_with_its_prefix_not_with_the_container(database, large, lists):
+async def test_a_page_ends_with_its_prefix_not_with_the_container(large, lists, steps_of):
     few = Listing(prefix="d0003/f000")
 
-    work, names = await steps_of(database, large, few, lists)
-    whole, _ = await steps_of(database, large, Listing(), lists)
+    work, names = await steps_of(large, few, lists)
+    whole, _ = await steps_of(large, Listing(), lists)
 
     assert names == [f"d0003/f000{number}" for number in range(10)]
     assert work < whole / 100

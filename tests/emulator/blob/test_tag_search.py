@@ -36,31 +36,22 @@ async def pages_of(database, *comparisons: Comparison) -> list[list[str]]:
     return await database.read(unit)
 
 
-async def test_a_search_passes_over_containers_without_tags(database, tagged, clock):
+async def test_a_search_passes_over_containers_without_tags(database, tagged, clock, effort):
     def fill(tx: sqlite3.Connection) -> None:
         for number in range(2_000):
             create_container(tx, Address("devstoreaccount1", f"o{number:04}"), now=clock.now())
 
-    async def work() -> int:
-        ticks = [0]
+    def search(tx: sqlite3.Connection) -> int:
+        kind = Comparison("kind", "=", "order")
+        return effort(
+            tx,
+            lambda tx: find_blobs(tx, "devstoreaccount1", [kind], start=TagPosition(), limit=20),
+        )
 
-        def tick() -> int:
-            ticks[0] += 1
-            return 0
-
-        def unit(tx: sqlite3.Connection) -> None:
-            tx.set_progress_handler(tick, 10)
-            kind = Comparison("kind", "=", "order")
-            find_blobs(tx, "devstoreaccount1", [kind], start=TagPosition(), limit=20)
-            tx.set_progress_handler(None, 0)
-
-        await database.read(unit)
-        return ticks[0]
-
-    before = await work()
+    before = await database.read(search)
     await database.write(fill)
 
-    assert await work() < before * 1.2
+    assert await database.read(search) < before * 1.2
 
 
 async def test_a_search_that_has_looked_at_enough_goes_on_with_the_next_page(
