@@ -12,7 +12,7 @@ from triggerfish_storage.blobs import exact
 from triggerfish_storage.blobs.container_rows import find_container
 from triggerfish_storage.blobs.exact import Layout
 from triggerfish_storage.blobs.model import CURRENT, Address, Blob, Container, ContentHeaders
-from triggerfish_storage.blobs.names import check_blob_name, check_container_name
+from triggerfish_storage.blobs.names import check_blob_name
 from triggerfish_storage.contents import Content
 from triggerfish_storage.transfer import sources
 from triggerfish_storage.transfer.blob_lines import DescribedBlob, fit_to, read_blob
@@ -28,8 +28,6 @@ def container_steps(
     job: Job, name: str, files: sources.Container, settings: Container | None
 ) -> Iterator[Step]:
     """Give the steps of one container: first what its manifest lists, then all other files."""
-    with told(f"container {name!r}"):
-        check_container_name(name)
     container = settings or Container(0, job.account, name, 0, job.now)
     container_id = 0
 

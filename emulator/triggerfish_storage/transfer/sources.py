@@ -11,12 +11,16 @@ import os
 import shutil
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Final
 
+from triggerfish_storage.blobs.names import check_container_name
+from triggerfish_storage.errors import StorageError
+from triggerfish_storage.queues import directory as queues
+from triggerfish_storage.tables import directory as tables
 from triggerfish_storage.transfer.carriers import COPY_BYTES, is_archive
 from triggerfish_storage.transfer.exporting import ACCOUNT_FILE, BLOBS, QUEUES, TABLES
 from triggerfish_storage.transfer.failure import TransferError
@@ -61,13 +65,13 @@ def opened(path: Path, data_folder: Path) -> Iterator[Source]:
     """
     check(path)
     if path.is_dir():
-        yield _arranged(path)
+        yield _checked(_arranged(path))
     elif path.name.lower().endswith(LINES):
-        yield Source(queues={resource_of(path.stem): path})
+        yield _checked(Source(queues={resource_of(path.stem): path}))
     else:
         with scratch_folder(data_folder) as scratch, _named_after(path, scratch):
             _unpack(path, scratch)
-            yield _arranged(_root_of(scratch))
+            yield _checked(_arranged(_root_of(scratch)))
 
 
 def check(path: Path) -> None:
@@ -129,6 +133,28 @@ def _add_known(source: Source, entry: Path) -> None:
         source.tables = {resource_of(_stem(one)): one for one in _within(entry)}
     elif not is_litter(entry.name):
         raise TransferError(f"{entry}: nobody's file. {_EXPECTED}")
+
+
+def _checked(source: Source) -> Source:
+    """Return a source all of whose names can be those of containers, queues and tables."""
+    for name, one in source.containers.items():
+        _check_name(one.folder or one.manifest, "container", name, check_container_name)
+    for name, file in source.queues.items():
+        _check_name(file, "queue", name, queues.check_name)
+    for name, file in source.tables.items():
+        _check_name(file, "table", name, tables.check_name)
+    return source
+
+
+def _check_name(file: Path | None, kind: str, name: str, check_name: Callable[[str], None]) -> None:
+    try:
+        check_name(name)
+    except StorageError as error:
+        rule = "letters and digits" if kind == "table" else "lower-case letters, digits and dashes"
+        raise TransferError(
+            f"{file}: {name!r} cannot be the name of a {kind}, which has 3 to 63 {rule}. Give the "
+            "file another one."
+        ) from error
 
 
 def _within(folder: Path) -> list[Path]:

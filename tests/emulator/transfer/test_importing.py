@@ -242,9 +242,12 @@ async def test_another_account_is_another_place(
             {"queues/orders.jsonl": '{"text": "a", "insertedAt": "9999-12-31"}'},
             r"orders\.jsonl, line 1",
         ),
-        ({"queues/Orders.jsonl": '{"text": "a"}'}, "queue 'Orders': 400 InvalidResourceName"),
+        (
+            {"queues/Orders.jsonl": '{"text": "a"}'},
+            "Orders.jsonl: .Orders. cannot be the name of a queue",
+        ),
         ({"queues/orders.txt": ""}, r"orders\.txt: a file of JSON lines"),
-        ({"blobs/UP/a": ""}, "container 'UP': 400 InvalidResourceName"),
+        ({"blobs/UP/a": ""}, "UP: .UP. cannot be the name of a container"),
         ({"blobs/uploads.jsonl": '{"name": "a"}'}, "line 1: the file of blob 'a'"),
         (
             {"blobs/uploads.jsonl": '{"name": "a", "file": "../../secret"}', "secret": ""},
@@ -317,6 +320,27 @@ async def test_what_is_wrong_is_named_with_its_file_and_nothing_is_imported(
 
 def _containers(tx: object) -> int:
     return tx.execute("SELECT count(*) FROM container").fetchone()[0]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("file", "kind"),
+    [
+        ("c/a.txt", "container"),
+        ("blobs/Uploads/a.txt", "container"),
+        ("queues/a_b.jsonl", "queue"),
+        ("tables/1st.jsonl", "table"),
+    ],
+)
+def test_a_file_whose_name_nothing_can_have_is_named(tmp_path, clock, file, kind):
+    made = tmp_path / "made" / file
+    made.parent.mkdir(parents=True)
+    made.write_text("")
+
+    with pytest.raises(TransferError) as caught:
+        import_from(tmp_path / "made", tmp_path / "data", clock.now())
+
+    assert str(caught.value).startswith(str(made if kind != "container" else made.parent))
+    assert f"cannot be the name of a {kind}, which has 3 to 63" in str(caught.value)
 
 
 def test_what_is_wrong_in_an_archive_is_named_by_the_archive(tmp_path, clock):
