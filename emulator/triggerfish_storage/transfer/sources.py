@@ -8,25 +8,23 @@ A single file of JSON lines is a queue, too.
 from __future__ import annotations
 
 import os
-import shutil
-import tarfile
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
-from typing import IO, Any, Final
+from pathlib import Path
+from typing import Final
 
 from triggerfish_storage.blobs.names import check_container_name
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.queues import directory as queues
 from triggerfish_storage.tables import directory as tables
-from triggerfish_storage.transfer.carriers import COPY_BYTES, is_archive
+from triggerfish_storage.transfer.carriers import is_archive
 from triggerfish_storage.transfer.exporting import ACCOUNT_FILE, BLOBS, QUEUES, TABLES
 from triggerfish_storage.transfer.failure import TransferError
 from triggerfish_storage.transfer.names import is_litter, resource_of
 from triggerfish_storage.transfer.scratch import scratch_folder
 from triggerfish_storage.transfer.tally import FILE_BYTES
+from triggerfish_storage.transfer.unpacking import unpack
 
 LINES: Final = ".jsonl"
 _EXPECTED: Final = (
@@ -70,7 +68,7 @@ def opened(path: Path, data_folder: Path) -> Iterator[Source]:
         yield _checked(Source(queues={resource_of(path.stem): path}))
     else:
         with scratch_folder(data_folder) as scratch, _named_after(path, scratch):
-            _unpack(path, scratch)
+            unpack(path, scratch)
             yield _checked(_arranged(_root_of(scratch)))
 
 
@@ -167,9 +165,6 @@ def _stem(file: Path) -> str:
     return file.stem
 
 
-# --- archives ---------------------------------------------------------------------------------
-
-
 @contextmanager
 def _named_after(archive: Path, unpacked: Path) -> Iterator[None]:
     """Let errors name files by the archive that they are in: where they lie now is soon gone."""
@@ -178,52 +173,6 @@ def _named_after(archive: Path, unpacked: Path) -> Iterator[None]:
     except TransferError as error:
         message = str(error).replace(f"{unpacked}{os.sep}", f"{archive}: ")
         raise TransferError(message) from error
-
-
-def _unpack(archive: Path, folder: Path) -> None:
-    try:
-        if archive.name.lower().endswith(".zip"):
-            with zipfile.ZipFile(archive) as zipped:
-                for entry in zipped.infolist():
-                    if not entry.is_dir():
-                        with zipped.open(entry) as content:
-                            _unpack_one(archive, entry.filename, content, folder)
-        else:
-            with tarfile.open(archive) as tar:
-                _unpack_tar(archive, tar, folder)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, NotImplementedError) as error:
-        raise TransferError(f"{archive}: cannot be unpacked ({error}).") from error
-
-
-def _unpack_tar(archive: Path, tar: tarfile.TarFile, folder: Path) -> None:
-    while (member := tar.next()) is not None:
-        tar.members = []  # type: ignore[attr-defined] # else it remembers them all
-        content = tar.extractfile(member) if member.isreg() else None
-        if content is not None:
-            _unpack_one(archive, member.name, content, folder)
-        elif not member.isdir():
-            raise TransferError(
-                f"{archive}: {member.name} is no file; archives may have folders and files only."
-            )
-    file: Any = tar.fileobj
-    file.seek(tar.offset)
-    if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-        raise tarfile.ReadError("its end is missing")
-    while file.read(COPY_BYTES):  # to its checksum, if it has one
-        pass
-
-
-def _unpack_one(archive: Path, name: str, content: IO[bytes], folder: Path) -> None:
-    path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or not path.parts or ":" in path.parts[0]:
-        raise TransferError(f"{archive}: the path of {name!r} leads out of the archive.")
-    target = folder.joinpath(*path.parts)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with target.open("xb") as file:
-            shutil.copyfileobj(content, file, COPY_BYTES)
-    except FileExistsError as error:
-        raise TransferError(f"{archive}: {name!r} is in it twice.") from error
 
 
 def _root_of(unpacked: Path) -> Path:
