@@ -5,14 +5,22 @@ Nothing is written outside of the folder, and links or devices are not made.
 
 from __future__ import annotations
 
+import lzma
 import shutil
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, Final
 
 from triggerfish_storage.transfer.carriers import COPY_BYTES
 from triggerfish_storage.transfer.failure import TransferError
+
+# What the libraries raise for archives that are cut off, damaged, encrypted, or lie.
+_DAMAGED: Final = (
+    *(EOFError, NotImplementedError, OSError, RuntimeError, ValueError),
+    *(lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, zlib.error),
+)
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -31,7 +39,7 @@ def unpack(archive: Path, folder: Path) -> None:
         else:
             with tarfile.open(archive) as tar:
                 _unpack_tar(archive, tar, folder)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, NotImplementedError) as error:
+    except _DAMAGED as error:
         raise TransferError(f"{archive}: cannot be unpacked ({error}).") from error
 
 

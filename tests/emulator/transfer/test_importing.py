@@ -386,6 +386,48 @@ def test_links_in_an_archive_are_refused(clock: ManualClock, tmp_path: Path) -> 
         import_from(tmp_path / "links.tar", tmp_path / "data", clock.now())
 
 
+def zipped(method: int, *, spoil: bool = False, encrypt: bool = False) -> bytes:
+    """An archive of one queue, its bytes overwritten or marked as encrypted."""
+    file = BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        archive.writestr("queues/orders.jsonl", '{"body": "one"}\n' * 100)
+    data = bytearray(file.getvalue())
+    if spoil:
+        begin = data.index(b".jsonl") + 20
+        data[begin : begin + 8] = b"\xff" * 8
+    if encrypt:
+        data[data.index(b"PK\3\4") + 6] |= 1
+        data[data.index(b"PK\1\2") + 8] |= 1
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        zipped(zipfile.ZIP_DEFLATED, spoil=True),
+        zipped(zipfile.ZIP_LZMA, spoil=True),
+        zipped(zipfile.ZIP_BZIP2, spoil=True),
+        zipped(zipfile.ZIP_DEFLATED, encrypt=True),
+    ],
+    ids=["deflated", "lzma", "bzip2", "encrypted"],
+)
+def test_an_archive_that_is_damaged_or_encrypted_is_named(tmp_path, clock, data):
+    (tmp_path / "bad.zip").write_bytes(data)
+
+    with pytest.raises(TransferError, match=r"bad\.zip: cannot be unpacked"):
+        import_from(tmp_path / "bad.zip", tmp_path / "data", clock.now())
+
+
+def test_an_archive_with_a_name_that_no_file_can_have_is_named(tmp_path, clock):
+    entry = tarfile.TarInfo("a")
+    entry.pax_headers = {"path": "queues/a\0b.jsonl"}
+    with tarfile.open(tmp_path / "bad.tar", "w", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(entry)
+
+    with pytest.raises(TransferError, match=r"bad\.tar: cannot be unpacked"):
+        import_from(tmp_path / "bad.tar", tmp_path / "data", clock.now())
+
+
 @pytest.mark.parametrize("name", ["cut.tar", "cut.tar.gz", "cut.zip"])
 async def test_an_archive_that_is_cut_off_is_named(
     source: Make, clock: ManualClock, tmp_path: Path, name: str
