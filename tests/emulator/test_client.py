@@ -9,10 +9,11 @@ from datetime import timedelta
 import pytest
 from azure.storage.queue import generate_account_sas
 
-from triggerfish_storage.client import RequestFailed, StorageClient, connect
+from triggerfish_storage.client import StorageClient, connect
 from triggerfish_storage.connection_string import parse_connection_string
 from triggerfish_storage.protocol.accounts import DEFAULT_ACCOUNT, DEFAULT_KEY
 from triggerfish_storage.queues import directory
+from triggerfish_storage.signed_requests import RequestFailed
 from triggerfish_storage.testing import ManualClock, ServedAccount
 
 

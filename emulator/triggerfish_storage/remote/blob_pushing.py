@@ -8,9 +8,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from triggerfish_storage.client import Answer, RequestFailed, blob_path
+from triggerfish_storage.client import blob_path
 from triggerfish_storage.remote.blob_writing import Writing, is_whole, put_whole
 from triggerfish_storage.remote.requests import AT_ONCE, Request, Requests
+from triggerfish_storage.signed_requests import Answer, RequestFailed
 from triggerfish_storage.transfer import sources
 from triggerfish_storage.transfer.blob_import import listed_blobs
 from triggerfish_storage.transfer.blob_lines import DescribedBlob, fit_to

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from triggerfish_storage.client import RequestFailed
 from triggerfish_storage.connection_string import ConnectionStringError
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol import policies, properties, xml
@@ -23,6 +22,7 @@ from triggerfish_storage.remote.blob_reading import read_blobs
 from triggerfish_storage.remote.listed_blobs import date_of, metadata_of
 from triggerfish_storage.remote.message_reading import read_messages
 from triggerfish_storage.remote.requests import Request, Requests
+from triggerfish_storage.signed_requests import RequestFailed
 from triggerfish_storage.tables.exact import TableSettings
 from triggerfish_storage.transfer.exporting import Document, Outgoing, OutgoingBlob
 from triggerfish_storage.transfer.fields import given, iso, to_line

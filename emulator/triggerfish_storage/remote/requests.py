@@ -15,7 +15,6 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
-from triggerfish_storage.client import Answer, RequestFailed, StorageClient, connect
 from triggerfish_storage.connection_string import (
     Connection,
     ConnectionStringError,
@@ -24,6 +23,7 @@ from triggerfish_storage.connection_string import (
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol import xml
 from triggerfish_storage.protocol.auth import ServiceName
+from triggerfish_storage.signed_requests import Answer, RequestFailed, SignedRequests, signing
 from triggerfish_storage.transfer.failure import TransferError
 
 PIECE_BYTES: Final = 1024 * 1024
@@ -50,7 +50,7 @@ class Requests:
     """An account that can be asked; open one with ``reached``."""
 
     _connection: Connection
-    _client: StorageClient
+    _requests: SignedRequests
     _runner: asyncio.Runner
     remarks: list[str] = field(default_factory=list)  # what was left out, for people
 
@@ -72,7 +72,7 @@ class Requests:
 
     def send(self, request: Request) -> Answer:
         """Return the answer; raises RequestFailed for whatever is no success."""
-        return self._run(self._client.send(*request))
+        return self._run(self._requests.send(*request))
 
     def send_all(self, requests: Sequence[Request]) -> list[Answer | RequestFailed]:
         """Send up to ``AT_ONCE`` requests side by side; return their answers, in order."""
@@ -80,7 +80,7 @@ class Requests:
 
     def stream(self, request: Request) -> Iterator[bytes]:
         """Give a body in pieces, in constant memory."""
-        opening = self._client.opened(*request)
+        opening = self._requests.opened(*request)
         answer = self._run(opening.__aenter__())
         try:
             while piece := self._run(answer.read(PIECE_BYTES)):
@@ -107,7 +107,7 @@ class Requests:
 
     async def _one(self, request: Request) -> Answer | RequestFailed:
         try:
-            return await self._client.send(*request)
+            return await self._requests.send(*request)
         except RequestFailed as error:
             return error
 
@@ -121,10 +121,10 @@ def reached(connection_string: str) -> Iterator[Requests]:
     try:
         connection = parse_connection_string(connection_string)
         with asyncio.Runner() as runner:
-            opening = connect(connection)
-            client = runner.run(opening.__aenter__())
+            opening = signing(connection)
+            requests = runner.run(opening.__aenter__())
             try:
-                yield Requests(connection, client, runner)
+                yield Requests(connection, requests, runner)
             finally:
                 runner.run(opening.__aexit__(None, None, None))
     except (ConnectionStringError, RequestFailed, StorageError) as error:

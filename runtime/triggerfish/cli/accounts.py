@@ -22,7 +22,7 @@ from triggerfish.config.errors import ConfigError
 from triggerfish.config.host_json import load_host_config
 from triggerfish.config.local_settings import load_local_settings
 from triggerfish.model import TriggerfishError
-from triggerfish_storage.client import RequestFailed, StorageClient, connect
+from triggerfish_storage.client import StorageClient, connect
 from triggerfish_storage.connection_string import (
     DEVELOPMENT,
     PORTS,
@@ -32,6 +32,7 @@ from triggerfish_storage.connection_string import (
     parse_connection_string,
 )
 from triggerfish_storage.ownership import read_owner
+from triggerfish_storage.signed_requests import RequestFailed
 
 T = TypeVar("T")
 Command = TypeVar("Command", bound=Callable[..., Any])

@@ -13,7 +13,8 @@ from datetime import timedelta
 from typing import IO, Final
 
 from triggerfish.cli.message_files import write_messages
-from triggerfish_storage.client import RequestFailed, StorageClient
+from triggerfish_storage.client import StorageClient
+from triggerfish_storage.signed_requests import RequestFailed
 from triggerfish_storage.transfer.message_lines import Message
 
 _AT_ONCE: Final = 32

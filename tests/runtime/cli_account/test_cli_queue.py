@@ -15,7 +15,8 @@ from triggerfish.cli.accounts import AccountFailed
 from triggerfish.cli.main import triggerfish
 from triggerfish.cli.message_files import NotMessages
 from triggerfish.model import TriggerfishError
-from triggerfish_storage.client import RequestFailed, StorageClient
+from triggerfish_storage.client import StorageClient
+from triggerfish_storage.signed_requests import RequestFailed
 
 
 def base64_of(*bodies: str) -> list[str]:
