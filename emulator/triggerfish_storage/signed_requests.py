@@ -8,7 +8,10 @@ Signatures: https://learn.microsoft.com/rest/api/storageservices/authorize-with-
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -133,7 +136,7 @@ class SignedRequests:
                 yield Stream(response)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise RequestFailed(
-                f"{urlsplit(url).netloc} could not be reached ({error or 'no answer in time'}). "
+                f"{urlsplit(url).netloc} could not be reached ({_reason(error)}). "
                 "Is the storage running, and does the connection string name it?"
             ) from error
 
@@ -155,6 +158,15 @@ async def signing(connection: Connection) -> AsyncIterator[SignedRequests]:
         connector=connector, timeout=TIMEOUT, auto_decompress=False
     ) as session:
         yield SignedRequests(connection, session)
+
+
+def _reason(error: Exception) -> str:
+    """Return why there is no answer: of a connection that failed what the system says alone."""
+    cause = getattr(error, "os_error", None)
+    is_systems = isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError)
+    if is_systems and cause.errno in errno.errorcode:
+        return os.strerror(cause.errno)
+    return str(error) or "no answer in time"
 
 
 def _failure(response: aiohttp.ClientResponse, content: bytes, asked: str) -> RequestFailed:
