@@ -163,10 +163,10 @@ async def signing(connection: Connection) -> AsyncIterator[SignedRequests]:
 def _reason(error: Exception) -> str:
     """Return why there is no answer: of a connection that failed what the system says alone."""
     cause = getattr(error, "os_error", None)
-    is_systems = isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError)
-    if is_systems and cause.errno in errno.errorcode:
-        return os.strerror(cause.errno)
-    return str(error) or "no answer in time"
+    if isinstance(cause, ssl.SSLError) or not isinstance(cause, OSError):
+        return str(error) or "no answer in time"
+    number = cause.errno or 0
+    return os.strerror(number) if number in errno.errorcode else str(error)
 
 
 def _failure(response: aiohttp.ClientResponse, content: bytes, asked: str) -> RequestFailed:
