@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from triggerfish.bindings.queue import BY_HAND
+from triggerfish.bindings.plan import BY_HAND
 from triggerfish.cli import invoke as command
 from triggerfish.cli.main import triggerfish
 from triggerfish.cli.running import HOST_PORT, HostRefused, NotRunning

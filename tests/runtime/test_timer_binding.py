@@ -38,7 +38,11 @@ def test_a_function_is_given_the_status_before_this_run() -> None:
         "IsPastDue": False,
     }
     assert event.reason == "Timer fired at 2024-01-01T10:00:00.0004000+00:00"
-    assert (event.payload, event.source) == (b"", "Cron: '0 * * * * *'")
+    assert event.payload == b""
+
+
+def test_the_history_has_the_schedule_as_its_author_wrote_it() -> None:
+    assert trigger("*/15 * * * * *").event(NOW, UTC, status=None).source == "*/15 * * * * *"
 
 
 def test_a_timespan_does_not_adjust_for_daylight_saving() -> None:

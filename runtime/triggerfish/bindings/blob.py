@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from triggerfish.bindings.plan import BindingFailure, Scope, text_bytes
-from triggerfish.bindings.queue import BY_HAND
+from triggerfish.bindings.plan import BY_HAND, BindingFailure, Scope, text_bytes
 from triggerfish.expressions import BindingData, Template
 from triggerfish.model import NOTHING, Datum, Delivery, Effect, PutBlob, TriggerEvent
 from triggerfish.names import blob_name_problem, container_name_problem

@@ -17,7 +17,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from triggerfish import lenient_json
-from triggerfish.bindings.plan import BindingFailure
+from triggerfish.bindings.plan import BY_HAND, BindingFailure
 from triggerfish.dotnet_text import scalar_text
 from triggerfish.expressions import BindingData
 from triggerfish.model import (
@@ -30,8 +30,6 @@ from triggerfish.model import (
     TriggerEvent,
 )
 from triggerfish.payload import payload_properties
-
-REASON: Final = "This function was programmatically called via the host APIs."
 
 _KEY_PARAMETER: Final = "code"  # a function key, which no expression may show
 _TEXT_TYPE: Final = ("content-type", "text/plain; charset=utf-8")
@@ -61,7 +59,7 @@ class HttpTrigger:
         ``absent`` are the optional route parameters that the path leaves out: expressions
         may name them.
         """
-        return self._event(request, tuple(absent), reason=REASON)
+        return self._event(request, tuple(absent), reason=BY_HAND)
 
     async def by_hand(self, text: str, *, now: datetime) -> TriggerEvent:
         request = HttpRequestData(

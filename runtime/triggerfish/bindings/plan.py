@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from triggerfish.expressions import Template
 from triggerfish.model import (
@@ -23,6 +23,9 @@ from triggerfish.model import (
     TriggerfishError,
 )
 from triggerfish.storage.account import Account
+
+# The reason of whatever no event started: a request, or a run by hand.
+BY_HAND: Final = "This function was programmatically called via the host APIs."
 
 
 class BindingFailure(TriggerfishError):  # noqa: N818 - the outcome it becomes

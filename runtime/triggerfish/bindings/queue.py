@@ -18,7 +18,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from triggerfish import lenient_json
-from triggerfish.bindings.plan import BindingFailure, Scope, text_bytes
+from triggerfish.bindings.plan import BY_HAND, BindingFailure, Scope, text_bytes
 from triggerfish.dotnet_text import scalar_text
 from triggerfish.expressions import BindingData, Template
 from triggerfish.model import (
@@ -194,8 +194,6 @@ class QueueTrigger:
 def _binary_is_no_json() -> str:
     return "a message of dataType binary is not read as JSON"
 
-
-BY_HAND: Final = "This function was programmatically called via the host APIs."
 
 # What ``azure.functions`` reads of a message beside its body.
 _SPELLING: Final = {

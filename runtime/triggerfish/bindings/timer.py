@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Final
 
-from triggerfish.bindings.queue import BY_HAND
+from triggerfish.bindings.plan import BY_HAND
 from triggerfish.expressions import BindingData
 from triggerfish.model import Binding, Datum, Delivery, TriggerEvent, TriggerfishError
 from triggerfish.schedule import Schedule, parse_schedule
@@ -47,10 +47,11 @@ class ScheduleStatus:
 
 @dataclass(frozen=True, slots=True)
 class TimerTrigger:
-    """A timerTrigger with its schedule."""
+    """A timerTrigger with its schedule, which ``expression`` says as its author wrote it."""
 
     function: str
     parameter: str
+    expression: str
     schedule: Schedule
     run_on_startup: bool = False
     use_monitor: bool = True
@@ -121,7 +122,7 @@ class TimerTrigger:
             # The timer itself has no text: {name of the parameter} renders as nothing.
             binding_data=BindingData({"TimerTrigger": start_text}, {self.parameter: None}),
             payload=b"",
-            source=self.schedule.log_form,
+            source=self.expression,
             reason=reason,
             details=details,
             record={"at": started.isoformat(), "timer": timer},
@@ -131,10 +132,12 @@ class TimerTrigger:
 
 def timer_trigger(function: str, binding: Binding) -> TimerTrigger:
     """Return the trigger that a binding declares. Raises ``TriggerfishError`` naming the key."""
+    expression = str(binding.properties.get("schedule") or "")
     return TimerTrigger(
         function=function,
         parameter=binding.name,
-        schedule=parse_schedule(str(binding.properties.get("schedule") or "")),
+        expression=expression,
+        schedule=parse_schedule(expression),
         run_on_startup=_flag(binding, "runOnStartup", default=False),
         use_monitor=_flag(binding, "useMonitor", default=True),
     )

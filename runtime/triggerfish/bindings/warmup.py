@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from triggerfish.bindings.queue import BY_HAND
+from triggerfish.bindings.plan import BY_HAND
 from triggerfish.expressions import BindingData
 from triggerfish.model import Datum, Delivery, TriggerEvent
 

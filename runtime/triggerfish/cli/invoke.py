@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import click
 
-from triggerfish.bindings.queue import BY_HAND
+from triggerfish.bindings.plan import BY_HAND
 from triggerfish.cli.history_view import (
     emit_raw,
     entry_document,
