@@ -187,7 +187,8 @@ class _Parser:
         match = number or _WORD.match(self._text, self._at)
         following = self._text[match.end() : match.end() + 1] if match else ""
         if match is None or following.isalnum() or following in _NOT_AFTER_A_SCALAR:
-            self._fail(f"a value expected, not '{self._text[self._at : self._at + 20]}'")
+            found = self._text[self._at : self._at + 20]
+            self._fail(f"a value expected, not {repr(found) if found else 'the end'}")
         value = self._number(match.group()) if number else self._word(match.group())
         self._at = match.end()
         return value

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from triggerfish.config.app_config import AppConfig
 from triggerfish.console import Console, function_list, log_filter
@@ -14,7 +15,8 @@ from triggerfish.lifecycle import Served
 from triggerfish.model import LogLevel, LogLine, TriggerfishError
 from triggerfish.pool.app import AppLoadError
 
-_CATEGORY = "Host.Startup"
+_CATEGORY: Final = "Host.Startup"
+_ERROR: Final = LogLevel.ERROR
 
 
 @dataclass
@@ -37,7 +39,7 @@ class Reporter:
         self._write(LogLevel.INFORMATION, served.routes.log_text())
         for error in served.errors:
             self._write(
-                LogLevel.ERROR,
+                _ERROR,
                 f"The '{error.function}' function is in error: {error.message}",
             )
         if served.functions:
@@ -49,9 +51,16 @@ class Reporter:
                 "No job functions found. Declare them in function_app.py or in function.json "
                 "folders.",
             )
-        if again:
+        if self.strict and served.errors:
+            console.say("The host ends: a function is in error, and --strict is on.", _ERROR)
+        elif again:
             console.say("The app was loaded again.")
-            return
+        else:
+            self._say_where()
+
+    def _say_where(self) -> None:
+        """Say that the host runs, and where it and its account are reached."""
+        console = self.console
         if not self.config.verbose:
             console.say("For detailed output, run with --verbose flag.")
         if self.storage:
@@ -62,8 +71,8 @@ class Reporter:
     def failed(self, error: TriggerfishError, *, serving: bool) -> None:
         traceback = error.traceback if isinstance(error, AppLoadError) else ""
         if traceback:
-            self.console.say(traceback.rstrip(), LogLevel.ERROR)
-        self.console.say(f"The app does not load: {error}", LogLevel.ERROR)
+            self.console.say(traceback.rstrip(), _ERROR)
+        self.console.say(f"The app does not load: {error}", _ERROR)
         if self.strict:
             return
         self.console.say(

@@ -177,6 +177,7 @@ def test_strict_ends_where_a_function_does_not_load(app: Path, start: Callable[.
     host = start(app, options=("--strict",))
 
     host.wait_for("function is in error")
+    host.wait_for("The host ends: a function is in error, and --strict is on.")
     assert host.process.wait(30) == 1
 
 

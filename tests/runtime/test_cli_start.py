@@ -199,6 +199,7 @@ def test_the_version_is_plain_for_programs(option):
         (["--cert", "c.pfx", "--password", "p", "--no-build"], {}),
         (["--enable-json-output", "--json-output-file", "f"], {}),
         (["--runtime", "default"], {}),
+        (["--python"], {}),
     ],
 )
 def test_what_core_tools_takes_is_taken(app, started, action, args, expected):

@@ -61,6 +61,7 @@ def test_a_document_is_read_leniently(text: str, value: object) -> None:
         ("{'a': '\\x'}", 1, 8, "unknown escape"),
         ("[1, 2", 1, 6, "',' or ']' expected"),
         ("[1,,2]", 1, 4, "a value expected"),
+        ('{"a": ', 1, 7, "a value expected, not the end"),
         ("{a: 1} b", 1, 8, "after the end"),
         ("{a: /* 1}", 1, 5, "comment without its end"),
         ("{,}", 1, 2, "property name"),

@@ -72,6 +72,7 @@ start: Final = start_command.ManyWords(
         click.Option(["--enable-json-output"], is_flag=True, help=_NO_EFFECT),
         click.Option(["--json-output-file"], help=_NO_EFFECT),
         click.Option(["--runtime"], help=_NO_EFFECT),
+        click.Option(["--python"], is_flag=True, help=_NO_EFFECT),
     ],
 )
 

@@ -18,6 +18,9 @@ from .converters import Binding, converter_of
 RETURN: Final = "$return"
 _UNIONS: Final = (typing.Union, getattr(__import__("types"), "UnionType", typing.Union))
 _MESSAGES: Final = (func.QueueMessage, str, bytes)
+_SAME_NAMES: Final = (
+    'Give parameter and binding one name: "name" in function.json, arg_name in decorators'
+)
 _NOT_SUPPORTED: Final = {
     "azurefunctions.extensions.http": "HTTP streaming (azurefunctions-extensions-http-fastapi)",
     "azurefunctions.extensions": "a type of the SDK bindings (azurefunctions-extensions-…)",
@@ -111,13 +114,13 @@ class _Check:
         if missing:
             self._fail(
                 "the following parameters are declared in Python but not in function.json: "
-                + _set(missing)
+                f"{_set(missing)}. {_SAME_NAMES}"
             )
         missing = set(bound) - declared - {RETURN}
         if missing:
             self._fail(
                 "the following parameters are declared in function.json but not in Python: "
-                + _set(missing)
+                f"{_set(missing)}. {_SAME_NAMES}"
             )
 
     def _parameter(self, binding: Binding, annotations: Mapping[str, Any]) -> Parameter:

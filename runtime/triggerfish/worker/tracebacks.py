@@ -23,7 +23,9 @@ def describe(error: BaseException) -> tuple[str, str, str]:
 
 
 def message_of(error: BaseException) -> str:
-    """Return ``str(error)``, whatever the user's ``__str__`` does."""
+    """Return ``str(error)``, whatever the user's ``__str__`` does; its place comes separately."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return str(error.msg)
     try:
         return str(error)
     except Exception as worse:

@@ -173,6 +173,12 @@ async def test_an_app_has_one_function_app(make_app, launch, code, message):
     assert error.traceback == ""
 
 
+async def test_the_place_of_a_syntax_error_is_told_once(make_app, launch):
+    error = await load_error(launch, make_app({"function_app.py": "a = 1\ndef f(:\n"}))
+
+    assert str(error).count("line 2") == 1
+
+
 async def test_a_second_name_for_the_same_function_app_is_allowed(make_app, launch):
     async with launch(make_app({"function_app.py": HEAD + "other = app\n" + ECHO})) as running:
         assert len(running.generation.functions) == 1
