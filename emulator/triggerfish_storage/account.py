@@ -14,7 +14,7 @@ from triggerfish_storage import service_properties
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.changes import Changes
 from triggerfish_storage.clock import Clock
-from triggerfish_storage.contents import Contents
+from triggerfish_storage.content_folder import Contents
 from triggerfish_storage.database import Database
 from triggerfish_storage.ownership import Ownership
 from triggerfish_storage.protocol.accounts import DEFAULT_ACCOUNT

@@ -23,7 +23,7 @@ from triggerfish_storage.blobs import access, versions
 from triggerfish_storage.blobs import operations as blob_operations
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.clock import Clock, SystemClock
-from triggerfish_storage.contents import Contents
+from triggerfish_storage.content_folder import Contents
 from triggerfish_storage.data_folder import CONTENTS_FOLDER, DATABASE_FILE, migrations
 from triggerfish_storage.database import DatabaseError, Durability, open_database
 from triggerfish_storage.fingerprints import fingerprint

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from triggerfish_storage.blobs.model import Draft
-from triggerfish_storage.contents import Contents
+from triggerfish_storage.content_folder import Contents
 from triggerfish_storage.database import Database, DatabaseError
 from triggerfish_storage.ownership import FolderOwned, read_owner
 from triggerfish_storage.server import PortTaken, PortUnusable, open_account, serve

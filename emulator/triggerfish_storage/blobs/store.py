@@ -33,7 +33,8 @@ from triggerfish_storage.blobs.model import (
 from triggerfish_storage.blobs.ranges import WHOLE, ByteRange
 from triggerfish_storage.blobs.rows import find_blob, get_blob, read_blob
 from triggerfish_storage.changes import Change, Changes
-from triggerfish_storage.contents import Content, Contents
+from triggerfish_storage.content_folder import Contents
+from triggerfish_storage.contents import Content
 from triggerfish_storage.database import Database, DatabaseError
 from triggerfish_storage.errors import StorageError
 

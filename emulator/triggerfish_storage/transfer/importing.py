@@ -17,7 +17,7 @@ from typing import get_args
 from triggerfish_storage import service_properties
 from triggerfish_storage.blobs.model import Container
 from triggerfish_storage.blobs.names import check_container_name
-from triggerfish_storage.contents import Contents
+from triggerfish_storage.content_folder import Contents
 from triggerfish_storage.data_folder import CONTENTS_FOLDER, DATABASE_FILE, migrations
 from triggerfish_storage.protocol import properties
 from triggerfish_storage.queues import directory as queues

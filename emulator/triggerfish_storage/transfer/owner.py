@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from triggerfish_storage.blobs import versions
-from triggerfish_storage.contents import Contents, discard_files, file_names
+from triggerfish_storage.content_folder import Contents
+from triggerfish_storage.contents import discard_files, file_names
 from triggerfish_storage.database import Database, DatabaseError
 from triggerfish_storage.queues.rows import release_orphans
 from triggerfish_storage.transfer import snapshots, sources

@@ -20,7 +20,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from triggerfish_storage.contents import Contents, file_names
+from triggerfish_storage.content_folder import Contents
+from triggerfish_storage.contents import file_names
 from triggerfish_storage.data_folder import (
     CONTENTS_FOLDER,
     DATABASE_FILE,

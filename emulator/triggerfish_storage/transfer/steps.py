@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-from triggerfish_storage.contents import Contents
+from triggerfish_storage.content_folder import Contents
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol.accounts import DEFAULT_ACCOUNT
 from triggerfish_storage.transfer.failure import TransferError

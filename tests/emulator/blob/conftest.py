@@ -17,7 +17,7 @@ from triggerfish_storage.blobs import access
 from triggerfish_storage.blobs.operations import OPERATIONS
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.changes import Changes
-from triggerfish_storage.contents import Contents
+from triggerfish_storage.content_folder import Contents
 from triggerfish_storage.database import Database
 from triggerfish_storage.protocol.accounts import DEFAULT_KEY, Accounts
 from triggerfish_storage.protocol.auth import Signed, authorization

@@ -9,7 +9,8 @@ import pytest
 
 from triggerfish_storage.blobs.lifecycle import put_blob
 from triggerfish_storage.blobs.model import Draft
-from triggerfish_storage.contents import IN_ROW_LIMIT_BYTES, PIECE_BYTES, Contents
+from triggerfish_storage.content_folder import Contents
+from triggerfish_storage.contents import IN_ROW_LIMIT_BYTES, PIECE_BYTES
 from triggerfish_storage.errors import StorageError
 
 SMALL = b"s" * IN_ROW_LIMIT_BYTES

@@ -12,7 +12,7 @@ import pytest
 
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.changes import Changes
-from triggerfish_storage.contents import Contents
+from triggerfish_storage.content_folder import Contents
 from triggerfish_storage.database import open_database
 from triggerfish_storage.testing import ManualClock
 
@@ -27,7 +27,7 @@ from importlib.resources import files
 from pathlib import Path
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.changes import Changes
-from triggerfish_storage.contents import Contents
+from triggerfish_storage.content_folder import Contents
 from triggerfish_storage.database import open_database
 
 def say(*words):

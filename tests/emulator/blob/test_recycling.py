@@ -11,7 +11,7 @@ import pytest
 from triggerfish_storage import recycling
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.clock import Clock
-from triggerfish_storage.contents import Contents
+from triggerfish_storage.content_folder import Contents
 from triggerfish_storage.data_folder import CONTENTS_FOLDER
 from triggerfish_storage.transfer.scratch import link_or_copy
 

@@ -23,7 +23,7 @@ from azure.storage.blob import (
 from azure.storage.queue import QueueServiceClient
 
 from triggerfish_storage.account import StorageAccount
-from triggerfish_storage.contents import Contents
+from triggerfish_storage.content_folder import Contents
 from triggerfish_storage.data_folder import CONTENTS_FOLDER
 from triggerfish_storage.testing import ManualClock, storage_account
 from triggerfish_storage.transfer import sources
