@@ -68,6 +68,7 @@ class Reply(NamedTuple):
 
     A streamed ``body`` needs ``length``, as does a HEAD that tells the length of what a GET
     would give. ``content_type`` is sent only where there is a body (or a ``length``).
+    ``reason`` stands behind the status, in place of its usual phrase.
     """
 
     status: int
@@ -75,6 +76,7 @@ class Reply(NamedTuple):
     headers: Mapping[str, str] = MappingProxyType({})
     content_type: str = "application/xml"
     length: int | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,13 +44,13 @@ def head(
     closes: bool,
 ) -> bytes:
     """Return everything that comes before the body."""
-    status, body, headers, content_type, length = reply
+    status, body, headers, content_type, length, reason = reply
     if not "".join((content_type, client_request_id or "", *headers.values())).isprintable():
         content_type = _one_line(content_type)
         client_request_id = client_request_id and _one_line(client_request_id)
         headers = {name: _one_line(value) for name, value in headers.items()}
     parts = [
-        _STATUS_LINES.get(status) or f"HTTP/1.1 {status} Status\r\n",
+        f"HTTP/1.1 {status} {reason}\r\n" if reason else _STATUS_LINES[status],
         _SERVERS[service],
         f"{http_date(now)}\r\nx-ms-request-id: {request_id}\r\nx-ms-version: {version}\r\n",
     ]
@@ -73,8 +73,13 @@ def head(
 def error_reply(
     error: StorageError, *, service: ServiceName, now: datetime, request_id: str, is_head: bool
 ) -> Reply:
-    """Return the answer to a request that failed; a HEAD has the code in its header only."""
+    """Return the answer to a request that failed; a HEAD has the code in its header only.
+
+    Of blobs and queues the status line says what is wrong, which is all of it that clients show
+    where there is no body.
+    """
     row = error.error
+    reason = "" if service == "table" else row.message
     headers = {"x-ms-error-code": row.code}
     if row.status == errors.NO_AUTHENTICATION_INFORMATION.status:
         headers["WWW-Authenticate"] = (
@@ -84,7 +89,7 @@ def error_reply(
     for name in error.details.keys() & _OF_SOURCES.keys():
         headers[_OF_SOURCES[name]] = error.details[name]
     if is_head or row.status in _BODILESS:
-        return Reply(row.status, headers=headers)
+        return Reply(row.status, headers=headers, reason=reason)
     message = f"{row.message}\nRequestId:{request_id}\nTime:{iso_date(now)}"
     if service == "table":
         message = error.details.get("Index", "") + message
@@ -95,7 +100,7 @@ def error_reply(
         )
     extra = "".join(xml.tag(name, _legal(value)) for name, value in error.details.items())
     inside = f"{xml.tag('Code', row.code)}{xml.tag('Message', message)}{extra}"
-    return Reply(row.status, xml.document(f"<Error>{inside}</Error>"), headers)
+    return Reply(row.status, xml.document(f"<Error>{inside}</Error>"), headers, reason=reason)
 
 
 def _one_line(value: str) -> str:

@@ -24,6 +24,7 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    reason: str
 
     @property
     def code(self) -> str:
@@ -60,7 +61,8 @@ class Raw:
                 name, _, value = line.partition(": ")
                 assert name.lower() not in headers, head
                 headers[name.lower()] = value
-            status = int(first.split(" ")[1])
+            _, code, reason = first.split(" ", 2)
+            status = int(code)
             body = b""
             if not is_head and status not in (100, 204, 304):
                 if headers.get("transfer-encoding") == "chunked":
@@ -70,7 +72,7 @@ class Raw:
                     await reader.readline()
                 else:
                     body = await reader.readexactly(int(headers["content-length"]))
-            return Answer(status, headers, body)
+            return Answer(status, headers, body, reason)
 
     async def request(
         self,

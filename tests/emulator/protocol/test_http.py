@@ -68,6 +68,21 @@ async def test_a_head_has_nothing_but_headers(queue: Raw) -> None:
     assert "content-type" not in failed.headers
 
 
+async def test_the_status_line_of_a_failure_says_what_is_wrong(queue: Raw, blob: Raw) -> None:
+    await blob.request("PUT", "/box?restype=container")
+    written = await blob.request("PUT", "/box/a", headers={"x-ms-blob-type": "BlockBlob"})
+    known = {"if-none-match": written.headers["etag"]}
+
+    failed = await blob.request("HEAD", "/box/missing")
+    unchanged = await blob.request("GET", "/box/a", headers=known)
+
+    assert (written.status, written.reason) == (201, "Created")
+    assert (failed.status, failed.reason) == (404, "The specified blob does not exist.")
+    assert unchanged.reason.startswith("The condition specified using HTTP conditional header(s)")
+    of_queues = await queue.request("GET", "/missing?comp=metadata")
+    assert of_queues.reason == "The specified queue does not exist."
+
+
 async def test_any_well_formed_version_is_served(
     queue: Raw, caplog: pytest.LogCaptureFixture
 ) -> None:
