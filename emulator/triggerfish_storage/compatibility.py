@@ -122,7 +122,10 @@ request that no service knows.
 | `$filter` on `TableName` | without regard to case, as a table is addressed |
 | sources of copies | public or signed, or a token comes along; Copy Blob alone takes the key |
 | rehydration of archived blobs | at once |
-| encryption scopes, keys of the customer | accepted without effect: reads need none |
+| keys of customers (`x-ms-encryption-key`) | asked for as documented, over HTTP too; nothing is \
+encrypted, and of a key its hash is kept |
+| encryption scopes | any legal name is one; kept, given back, compared; containers' and signed \
+(`ses`) ones count |
 | differences of page ranges | to snapshots of the blob; not by `x-ms-previous-snapshot-url` |
 | tiers of page blobs | as they are set; none is inferred, as Premium accounts do |
 | system containers (`include=system`, `$logs`, `$blobchangefeed`) | there are none |

@@ -14,10 +14,18 @@ from typing import Final
 
 from triggerfish_storage.blobs import errors
 from triggerfish_storage.blobs.conditions import check_write
+from triggerfish_storage.blobs.encryption import check_change
 from triggerfish_storage.blobs.extents import Extent, add_extent
 from triggerfish_storage.blobs.guards import check_mutable
 from triggerfish_storage.blobs.lifecycle import begin_write, finish_write, save_change
-from triggerfish_storage.blobs.model import NO_CONDITIONS, Address, Blob, Conditions, Draft
+from triggerfish_storage.blobs.model import (
+    NO_CONDITIONS,
+    Address,
+    Blob,
+    Conditions,
+    Draft,
+    Encryption,
+)
 from triggerfish_storage.blobs.rows import get_blob
 from triggerfish_storage.contents import Content, add_content
 from triggerfish_storage.errors import StorageError
@@ -56,11 +64,13 @@ def append_block(
     where: AppendConditions = ANYWHERE,
     *,
     conditions: Conditions = NO_CONDITIONS,
+    asked: Encryption | None = None,
     now: datetime,
 ) -> tuple[Blob, int]:
     """Add bytes at the end; return the blob and where they begin."""
     blob = get_blob(tx, address)
     _check(blob, conditions, now)
+    check_change(tx, blob, asked)
     check_mutable(blob, now)
     if where.position is not None and where.position != blob.length:
         raise StorageError(errors.APPEND_POSITION_CONDITION_NOT_MET)

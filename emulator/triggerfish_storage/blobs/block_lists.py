@@ -9,7 +9,7 @@ Protocol: https://learn.microsoft.com/rest/api/storageservices/put-block-list
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, NamedTuple
@@ -17,10 +17,11 @@ from typing import Final, Literal, NamedTuple
 from triggerfish_storage.blobs import errors
 from triggerfish_storage.blobs.blocks import Staged, staged_blocks
 from triggerfish_storage.blobs.conditions import check_read
+from triggerfish_storage.blobs.encryption import check_same, settled
 from triggerfish_storage.blobs.extents import Extent, add_extents, all_extents
 from triggerfish_storage.blobs.lifecycle import begin_write, finish_write
 from triggerfish_storage.blobs.model import NO_CONDITIONS, Address, Blob, Conditions, Draft
-from triggerfish_storage.blobs.rows import find_place
+from triggerfish_storage.blobs.rows import Place, find_place
 from triggerfish_storage.contents import share_contents
 from triggerfish_storage.errors import StorageError
 
@@ -69,6 +70,7 @@ def put_block_list(
     committed = all_extents(tx, existing.id) if existing is not None else []
     staged = staged_blocks(tx, place.container_id, address.blob, now) if place.has_staged else []
     extents = _resolve(listed, staged, committed)
+    _check_encryption(place, draft, {extent.content_id for extent in extents}, staged)
     share_contents(tx, [extent.content_id for extent in extents])
     length = sum(extent.length for extent in extents)
     blob = finish_write(tx, place, address, "BlockBlob", draft, now, length=length)
@@ -97,6 +99,17 @@ def get_block_list(
         [Block(e.block, e.length) for e in extents if e.block is not None],
         [Block(block.id, block.length) for block in staged],
     )
+
+
+def _check_encryption(
+    place: Place, draft: Draft, contents: Set[int], staged: Sequence[Staged]
+) -> None:
+    """Raise where a listed block is encrypted otherwise than the blob is to be."""
+    wanted = settled(draft.encryption, place.default_scope)
+    fresh = {block.content_id: block.encryption for block in staged}
+    before = place.blob.encryption if place.blob is not None else None
+    for content_id in contents:
+        check_same(fresh.get(content_id, before), wanted)
 
 
 def _resolve(

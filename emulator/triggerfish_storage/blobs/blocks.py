@@ -15,8 +15,10 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from triggerfish_storage.blobs import errors
+from triggerfish_storage.blobs.columns import encryption_of, tuple_text
 from triggerfish_storage.blobs.conditions import check_lease
-from triggerfish_storage.blobs.model import NO_CONDITIONS, Address, Conditions
+from triggerfish_storage.blobs.encryption import settled
+from triggerfish_storage.blobs.model import NO_CONDITIONS, Address, Conditions, Encryption
 from triggerfish_storage.blobs.rows import find_place
 from triggerfish_storage.clock import micros
 from triggerfish_storage.contents import Content, add_content, drop_contents
@@ -29,10 +31,10 @@ _REPLACED: Final = """
     DELETE FROM block WHERE container_id = :container AND name = :name AND block = :block
     RETURNING content_id"""
 _STAGE: Final = """
-    INSERT INTO block (container_id, name, block, length, content_id, staged)
-    VALUES (:container, :name, :block, :length, :content, :staged)"""
+    INSERT INTO block (container_id, name, block, length, content_id, staged, encryption)
+    VALUES (:container, :name, :block, :length, :content, :staged, :encryption)"""
 _STAGED: Final = """
-    SELECT block, length, content_id, staged FROM block
+    SELECT block, length, content_id, staged, encryption FROM block
     WHERE container_id = :container AND name = :name ORDER BY block"""
 OLD: Final = "SELECT 1 FROM block WHERE staged <= :limit LIMIT 1"
 _EXPIRED: Final = """
@@ -57,6 +59,7 @@ class Staged(NamedTuple):
     length: int
     content_id: int
     staged: int
+    encryption: Encryption | None = None
 
 
 def put_block(
@@ -66,9 +69,10 @@ def put_block(
     content: Content,
     *,
     conditions: Conditions = NO_CONDITIONS,
+    asked: Encryption | None = None,
     now: datetime,
-) -> None:
-    """Stage a block, replacing one of the same id."""
+) -> Encryption | None:
+    """Stage a block, replacing one of the same id; return how it is encrypted."""
     place = find_place(tx, address)
     blob = place.blob
     if blob is not None:
@@ -77,16 +81,16 @@ def put_block(
         check_lease(blob, conditions.lease_id, now)
     elif conditions.lease_id:
         raise StorageError(errors.LEASE_NOT_PRESENT_WITH_BLOB_OPERATION)
+    encryption = settled(asked, place.default_scope)
     values = {"container": place.container_id, "name": address.blob, "block": block_id}
     if place.has_staged:
         if len(tx.execute(_ONE, values).fetchone()[0]) != len(block_id):
             raise StorageError(errors.INVALID_BLOB_OR_BLOCK)
         drop_contents(tx, [row[0] for row in tx.execute(_REPLACED, values).fetchall()])
     content_id = add_content(tx, content)
-    tx.execute(
-        _STAGE,
-        values | {"length": content.size_bytes, "content": content_id, "staged": micros(now)},
-    )
+    values |= {"length": content.size_bytes, "content": content_id, "staged": micros(now)}
+    tx.execute(_STAGE, values | {"encryption": tuple_text(encryption)})
+    return encryption
 
 
 def staged_blocks(
@@ -94,7 +98,10 @@ def staged_blocks(
 ) -> list[Staged]:
     """Return what is staged for a name, by block id."""
     values = {"container": container_id, "name": name}
-    found = [Staged(*row) for row in tx.execute(_STAGED, values)]
+    found = [
+        Staged(block, length, content_id, staged, encryption_of(encryption))
+        for block, length, content_id, staged, encryption in tx.execute(_STAGED, values)
+    ]
     if found and max(block.staged for block in found) <= micros(now - KEPT_FOR):
         return []
     return found

@@ -1,4 +1,4 @@
-"""How values lie in columns: addresses, metadata, instants, leases and copies.
+"""How values lie in columns: addresses, metadata, instants, leases, copies and encryption.
 
 Pure conversions, shared by the rows of containers and of blobs.
 """
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from triggerfish_storage.blobs.model import Address, Copy, Lease
+from triggerfish_storage.blobs.model import Address, Copy, DefaultScope, Encryption, Lease
 from triggerfish_storage.clock import instant, micros
 
 
@@ -95,3 +95,18 @@ def copy_text(copy: Copy | None) -> str | None:
             "is_incremental": copy.is_incremental,
         }
     )
+
+
+def encryption_of(text: str | None) -> Encryption | None:
+    """Return with whose key something is encrypted."""
+    return None if text is None else Encryption(*json.loads(text))
+
+
+def scope_of(text: str | None) -> DefaultScope | None:
+    """Return a container's default scope of a column."""
+    return None if text is None else DefaultScope(*json.loads(text))
+
+
+def tuple_text(value: Encryption | DefaultScope | None) -> str | None:
+    """Undo ``encryption_of`` and ``scope_of``."""
+    return None if value is None else json.dumps(value)

@@ -11,25 +11,33 @@ from datetime import datetime
 from typing import Any, Final
 
 from triggerfish_storage.blobs import errors
-from triggerfish_storage.blobs.columns import json_text, lease_of, lease_values, mapping_of, named
-from triggerfish_storage.blobs.model import Address, Container
+from triggerfish_storage.blobs.columns import (
+    json_text,
+    lease_of,
+    lease_values,
+    mapping_of,
+    named,
+    scope_of,
+    tuple_text,
+)
+from triggerfish_storage.blobs.model import Address, Container, DefaultScope
 from triggerfish_storage.clock import instant, micros
 from triggerfish_storage.errors import StorageError
 
 CONTAINER_COLUMNS: Final = (
     "id, account, name, etag, modified, metadata, public_access, policies, "
-    "lease_id, lease_seconds, lease_until, lease_breaking"
+    "encryption, lease_id, lease_seconds, lease_until, lease_breaking"
 )
 _FIND_CONTAINER: Final = f"""
     SELECT {CONTAINER_COLUMNS} FROM container WHERE account = :account AND name = :container"""  # noqa: S608 - names of columns
 _CONTAINER_ID: Final = "SELECT id FROM container WHERE account = :account AND name = :container"
 _ADD_CONTAINER: Final = """
-    INSERT INTO container (account, name, etag, modified, metadata, public_access)
-    VALUES (:account, :container, :etag, :modified, :metadata, :public_access)"""
+    INSERT INTO container (account, name, etag, modified, metadata, public_access, encryption)
+    VALUES (:account, :container, :etag, :modified, :metadata, :public_access, :encryption)"""
 _SAVE_CONTAINER: Final = """
     UPDATE container SET etag = :etag, modified = :modified, metadata = :metadata,
-        public_access = :public_access, policies = :policies, lease_id = :lease_id,
-        lease_seconds = :lease_seconds, lease_until = :lease_until,
+        public_access = :public_access, policies = :policies, encryption = :encryption,
+        lease_id = :lease_id, lease_seconds = :lease_seconds, lease_until = :lease_until,
         lease_breaking = :lease_breaking
     WHERE id = :id"""
 
@@ -64,6 +72,7 @@ def add_container(
     now: datetime,
     metadata: Mapping[str, str],
     public_access: str,
+    default_scope: DefaultScope | None,
 ) -> None:
     """Write a new container; one of that name must not exist."""
     values = named(address) | {
@@ -71,6 +80,7 @@ def add_container(
         "modified": micros(now),
         "metadata": json_text(metadata),
         "public_access": public_access,
+        "encryption": tuple_text(default_scope),
     }
     tx.execute(_ADD_CONTAINER, values)
 
@@ -84,6 +94,7 @@ def save_container(tx: sqlite3.Connection, container: Container) -> None:
         "metadata": json_text(container.metadata),
         "public_access": container.public_access,
         "policies": container.policies,
+        "encryption": tuple_text(container.default_scope),
         **lease_values(container.lease),
     }
     tx.execute(_SAVE_CONTAINER, values)
@@ -91,7 +102,7 @@ def save_container(tx: sqlite3.Connection, container: Container) -> None:
 
 def container_of(row: tuple[Any, ...]) -> Container:
     """Return the container that a row of the container columns describes."""
-    id_, account, name, etag, modified, metadata, access, policies, *lease = row
+    id_, account, name, etag, modified, metadata, access, policies, encryption, *lease = row
     return Container(
         id=id_,
         account=account,
@@ -102,4 +113,5 @@ def container_of(row: tuple[Any, ...]) -> Container:
         public_access=access,
         policies=policies,
         lease=lease_of(*lease),
+        default_scope=scope_of(encryption),
     )

@@ -25,7 +25,13 @@ from triggerfish_storage.blobs.container_rows import (
 )
 from triggerfish_storage.blobs.deletion import PURGE_CHUNK, purge_blobs
 from triggerfish_storage.blobs.guards import check_all_mutable
-from triggerfish_storage.blobs.model import NO_CONDITIONS, Address, Conditions, Container
+from triggerfish_storage.blobs.model import (
+    NO_CONDITIONS,
+    Address,
+    Conditions,
+    Container,
+    DefaultScope,
+)
 from triggerfish_storage.blobs.rows import next_change
 from triggerfish_storage.contents import drop_contents
 from triggerfish_storage.errors import StorageError
@@ -48,13 +54,20 @@ def create_container(
     now: datetime,
     metadata: Mapping[str, str] | None = None,
     public_access: str = "",
+    default_scope: DefaultScope | None = None,
 ) -> Container:
     """Create a container; raises ContainerAlreadyExists."""
     if find_container(tx, address) is not None:
         raise StorageError(errors.CONTAINER_ALREADY_EXISTS)
     etag = next_change(tx, now)
     add_container(
-        tx, address, etag=etag, now=now, metadata=metadata or {}, public_access=public_access
+        tx,
+        address,
+        etag=etag,
+        now=now,
+        metadata=metadata or {},
+        public_access=public_access,
+        default_scope=default_scope,
     )
     return get_container(tx, address)
 

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from triggerfish_storage.blobs import errors
 from triggerfish_storage.blobs.conditions import evaluate
+from triggerfish_storage.blobs.encryption import check_key
 from triggerfish_storage.blobs.extents import add_extents, all_extents
 from triggerfish_storage.blobs.guards import check_readable
 from triggerfish_storage.blobs.lifecycle import begin_write, finish_write
@@ -66,6 +67,7 @@ def copy_blob(
     original = find_source(tx, source, order.source_conditions)
     if only is not None and original.type != only:
         raise StorageError(errors.INVALID_SOURCE_BLOB_TYPE)
+    check_key(original, "")  # there is no header to show it here
     if order.draft.tier in ("", "Archive"):  # a copy in another tier is a way out of the archive
         check_readable(original)
     place = begin_write(tx, address, conditions, now)

@@ -23,6 +23,18 @@ BLOB_BEING_REHYDRATED: Final = ErrorCode(
     "BlobBeingRehydrated",
     "This operation is not permitted because the blob is being rehydrated.",
 )
+BLOB_CUSTOMER_SPECIFIED_ENCRYPTION_MISMATCH: Final = ErrorCode(
+    409,
+    "BlobCustomerSpecifiedEncryptionMismatch",
+    "The given customer specified encryption does not match the encryption used to encrypt the "
+    "blob.",
+)
+BLOB_DOES_NOT_USE_CUSTOMER_SPECIFIED_ENCRYPTION: Final = ErrorCode(
+    409,
+    "BlobDoesNotUseCustomerSpecifiedEncryption",
+    "The blob is not encrypted with customer specified encryption, but it was provided in the "
+    "request.",
+)
 BLOB_IMMUTABLE_DUE_TO_LEGAL_HOLD: Final = ErrorCode(
     409,
     "BlobImmutableDueToLegalHold",
@@ -37,6 +49,12 @@ BLOB_IS_SEALED: Final = ErrorCode(
     409, "BlobIsSealed", "The specified blob is sealed and its contents can't be modified."
 )
 BLOB_NOT_FOUND: Final = ErrorCode(404, "BlobNotFound", "The specified blob does not exist.")
+BLOB_USES_CUSTOMER_SPECIFIED_ENCRYPTION: Final = ErrorCode(
+    409,
+    "BlobUsesCustomerSpecifiedEncryption",
+    "The blob is encrypted with customer specified encryption, but it was not provided in the "
+    "request.",
+)
 BLOCK_COUNT_EXCEEDS_LIMIT: Final = ErrorCode(
     409,
     "BlockCountExceedsLimit",
@@ -169,6 +187,11 @@ SEQUENCE_NUMBER_INCREMENT_TOO_LARGE: Final = ErrorCode(
 )
 OPERATION_NOT_ALLOWED_ON_ROOT_BLOB: Final = ErrorCode(
     403, "OperationNotAllowedOnRootBlob", "This operation is not allowed on the current version."
+)
+REQUEST_FORBIDDEN_BY_CONTAINER_ENCRYPTION_POLICY: Final = ErrorCode(
+    403,
+    "RequestForbiddenByContainerEncryptionPolicy",
+    "This request is forbidden by the container's encryption policy.",
 )
 SNAPSHOTS_PRESENT: Final = ErrorCode(
     409, "SnapshotsPresent", "This operation is not permitted while the blob has snapshots."

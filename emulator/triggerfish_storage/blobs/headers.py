@@ -19,6 +19,11 @@ from urllib.parse import parse_qsl
 from uuid import UUID
 
 from triggerfish_storage import errors
+from triggerfish_storage.blobs.encryption_headers import (
+    default_scope_headers,
+    encryption_of,
+    told,
+)
 from triggerfish_storage.blobs.model import (
     CURRENT,
     INFINITE,
@@ -168,6 +173,7 @@ def draft_of(call: Call, blob_type: BlobType | None = "BlockBlob") -> Draft:
         immutable_until=call.header_instant("x-ms-immutability-policy-until-date"),
         immutability_mode=headers.get("x-ms-immutability-policy-mode", "").capitalize(),
         legal_hold=call.header_flag("x-ms-legal-hold"),
+        encryption=encryption_of(call),
     )
 
 
@@ -245,6 +251,8 @@ def stamp(resource: Blob | Container) -> dict[str, str]:
 def written(blob: Blob, *, version: bool = False) -> dict[str, str]:
     """Return the headers of an answer to a write, and which ``version`` that has made."""
     headers = {**stamp(blob), "x-ms-request-server-encrypted": "true"}
+    if blob.encryption is not None:
+        headers |= told(blob.encryption)
     if version:
         headers["x-ms-version-id"] = snapshot_text(blob.version)
     return headers
@@ -301,6 +309,8 @@ def blob_headers(blob: Blob, now: datetime) -> dict[str, str]:
         headers |= copy_headers(blob.copy)
     if blob.immutable_until is not None or blob.legal_hold:
         headers |= guard_headers(blob)
+    if blob.encryption is not None:
+        headers |= told(blob.encryption)
     return headers
 
 
@@ -343,8 +353,7 @@ def container_headers(container: Container, now: datetime) -> dict[str, str]:
         "x-ms-has-immutability-policy": "false",
         "x-ms-has-legal-hold": "false",
         "x-ms-immutable-storage-with-versioning-enabled": "false",
-        "x-ms-default-encryption-scope": "$account-encryption-key",
-        "x-ms-deny-encryption-scope-override": "false",
+        **default_scope_headers(container.default_scope),
     }
     if container.public_access:
         headers["x-ms-blob-public-access"] = container.public_access

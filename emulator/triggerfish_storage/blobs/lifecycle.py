@@ -18,6 +18,7 @@ from triggerfish_storage.blobs import versions
 from triggerfish_storage.blobs.blocks import discard_blocks
 from triggerfish_storage.blobs.conditions import check_absent, check_write
 from triggerfish_storage.blobs.deletion import make_way
+from triggerfish_storage.blobs.encryption import check_change, settled
 from triggerfish_storage.blobs.extents import Extent, add_extent, clear_extents
 from triggerfish_storage.blobs.guards import check_mutable
 from triggerfish_storage.blobs.model import (
@@ -27,6 +28,7 @@ from triggerfish_storage.blobs.model import (
     BlobType,
     Conditions,
     Draft,
+    Encryption,
     Lease,
 )
 from triggerfish_storage.blobs.rows import (
@@ -88,6 +90,7 @@ def finish_write(
 ) -> Blob:
     """Write the blob with its ``content``, or without bytes and of a ``length``."""
     existing = place.blob
+    encryption = settled(draft.encryption, place.default_scope)
     etag = next_change(tx, now)
     blob = Blob(
         id=place.any_blob.id if place.any_blob is not None else 0,
@@ -109,6 +112,7 @@ def finish_write(
         immutable_until=draft.immutable_until,
         immutability_mode=draft.immutability_mode,
         legal_hold=draft.legal_hold,
+        encryption=encryption,
     )
     # Only block blobs are never changed in part, so only their bytes may lie in the row.
     data = content.data if content is not None and blob_type == "BlockBlob" else None
@@ -133,12 +137,18 @@ def change_blob(
     address: Address,
     *,
     conditions: Conditions = NO_CONDITIONS,
+    asked: Encryption | None = None,
     now: datetime,
     **changes: Any,
 ) -> Blob:
-    """Write other properties of a blob (``metadata``, ``headers``, ``md5``, …)."""
+    """Write other properties of a blob (``metadata``, ``headers``, ``md5``, …).
+
+    Metadata are encrypted too, so that ``asked`` has to fit.
+    """
     blob = get_blob(tx, address)
     check_write(blob, conditions, now)
+    if asked is not None or "metadata" in changes:
+        check_change(tx, blob, asked)
     check_mutable(blob, now)
     if "metadata" not in changes or not versions.keeps_versions(tx):
         return save_change(tx, blob, now, **changes)

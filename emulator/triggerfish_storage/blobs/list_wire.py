@@ -19,12 +19,14 @@ from urllib.parse import quote
 
 from triggerfish_storage.blobs import wire
 from triggerfish_storage.blobs.columns import mapping_of
+from triggerfish_storage.blobs.encryption import ACCOUNT_SCOPE
 from triggerfish_storage.blobs.listing import CommonPrefix, Entry, Listing, Page, PlainBlob
 from triggerfish_storage.blobs.model import (
     INFINITE,
     Blob,
     Container,
     ContentHeaders,
+    DefaultScope,
     Lease,
     etag_text,
 )
@@ -38,6 +40,7 @@ SECOND: Final = 1_000_000
 _UNSAFE: Final = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _NOT_PLAIN: Final = re.compile("[&<>\0-\x1f\ufffe\uffff]")
 _NO_LEASE: Final = "<LeaseStatus>unlocked</LeaseStatus><LeaseState>available</LeaseState>"
+_ENCRYPTED_METADATA: Final = '<Metadata Encrypted="true" />'
 _INFERRED_TIER: Final = "<AccessTier>Hot</AccessTier><AccessTierInferred>true</AccessTierInferred>"
 
 
@@ -147,7 +150,7 @@ def _blob(blob: Blob, include: frozenset[str], now: datetime) -> str:
     lease = "" if blob.is_snapshot else _lease(blob.lease, now)
     tail = ""
     if "metadata" in include:
-        tail += _pairs(blob.metadata)
+        tail += _pairs(blob.metadata) if _is_legible(blob) else _ENCRYPTED_METADATA
     if "tags" in include and blob.tags:
         tail += wire.tag_set(blob.tags)
     return (
@@ -193,7 +196,13 @@ def _is_plain(blob: Blob) -> bool:
         and not blob.legal_hold
         and blob.immutable_until is None
         and blob.tier_changed is None
+        and blob.encryption is None
     )
+
+
+def _is_legible(blob: Blob) -> bool:
+    """Whether metadata can be told to who shows no key."""
+    return not (blob.metadata and blob.encryption and blob.encryption.key_sha256)
 
 
 def _tier(tier: str) -> str:
@@ -230,6 +239,10 @@ def _rare_properties(blob: Blob, include: frozenset[str], now: datetime) -> str:
         found["ImmutabilityPolicyMode"] = blob.immutability_mode
     if blob.legal_hold and "legalhold" in include:
         found["LegalHold"] = "true"
+    if blob.encryption is not None and blob.encryption.scope:
+        found["EncryptionScope"] = blob.encryption.scope
+    elif blob.encryption is not None:
+        found["CustomerProvidedKeySha256"] = blob.encryption.key_sha256
     return "".join(f"<{name}>{wire.text(value)}</{name}>" for name, value in found.items())
 
 
@@ -241,13 +254,20 @@ def _container(container: Container, with_metadata: bool, now: datetime) -> str:
         f"<Container><Name>{wire.text(container.name)}</Name><Properties>"
         f"<Last-Modified>{http_date(container.modified)}</Last-Modified>"
         f"<Etag>{wire.text(etag_text(container.etag))}</Etag>{_lease(container.lease, now)}{public}"
-        f"{_OF_EVERY_CONTAINER}</Properties>{metadata}</Container>"
+        f"{_scope(container)}{_OF_EVERY_CONTAINER}</Properties>{metadata}</Container>"
+    )
+
+
+def _scope(container: Container) -> str:
+    scope = container.default_scope or DefaultScope(ACCOUNT_SCOPE)
+    denied = "true" if scope.denies_override else "false"
+    return (
+        f"<DefaultEncryptionScope>{scope.name}</DefaultEncryptionScope>"
+        f"<DenyEncryptionScopeOverride>{denied}</DenyEncryptionScopeOverride>"
     )
 
 
 _OF_EVERY_CONTAINER: Final = (
-    "<DefaultEncryptionScope>$account-encryption-key</DefaultEncryptionScope>"
-    "<DenyEncryptionScopeOverride>false</DenyEncryptionScopeOverride>"
     "<HasImmutabilityPolicy>false</HasImmutabilityPolicy><HasLegalHold>false</HasLegalHold>"
     "<ImmutableStorageWithVersioningEnabled>false</ImmutableStorageWithVersioningEnabled>"
 )

@@ -66,6 +66,24 @@ class Lease:
         return ceil((self.until - now).total_seconds())
 
 
+class Encryption(NamedTuple):
+    """With whose key a blob is encrypted: that of a scope, or one that a customer shows.
+
+    Of that key nothing is kept but its SHA-256, in base64 as headers carry it. Without either it
+    is the account's own key, which is None elsewhere.
+    """
+
+    scope: str = ""
+    key_sha256: str = ""
+
+
+class DefaultScope(NamedTuple):
+    """The encryption scope of a container's blobs, unless their writers name another one."""
+
+    name: str
+    denies_override: bool = False
+
+
 class ContentHeaders(NamedTuple):
     """What a blob says of its content when it is downloaded; empty means not given."""
 
@@ -87,6 +105,7 @@ class Draft(NamedTuple):
     immutable_until: datetime | None = None
     immutability_mode: str = ""
     legal_hold: bool = False
+    encryption: Encryption | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +134,7 @@ class Container:
     public_access: str = ""  # blob, container, or nobody
     policies: str = "[]"
     lease: Lease | None = None
+    default_scope: DefaultScope | None = None
 
 
 class Blob(NamedTuple):
@@ -145,6 +165,7 @@ class Blob(NamedTuple):
     legal_hold: bool = False
     deleted: datetime | None = None
     expires: datetime | None = None  # when what is deleted goes for good
+    encryption: Encryption | None = None
 
     @property
     def is_snapshot(self) -> bool:

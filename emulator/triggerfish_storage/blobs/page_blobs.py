@@ -15,6 +15,7 @@ from typing import Final, Literal
 from triggerfish_storage import errors as common
 from triggerfish_storage.blobs import errors
 from triggerfish_storage.blobs.conditions import check_read, check_write
+from triggerfish_storage.blobs.encryption import check_change
 from triggerfish_storage.blobs.extents import Extent, add_extent, all_extents, cut_extents
 from triggerfish_storage.blobs.guards import check_mutable
 from triggerfish_storage.blobs.lifecycle import begin_write, finish_write, save_change
@@ -26,6 +27,7 @@ from triggerfish_storage.blobs.model import (
     Conditions,
     ContentHeaders,
     Draft,
+    Encryption,
 )
 from triggerfish_storage.blobs.page_ranges import PageRanges, difference, written_ranges
 from triggerfish_storage.blobs.rows import get_blob
@@ -90,11 +92,13 @@ def put_pages(
     *,
     sequence: SequenceConditions = ANY_SEQUENCE,
     conditions: Conditions = NO_CONDITIONS,
+    asked: Encryption | None = None,
     now: datetime,
 ) -> Blob:
     """Write the pages from ``begin`` up to ``end``; without ``content`` clear them."""
     blob = _page_blob(tx, address)
     check_write(blob, conditions, now)
+    check_change(tx, blob, asked)
     check_mutable(blob, now)
     _check_sequence(blob, sequence)
     if end > blob.length:
@@ -115,11 +119,14 @@ def set_page_blob(
     action: SequenceAction | None = None,
     number: int = 0,
     conditions: Conditions = NO_CONDITIONS,
+    asked: Encryption | None = None,
     now: datetime,
 ) -> Blob:
     """Set a page blob's length, its sequence number, or (where neither) its headers."""
     blob = _page_blob(tx, address)
     check_write(blob, conditions, now)
+    if asked is not None:
+        check_change(tx, blob, asked)
     check_mutable(blob, now)
     if length is not None and length < blob.length:
         cut_extents(tx, blob.id, length, blob.length)

@@ -16,6 +16,7 @@ from triggerfish_storage.blobs import errors
 from triggerfish_storage.blobs.columns import (
     copy_of,
     copy_text,
+    encryption_of,
     json_text,
     lease_of,
     lease_values,
@@ -23,9 +24,11 @@ from triggerfish_storage.blobs.columns import (
     maybe_instant,
     maybe_micros,
     named,
+    scope_of,
+    tuple_text,
 )
 from triggerfish_storage.blobs.container_rows import container_id
-from triggerfish_storage.blobs.model import Address, Blob, ContentHeaders
+from triggerfish_storage.blobs.model import Address, Blob, ContentHeaders, DefaultScope
 from triggerfish_storage.clock import instant, micros
 from triggerfish_storage.errors import StorageError
 
@@ -62,12 +65,13 @@ _BLOB_COLUMN_NAMES: Final = (
     "legal_hold",
     "deleted",
     "expires",
+    "encryption",
 )
 # Few blobs have anything of the rest, and each value costs a fifth of finding the row: those that
 # have nothing are written by a statement that says so itself, and read as one NULL instead of an
 # array in JSON.
 _USUAL: Final = 18
-_USUAL_REST: Final = (None, None, None, None, None, 0, 0, 0, None, None, "", 0, None, None)
+_USUAL_REST: Final = (None, None, None, None, None, 0, 0, 0, None, None, "", 0, None, None, None)
 _NOTHING_MORE: Final = tuple(Blob._field_defaults[name] for name in Blob._fields[14:])
 _LITERALS: Final = {None: "NULL", 0: "0", "": "''"}
 _GIVEN: Final = ("?",) * len(_USUAL_REST)
@@ -83,7 +87,8 @@ BLOB_COLUMNS: Final = f"""{", ".join(f"blob.{name}" for name in _BLOB_COLUMN_NAM
 FIND_PLACE: Final = """
     SELECT container.id, EXISTS (
             SELECT 1 FROM block WHERE block.container_id = container.id AND block.name = ?3),
-        blob.id, EXISTS (SELECT 1 FROM service WHERE account = '' AND name = 'blob')
+        blob.id, EXISTS (SELECT 1 FROM service WHERE account = '' AND name = 'blob'),
+        container.encryption
     FROM container LEFT JOIN blob
         ON blob.container_id = container.id AND blob.name = ?3 AND blob.snapshot = ?4
     WHERE container.account = ?1 AND container.name = ?2"""
@@ -138,7 +143,8 @@ class Place(NamedTuple):
     """What there is at a blob's address.
 
     ``has_staged`` tells of blocks under its name, ``has_extents`` of bytes outside its row,
-    ``keeps_versions`` that what is there now is to stay behind a write.
+    ``keeps_versions`` that what is there now is to stay behind a write, ``default_scope`` how
+    the container encrypts.
     """
 
     container_id: int
@@ -146,6 +152,7 @@ class Place(NamedTuple):
     has_extents: bool
     any_blob: Blob | None
     keeps_versions: bool
+    default_scope: DefaultScope | None
 
     @property
     def blob(self) -> Blob | None:
@@ -169,11 +176,12 @@ def find_place(tx: sqlite3.Connection, address: Address) -> Place:
     found = tx.execute(FIND_PLACE, _located(tx, address)).fetchone()
     if found is None:
         raise StorageError(errors.CONTAINER_NOT_FOUND)
-    container, has_staged, blob_id, keeps_versions = found
+    container, has_staged, blob_id, keeps_versions, encryption = found
+    scope = scope_of(encryption)
     if blob_id is None:
-        return Place(container, has_staged == 1, False, None, keeps_versions == 1)
+        return Place(container, has_staged == 1, False, None, keeps_versions == 1, scope)
     row = tx.execute(LOAD_BLOB, {"id": blob_id}).fetchone()
-    return Place(container, has_staged == 1, row[-1] == 1, blob_of(row), keeps_versions == 1)
+    return Place(container, has_staged == 1, row[-1] == 1, blob_of(row), keeps_versions == 1, scope)
 
 
 def _located(tx: sqlite3.Connection, address: Address) -> tuple[str, str, str, int]:
@@ -273,6 +281,7 @@ def _with_rest(
     legal_hold: int,
     deleted: int | None,
     expires: int | None,
+    encryption: str | None,
 ) -> Blob:
     return blob._replace(
         tier_changed=maybe_instant(tier_changed),
@@ -286,6 +295,7 @@ def _with_rest(
         legal_hold=legal_hold == 1,
         deleted=maybe_instant(deleted),
         expires=maybe_instant(expires),
+        encryption=encryption_of(encryption),
     )
 
 
@@ -318,6 +328,7 @@ def _rest_values(blob: Blob) -> tuple[object, ...]:
         int(blob.legal_hold),
         maybe_micros(blob.deleted),
         maybe_micros(blob.expires),
+        tuple_text(blob.encryption),
     )
 
 

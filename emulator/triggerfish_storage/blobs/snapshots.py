@@ -13,8 +13,9 @@ from datetime import datetime
 
 from triggerfish_storage.blobs import versions
 from triggerfish_storage.blobs.conditions import check_read
+from triggerfish_storage.blobs.encryption import check_change
 from triggerfish_storage.blobs.extents import copy_extents
-from triggerfish_storage.blobs.model import NO_CONDITIONS, Address, Blob, Conditions
+from triggerfish_storage.blobs.model import NO_CONDITIONS, Address, Blob, Conditions, Encryption
 from triggerfish_storage.blobs.rows import (
     add_blob,
     free_snapshot,
@@ -33,6 +34,7 @@ def snapshot_blob(
     metadata: Mapping[str, str],
     *,
     conditions: Conditions = NO_CONDITIONS,
+    asked: Encryption | None = None,
     now: datetime,
 ) -> tuple[Blob, Blob]:
     """Keep a blob as it is now; return the snapshot, and the blob itself.
@@ -41,6 +43,7 @@ def snapshot_blob(
     """
     blob = get_blob(tx, address)
     check_read(blob, conditions, now)
+    check_change(tx, blob, asked)
     snapshot = blob._replace(
         snapshot=free_snapshot(tx, blob, now),
         lease=None,

@@ -17,6 +17,7 @@ from uuid import uuid4
 
 from triggerfish_storage.blobs import blocks, containers, deletion, leases, leasing, lifecycle
 from triggerfish_storage.blobs.conditions import check_read
+from triggerfish_storage.blobs.encryption import check_key
 from triggerfish_storage.blobs.extents import PRELOAD_LIMIT_BYTES, find_parts
 from triggerfish_storage.blobs.guards import check_readable
 from triggerfish_storage.blobs.listing import Listing, Page, list_blobs
@@ -27,6 +28,7 @@ from triggerfish_storage.blobs.model import (
     Blob,
     Conditions,
     Container,
+    DefaultScope,
     Draft,
     Lease,
 )
@@ -135,12 +137,18 @@ class BlobStore:
         now: datetime,
         metadata: Mapping[str, str] | None = None,
         public_access: str = "",
+        default_scope: DefaultScope | None = None,
     ) -> Container:
         """Create a container; raises ContainerAlreadyExists."""
         address = self.at(container)
         return await self.write(
             lambda tx: containers.create_container(
-                tx, address, now=now, metadata=metadata, public_access=public_access
+                tx,
+                address,
+                now=now,
+                metadata=metadata,
+                public_access=public_access,
+                default_scope=default_scope,
             ),
             changed=address,
         )
@@ -188,11 +196,20 @@ class BlobStore:
         )
 
     def properties(
-        self, address: Address, *, conditions: Conditions = NO_CONDITIONS, now: datetime
+        self,
+        address: Address,
+        *,
+        conditions: Conditions = NO_CONDITIONS,
+        key_sha256: str = "",
+        now: datetime,
     ) -> Blob:
-        """Return a blob's properties; raises BlobNotFound, or what the conditions say."""
+        """Return a blob's properties; raises BlobNotFound, or what the conditions say.
+
+        ``key_sha256`` is of the key that the blob is encrypted with, where that is a customer's.
+        """
         blob = self._database.look(lambda tx: get_blob(tx, address))
         check_read(blob, conditions, now)
+        check_key(blob, key_sha256)
         return blob
 
     def find(self, container: str, blob: str) -> Blob | None:
@@ -206,11 +223,13 @@ class BlobStore:
         *,
         wanted: ByteRange = WHOLE,
         conditions: Conditions = NO_CONDITIONS,
+        key_sha256: str = "",
         now: datetime,
     ) -> Download:
         """Begin to read a blob; what is overwritten or deleted meanwhile is read to its end."""
         blob, data = self._database.look(lambda tx: read_blob(tx, address))
         check_read(blob, conditions, now)
+        check_key(blob, key_sha256)
         check_readable(blob)
         begin, end = wanted.within(blob.length)
         if data is not None:

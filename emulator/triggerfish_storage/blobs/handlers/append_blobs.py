@@ -5,10 +5,11 @@ Protocol: https://learn.microsoft.com/rest/api/storageservices/append-block
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from triggerfish_storage.blobs import append_blobs
 from triggerfish_storage.blobs.append_blobs import AppendConditions
+from triggerfish_storage.blobs.encryption_headers import encryption_of
 from triggerfish_storage.blobs.handlers import sources
 from triggerfish_storage.blobs.handlers.bodies import content_length, receive, sums
 from triggerfish_storage.blobs.headers import (
@@ -18,6 +19,7 @@ from triggerfish_storage.blobs.headers import (
     write_conditions_of,
     written,
 )
+from triggerfish_storage.blobs.model import Address, Conditions, Encryption
 from triggerfish_storage.blobs.rows import get_blob
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.contents import Content
@@ -44,24 +46,25 @@ async def create_append_blob(call: Call, store: BlobStore) -> Reply:
 
 async def append_block(call: Call, store: BlobStore) -> Reply:
     """Append Block: add bytes at the end."""
-    address = own_address(call)
+    wanted = _appending(call)
     if content_length(call) == 0:
         raise call.bad_header("content-length")
     content = await receive(
         call,
         store,
         limit=APPEND_LIMIT_BYTES,
-        early=lambda tx: get_blob(tx, address),
+        early=lambda tx: get_blob(tx, wanted.address),
         md5="content-md5" in call.headers,
     )
-    return await _append(call, store, content, sums(call, content))
+    return await _append(call, store, wanted, content, sums(call, content))
 
 
 async def append_block_from_url(call: Call, store: BlobStore) -> Reply:
     """Append Block From URL: add bytes of another blob at the end."""
+    wanted = _appending(call)
     source = await sources.open_part(call)
     content, told = await sources.receive_source(call, store, source, limit=APPEND_LIMIT_BYTES)
-    return await _append(call, store, content, told)
+    return await _append(call, store, wanted, content, told)
 
 
 async def seal_append_blob(call: Call, store: BlobStore) -> Reply:
@@ -74,13 +77,26 @@ async def seal_append_blob(call: Call, store: BlobStore) -> Reply:
     return Reply(200, headers={**written(blob), "x-ms-blob-sealed": "true"})
 
 
+class _Appending(NamedTuple):
+    """What a request says of the bytes it adds, which is read before they are."""
+
+    address: Address
+    conditions: Conditions
+    where: AppendConditions
+    asked: Encryption | None
+
+
+def _appending(call: Call) -> _Appending:
+    return _Appending(own_address(call), conditions_of(call), _where(call), encryption_of(call))
+
+
 async def _append(
-    call: Call, store: BlobStore, content: Content, checksums: dict[str, str]
+    call: Call, store: BlobStore, wanted: _Appending, content: Content, checksums: dict[str, str]
 ) -> Reply:
-    address, conditions, where = own_address(call), conditions_of(call), _where(call)
+    address, conditions, where, asked = wanted
     blob, offset = await store.write(
         lambda tx: append_blobs.append_block(
-            tx, address, content, where, conditions=conditions, now=call.now
+            tx, address, content, where, conditions=conditions, asked=asked, now=call.now
         ),
         changed=address,
         content=content,

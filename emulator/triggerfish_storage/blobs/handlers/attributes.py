@@ -9,6 +9,7 @@ from typing import Final
 
 from triggerfish_storage import errors as common
 from triggerfish_storage.blobs import deletion, guards, snapshots, tags, tiers, wire
+from triggerfish_storage.blobs.encryption_headers import encryption_of
 from triggerfish_storage.blobs.headers import (
     blob_address,
     conditions_of,
@@ -27,9 +28,10 @@ _TAGS_LIMIT_BYTES: Final = 64 * 1024
 async def snapshot_blob(call: Call, store: BlobStore) -> Reply:
     """Snapshot Blob."""
     address, metadata, conditions = own_address(call), call.metadata(), conditions_of(call)
+    asked = encryption_of(call)
     taken, blob = await store.write(
         lambda tx: snapshots.snapshot_blob(
-            tx, address, metadata, conditions=conditions, now=call.now
+            tx, address, metadata, conditions=conditions, asked=asked, now=call.now
         )
     )
     headers = {

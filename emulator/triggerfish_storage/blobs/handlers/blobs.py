@@ -13,6 +13,7 @@ from typing import Final
 from triggerfish_storage import errors as common
 from triggerfish_storage.blobs import deletion, lifecycle, page_blobs, structured
 from triggerfish_storage.blobs.crc64 import Crc64
+from triggerfish_storage.blobs.encryption_headers import encryption_of, key_of
 from triggerfish_storage.blobs.handlers.bodies import receive, sums
 from triggerfish_storage.blobs.handlers.page_blobs import page_blob_length, sequence_change
 from triggerfish_storage.blobs.headers import (
@@ -83,7 +84,11 @@ async def get_blob_content(call: Call, store: BlobStore) -> Reply:
     with_md5 = call.header_flag("x-ms-range-get-content-md5")
     with_crc64 = call.header_flag("x-ms-range-get-content-crc64")
     download = store.open(
-        blob_address(call), wanted=wanted, conditions=conditions_of(call), now=call.now
+        blob_address(call),
+        wanted=wanted,
+        conditions=conditions_of(call),
+        key_sha256=key_of(call),
+        now=call.now,
     )
     blob, body = download.blob, download.body
     headers = blob_headers(blob, call.now)
@@ -121,7 +126,7 @@ async def get_blob_content(call: Call, store: BlobStore) -> Reply:
 async def get_blob_properties(call: Call, store: BlobStore) -> Reply:
     """Get Blob Properties: what Get Blob says, without the bytes."""
     address, conditions = blob_address(call), conditions_of(call)
-    blob = store.properties(address, conditions=conditions, now=call.now)
+    blob = store.properties(address, conditions=conditions, key_sha256=key_of(call), now=call.now)
     headers = blob_headers(blob, call.now) | tier_headers(blob)
     if store.keeps_versions:
         headers |= version_headers(blob)
@@ -169,7 +174,7 @@ async def delete_blob(call: Call, store: BlobStore) -> Reply:
 async def get_blob_metadata(call: Call, store: BlobStore) -> Reply:
     """Get Blob Metadata."""
     address, conditions = blob_address(call), conditions_of(call)
-    blob = store.properties(address, conditions=conditions, now=call.now)
+    blob = store.properties(address, conditions=conditions, key_sha256=key_of(call), now=call.now)
     metadata = {f"x-ms-meta-{name}": value for name, value in blob.metadata.items()}
     return Reply(200, headers={**written(blob), **metadata})
 
@@ -177,9 +182,10 @@ async def get_blob_metadata(call: Call, store: BlobStore) -> Reply:
 async def set_blob_metadata(call: Call, store: BlobStore) -> Reply:
     """Set Blob Metadata: replaces all of it."""
     address, metadata, conditions = own_address(call), call.metadata(), conditions_of(call)
+    asked = encryption_of(call)
     blob = await store.write(
         lambda tx: lifecycle.change_blob(
-            tx, address, conditions=conditions, now=call.now, metadata=metadata
+            tx, address, conditions=conditions, asked=asked, now=call.now, metadata=metadata
         ),
         changed=address,
     )
@@ -191,13 +197,19 @@ async def set_blob_properties(call: Call, store: BlobStore) -> Reply:
 
     A page blob's length or sequence number is set instead, where one of them is given.
     """
-    address, conditions = own_address(call), conditions_of(call)
+    address, conditions, asked = own_address(call), conditions_of(call), encryption_of(call)
     headers = content_headers_of(call)
     md5 = md5_of(call, "x-ms-blob-content-md5", is_checked=False)
     if not any(name in call.headers for name in _PAGE_BLOB_ONLY):
         blob = await store.write(
             lambda tx: lifecycle.change_blob(
-                tx, address, conditions=conditions, now=call.now, headers=headers, md5=md5
+                tx,
+                address,
+                conditions=conditions,
+                asked=asked,
+                now=call.now,
+                headers=headers,
+                md5=md5,
             ),
             changed=address,
         )
@@ -213,6 +225,7 @@ async def set_blob_properties(call: Call, store: BlobStore) -> Reply:
             action=action,
             number=number,
             conditions=conditions,
+            asked=asked,
             now=call.now,
         ),
         changed=address,

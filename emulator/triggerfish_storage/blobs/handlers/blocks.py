@@ -5,11 +5,13 @@ Protocol: https://learn.microsoft.com/rest/api/storageservices/put-block
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, NamedTuple
 
 from triggerfish_storage import errors as common
 from triggerfish_storage.blobs import block_lists, blocks, wire
 from triggerfish_storage.blobs.container_rows import container_id
+from triggerfish_storage.blobs.encryption_headers import encryption_of, told
 from triggerfish_storage.blobs.handlers import sources
 from triggerfish_storage.blobs.handlers.bodies import (
     content_length,
@@ -26,7 +28,9 @@ from triggerfish_storage.blobs.headers import (
     write_conditions_of,
     written,
 )
+from triggerfish_storage.blobs.model import Address, Conditions, Encryption
 from triggerfish_storage.blobs.store import BlobStore
+from triggerfish_storage.contents import Content
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol.operations import Call, Reply
 
@@ -37,39 +41,25 @@ _KINDS: Final = ("committed", "uncommitted", "all")
 
 async def put_block(call: Call, store: BlobStore) -> Reply:
     """Put Block: stage a block for a later Put Block List."""
-    address, conditions = own_address(call), write_conditions_of(call)
-    block_id = wire.check_block_id(call.text("blockid"))
+    wanted = _staging(call)
     if content_length(call) == 0:
         raise call.bad_header("content-length")
     content = await receive(
         call,
         store,
         limit=BLOCK_LIMIT_BYTES,
-        early=lambda tx: container_id(tx, address),
+        early=lambda tx: container_id(tx, wanted.address),
         md5="content-md5" in call.headers,
     )
-    await store.write(
-        lambda tx: blocks.put_block(
-            tx, address, block_id, content, conditions=conditions, now=call.now
-        ),
-        content=content,
-    )
-    return Reply(201, headers={"x-ms-request-server-encrypted": "true", **sums(call, content)})
+    return await _stage(call, store, wanted, content, sums(call, content))
 
 
 async def put_block_from_url(call: Call, store: BlobStore) -> Reply:
     """Put Block From URL: stage bytes of another blob."""
-    address, conditions = own_address(call), write_conditions_of(call)
-    block_id = wire.check_block_id(call.text("blockid"))
+    wanted = _staging(call)
     source = await sources.open_part(call)
-    content, told = await sources.receive_source(call, store, source, limit=BLOCK_LIMIT_BYTES)
-    await store.write(
-        lambda tx: blocks.put_block(
-            tx, address, block_id, content, conditions=conditions, now=call.now
-        ),
-        content=content,
-    )
-    return Reply(201, headers={"x-ms-request-server-encrypted": "true", **told})
+    content, checksums = await sources.receive_source(call, store, source, limit=BLOCK_LIMIT_BYTES)
+    return await _stage(call, store, wanted, content, checksums)
 
 
 async def put_block_list(call: Call, store: BlobStore) -> Reply:
@@ -103,3 +93,31 @@ async def get_block_list(call: Call, store: BlobStore) -> Reply:
     if found.blob is not None:
         headers = {**stamp(found.blob), "x-ms-blob-content-length": str(found.blob.length)}
     return Reply(200, wire.block_list(found, kind), headers)
+
+
+class _Staging(NamedTuple):
+    """What a request says of a block, which is read before its bytes are."""
+
+    address: Address
+    block_id: str
+    conditions: Conditions
+    asked: Encryption | None
+
+
+def _staging(call: Call) -> _Staging:
+    block_id = wire.check_block_id(call.text("blockid"))
+    return _Staging(own_address(call), block_id, write_conditions_of(call), encryption_of(call))
+
+
+async def _stage(
+    call: Call, store: BlobStore, wanted: _Staging, content: Content, checksums: Mapping[str, str]
+) -> Reply:
+    address, block_id, conditions, asked = wanted
+    encryption = await store.write(
+        lambda tx: blocks.put_block(
+            tx, address, block_id, content, conditions=conditions, asked=asked, now=call.now
+        ),
+        content=content,
+    )
+    headers = {"x-ms-request-server-encrypted": "true", **told(encryption), **checksums}
+    return Reply(201, headers=headers)

@@ -9,6 +9,7 @@ from typing import Final
 
 from triggerfish_storage import errors as common
 from triggerfish_storage.blobs import containers, list_wire
+from triggerfish_storage.blobs.encryption_headers import default_scope_of
 from triggerfish_storage.blobs.handlers.service import page_limit
 from triggerfish_storage.blobs.headers import (
     conditions_of,
@@ -54,6 +55,7 @@ async def create_container(call: Call, store: BlobStore) -> Reply:
         now=call.now,
         metadata=call.metadata(),
         public_access=_public_access(call),
+        default_scope=default_scope_of(call),
     )
     return Reply(201, headers=stamp(container))
 

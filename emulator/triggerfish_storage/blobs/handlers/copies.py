@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from triggerfish_storage.blobs import copies, errors
+from triggerfish_storage.blobs.encryption_headers import scope_of
 from triggerfish_storage.blobs.handlers import sources
 from triggerfish_storage.blobs.handlers.blobs import BLOCK_BLOB_LIMIT_BYTES
 from triggerfish_storage.blobs.headers import (
@@ -80,7 +81,7 @@ async def _copy(call: Call, store: BlobStore, local: Address | None, *, limit: i
     order = copies.CopyOrder(
         sources.source_url(call),
         metadata=call.metadata(),
-        draft=draft_of(call, None),
+        draft=draft_of(call, None)._replace(encryption=scope_of(call)),
         keeps_tags=sources.takes_tags(call),
         source_conditions=conditions_of(call, "x-ms-source-"),
         sealed=call.header_flag("x-ms-seal-blob") if "x-ms-seal-blob" in call.headers else None,

@@ -5,10 +5,11 @@ Protocol: https://learn.microsoft.com/rest/api/storageservices/put-page
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from triggerfish_storage import errors as common
 from triggerfish_storage.blobs import errors, page_blobs, wire
+from triggerfish_storage.blobs.encryption_headers import encryption_of
 from triggerfish_storage.blobs.handlers import sources
 from triggerfish_storage.blobs.handlers.bodies import content_length, receive, sums
 from triggerfish_storage.blobs.headers import (
@@ -21,6 +22,7 @@ from triggerfish_storage.blobs.headers import (
     write_conditions_of,
     written,
 )
+from triggerfish_storage.blobs.model import Address, Conditions, Encryption
 from triggerfish_storage.blobs.names import parse_snapshot
 from triggerfish_storage.blobs.page_blobs import (
     PAGE_BYTES,
@@ -59,13 +61,13 @@ async def create_page_blob(call: Call, store: BlobStore) -> Reply:
 
 async def put_page(call: Call, store: BlobStore) -> Reply:
     """Put Page: write pages, or clear them."""
-    address = own_address(call)
-    begin, end = _pages(call)
+    wanted = _writing(call)
+    begin, end = wanted.begin, wanted.end
     match call.header("x-ms-page-write").lower():
         case "clear":
             if content_length(call):
                 raise call.bad_header("content-length")
-            return await _write(call, store, begin, end, None, {})
+            return await _write(call, store, wanted, None, {})
         case "update":
             pass
         case _:
@@ -78,21 +80,21 @@ async def put_page(call: Call, store: BlobStore) -> Reply:
         call,
         store,
         limit=PAGES_LIMIT_BYTES,
-        early=lambda tx: get_blob(tx, address),
+        early=lambda tx: get_blob(tx, wanted.address),
         md5="content-md5" in call.headers,
     )
-    return await _write(call, store, begin, end, content, sums(call, content))
+    return await _write(call, store, wanted, content, sums(call, content))
 
 
 async def put_page_from_url(call: Call, store: BlobStore) -> Reply:
     """Put Page From URL: write pages with bytes of another blob."""
-    begin, end = _pages(call)
+    wanted = _writing(call)
     source = await sources.open_part(call)
     content, told = await sources.receive_source(call, store, source, limit=PAGES_LIMIT_BYTES)
-    if content.size_bytes != end - begin:
+    if content.size_bytes != wanted.end - wanted.begin:
         await store.contents.abandon(content)
         raise call.bad_header("x-ms-source-range")
-    return await _write(call, store, begin, end, content, told)
+    return await _write(call, store, wanted, content, told)
 
 
 async def get_page_ranges(call: Call, store: BlobStore) -> Reply:
@@ -145,27 +147,43 @@ def sequence_change(call: Call) -> tuple[SequenceAction | None, int]:
             raise call.bad_header("x-ms-sequence-number-action")
 
 
+class _Writing(NamedTuple):
+    """What a request says of the pages it writes, which is read before they are."""
+
+    address: Address
+    begin: int
+    end: int
+    sequence: SequenceConditions
+    conditions: Conditions
+    asked: Encryption | None
+
+
+def _writing(call: Call) -> _Writing:
+    address, (begin, end) = own_address(call), _pages(call)
+    sequence, conditions = _sequence(call), conditions_of(call)
+    return _Writing(address, begin, end, sequence, conditions, encryption_of(call))
+
+
 async def _write(
     call: Call,
     store: BlobStore,
-    begin: int,
-    end: int,
+    wanted: _Writing,
     content: Content | None,
     checksums: dict[str, str],
 ) -> Reply:
-    address, conditions, sequence = own_address(call), conditions_of(call), _sequence(call)
     blob = await store.write(
         lambda tx: page_blobs.put_pages(
             tx,
-            address,
-            begin,
-            end,
+            wanted.address,
+            wanted.begin,
+            wanted.end,
             content,
-            sequence=sequence,
-            conditions=conditions,
+            sequence=wanted.sequence,
+            conditions=wanted.conditions,
+            asked=wanted.asked,
             now=call.now,
         ),
-        changed=address,
+        changed=wanted.address,
         content=content,
     )
     headers = {

@@ -15,6 +15,7 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 from triggerfish_storage import errors as common
 from triggerfish_storage.blobs import errors
 from triggerfish_storage.blobs.crc64 import Crc64
+from triggerfish_storage.blobs.encryption_headers import source_key_headers
 from triggerfish_storage.blobs.handlers.remote import THIS_MACHINE, fetch
 from triggerfish_storage.blobs.headers import base64_text, md5_of
 from triggerfish_storage.blobs.model import CURRENT, Address, BlobType, ContentHeaders
@@ -161,7 +162,7 @@ def _wanted(call: Call) -> ByteRange:
 
 
 def _asked(call: Call) -> dict[str, str]:
-    headers, wanted = _bare(call), _wanted(call)
+    headers, wanted = _bare(call) | source_key_headers(call), _wanted(call)
     if wanted is not WHOLE:
         last = "" if wanted.last is None else wanted.last
         headers["x-ms-range"] = f"bytes={wanted.begin}-{last}"

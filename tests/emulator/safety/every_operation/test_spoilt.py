@@ -69,6 +69,8 @@ HEADERS: Final = (
     *("x-ms-range-get-content-md5", "x-ms-range-get-content-crc64", "x-ms-blob-public-access"),
     *("x-ms-immutability-policy-until-date", "x-ms-immutability-policy-mode", "x-http-method"),
     *("x-ms-encryption-key", "x-ms-encryption-scope", "prefer", "accept", "origin", "host"),
+    *("x-ms-encryption-key-sha256", "x-ms-encryption-algorithm", "x-ms-source-encryption-key"),
+    *("x-ms-default-encryption-scope", "x-ms-deny-encryption-scope-override"),
     *("access-control-request-method", "x-ms-client-request-id", "x-ms-blob-content-md5"),
     *("x-ms-if-sequence-number-le", "x-ms-requires-sync", "x-ms-rehydrate-priority", "date"),
     *("x-ms-source-if-match", "x-ms-copy-source-authorization", "x-ms-expiry-option"),
