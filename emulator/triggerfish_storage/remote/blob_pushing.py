@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from triggerfish_storage.client import blob_path
-from triggerfish_storage.remote.blob_writing import Writing, is_whole, put_whole
+from triggerfish_storage.remote.blob_writing import Writing, is_whole, put_whole, scope_headers
 from triggerfish_storage.remote.requests import AT_ONCE, Request, Requests
 from triggerfish_storage.signed_requests import Answer, RequestFailed
 from triggerfish_storage.transfer import sources
@@ -62,6 +62,10 @@ class BlobPush:
             if described.blob.deleted is not None:
                 self._requests.remark("Left out: blobs that are soft-deleted.")
                 continue
+            if described.blob.encryption is not None and described.blob.encryption.key_sha256:
+                self._requests.remark(
+                    "Left out: keys of customers; their blobs have the account's."
+                )
             size_bytes = file.stat().st_size
             yield _Entry(fit_to(described, size_bytes, b"", line), file, line)
 
@@ -93,7 +97,8 @@ class BlobPush:
         for entry in entries:
             self._settle(entry, self._outcome(entry, {}))
             if entry.described.blob.is_snapshot:
-                self._requests.send(Request("blob", "PUT", path, {"comp": "snapshot"}))
+                scope = scope_headers(entry.described.blob)
+                self._requests.send(Request("blob", "PUT", path, {"comp": "snapshot"}, b"", scope))
 
     def _is_there(self, path: str) -> bool:
         [answer] = self._requests.send_all([Request("blob", "HEAD", path)])

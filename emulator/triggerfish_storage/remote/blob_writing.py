@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Final
 from urllib.parse import urlencode
 
+from triggerfish_storage.blobs.encryption_headers import told
 from triggerfish_storage.blobs.model import Blob
 from triggerfish_storage.client import blob_path
 from triggerfish_storage.protocol import xml
@@ -30,8 +31,10 @@ _NO_HEADERS: Final[Headers] = MappingProxyType({})
 
 def put_whole(container: str, described: DescribedBlob, data: bytes, headers: Headers) -> Request:
     """Return the request that writes a block blob in one go."""
-    given = {**headers, "x-ms-blob-type": "BlockBlob", **described_headers(described.blob)}
-    return Request("blob", "PUT", blob_path(container, described.blob.name), {}, data, given)
+    blob = described.blob
+    given = {**headers, "x-ms-blob-type": "BlockBlob", **described_headers(blob)}
+    given |= scope_headers(blob)
+    return Request("blob", "PUT", blob_path(container, blob.name), {}, data, given)
 
 
 def set_md5(container: str, blob: Blob) -> Request:
@@ -131,7 +134,13 @@ class Writing:
 
     def _put(self, query: Mapping[str, str], body: bytes, headers: Headers = _NO_HEADERS) -> None:
         path = blob_path(self.container, self.described.blob.name)
-        self.requests.send(Request("blob", "PUT", path, query, body, headers))
+        given = {**scope_headers(self.described.blob), **headers}
+        self.requests.send(Request("blob", "PUT", path, query, body, given))
+
+
+def scope_headers(blob: Blob) -> dict[str, str]:
+    """Return what each request says that writes of a blob: a key of a customer's is not known."""
+    return told(blob.encryption) if blob.encryption and blob.encryption.scope else {}
 
 
 def described_headers(blob: Blob) -> dict[str, str]:

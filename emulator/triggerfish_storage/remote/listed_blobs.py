@@ -16,6 +16,7 @@ from triggerfish_storage.blobs.model import (
     Blob,
     BlobType,
     ContentHeaders,
+    Encryption,
     etag_number,
     etag_text,
 )
@@ -69,6 +70,7 @@ def blob_of(element: xml.Element) -> Blob:
         immutable_until=date_of(properties, "ImmutabilityPolicyUntilDate"),
         immutability_mode=properties.child_text("ImmutabilityPolicyMode", "").capitalize(),
         legal_hold=properties.child_text("LegalHold", "") == "true",
+        encryption=_encryption(properties),
     )
 
 
@@ -87,6 +89,12 @@ def date_of(properties: xml.Element, name: str) -> datetime | None:
 def _tags(element: xml.Element) -> dict[str, str]:
     tag_set = (element.find("Tags") or _NONE).find("TagSet") or _NONE
     return {tag.child_text("Key"): tag.child_text("Value", "") for tag in tag_set.children}
+
+
+def _encryption(properties: xml.Element) -> Encryption | None:
+    scope = properties.child_text("EncryptionScope", "")
+    key_sha256 = properties.child_text("CustomerProvidedKeySha256", "")
+    return Encryption(scope, key_sha256) if scope or key_sha256 else None
 
 
 def _snapshot(text: str) -> int:

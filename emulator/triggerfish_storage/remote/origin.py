@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from triggerfish_storage.blobs.encryption import ACCOUNT_SCOPE
 from triggerfish_storage.connection_string import ConnectionStringError
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol import policies, properties, xml
@@ -113,6 +114,8 @@ class RemoteOrigin:
                 self._containers.append(name)
                 found = element.find("Properties") or element
                 modified = date_of(found, "Last-Modified")
+                scope = found.child_text("DefaultEncryptionScope", ACCOUNT_SCOPE)
+                is_only = found.child_text("DenyEncryptionScopeOverride", "false") == "true"
                 query = {"restype": "container", "comp": "acl"}
                 yield given(
                     {
@@ -120,6 +123,8 @@ class RemoteOrigin:
                         "metadata": metadata_of(element),
                         "publicAccess": found.child_text("PublicAccess", ""),
                         "accessPolicies": self._policies(Request("blob", "GET", f"/{name}", query)),
+                        "defaultEncryptionScope": scope if scope != ACCOUNT_SCOPE else "",
+                        "denyEncryptionScopeOverride": is_only,
                         "lastModified": iso(modified) if modified else "",
                     }
                 )

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Final
 
+from triggerfish_storage.blobs.encryption_headers import default_scope_headers
 from triggerfish_storage.blobs.model import Container
 from triggerfish_storage.protocol import policies
 from triggerfish_storage.queues.exact import QueueSettings
@@ -86,6 +87,8 @@ class _Push:
         headers = _metadata(container.metadata)
         if container.public_access:
             headers["x-ms-blob-public-access"] = container.public_access
+        if container.default_scope is not None:
+            headers |= default_scope_headers(container.default_scope)
         is_new = self._create(Request("blob", "PUT", f"/{name}", query, b"", headers))
         self.tally.containers += is_new
         if self._options.overwrites and not is_new:

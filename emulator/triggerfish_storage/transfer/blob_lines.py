@@ -11,12 +11,14 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from triggerfish_storage.blobs.columns import copy_of, copy_text
+from triggerfish_storage.blobs.encryption import is_key_hash, is_scope_name
 from triggerfish_storage.blobs.exact import Layout
 from triggerfish_storage.blobs.model import (
     CURRENT,
     Blob,
     BlobType,
     ContentHeaders,
+    Encryption,
     etag_text,
 )
 from triggerfish_storage.blobs.names import check_blob_name, parse_snapshot, snapshot_text
@@ -43,7 +45,7 @@ class DescribedBlob(NamedTuple):
 def blob_document(described: DescribedBlob) -> dict[str, object]:
     """Return what a line holds, without what is usual."""
     blob = described.blob
-    headers = blob.headers
+    headers, encryption = blob.headers, blob.encryption or Encryption()
     document = {
         "name": blob.name,
         "snapshot": snapshot_text(blob.snapshot) if blob.is_snapshot else "",
@@ -70,6 +72,8 @@ def blob_document(described: DescribedBlob) -> dict[str, object]:
         "immutableUntil": _maybe_iso(blob.immutable_until),
         "immutabilityMode": blob.immutability_mode,
         "legalHold": blob.legal_hold,
+        "encryptionScope": encryption.scope,
+        "encryptionKeySha256": encryption.key_sha256,
         "deleted": _maybe_iso(blob.deleted),
         "deletedUntil": _maybe_iso(blob.expires),
     }
@@ -115,6 +119,7 @@ def read_blob(line: Line, container_id: int, now: datetime) -> DescribedBlob:
         legal_hold=line.flag("legalHold"),
         deleted=line.instant("deleted"),
         expires=line.instant("deletedUntil"),
+        encryption=_encryption(line),
     )
     return DescribedBlob(blob, line.text("file") or name, _layout(line, blob), has_md5)
 
@@ -166,6 +171,17 @@ def _copy(line: Line) -> Any:
         return copy_of(line.text("copy") or None)
     except (KeyError, TypeError, ValueError) as error:
         raise line.wrong('"copy" is not what an export has written.') from error
+
+
+def _encryption(line: Line) -> Encryption | None:
+    scope, key_sha256 = line.text("encryptionScope"), line.text("encryptionKeySha256")
+    if scope and key_sha256:
+        raise line.wrong('"encryptionScope" and "encryptionKeySha256" exclude each other.')
+    if scope and not is_scope_name(scope):
+        raise line.wrong(f'"encryptionScope" is no name of a scope: {scope}')
+    if key_sha256 and not is_key_hash(key_sha256):
+        raise line.wrong('"encryptionKeySha256" is not base64 text of 32 bytes.')
+    return Encryption(scope, key_sha256) if scope or key_sha256 else None
 
 
 def _bytes(line: Line, key: str) -> bytes:

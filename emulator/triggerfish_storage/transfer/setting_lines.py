@@ -9,7 +9,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Final
 
-from triggerfish_storage.blobs.model import Container, etag_number, etag_text
+from triggerfish_storage.blobs.encryption import is_scope_name
+from triggerfish_storage.blobs.model import Container, DefaultScope, etag_number, etag_text
 from triggerfish_storage.clock import micros
 from triggerfish_storage.protocol import policies
 from triggerfish_storage.protocol.policies import StoredPolicy
@@ -22,12 +23,15 @@ LATEST: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
 def container_document(container: Container) -> dict[str, object]:
     """Return a container without its blobs, as a line of the account's manifest holds it."""
+    scope = container.default_scope
     return given(
         {
             "container": container.name,
             "metadata": dict(container.metadata),
             "publicAccess": container.public_access,
             "accessPolicies": policy_documents(container.policies),
+            "defaultEncryptionScope": scope.name if scope else "",
+            "denyEncryptionScopeOverride": bool(scope and scope.denies_override),
             "lastModified": iso(container.modified),
             "etag": etag_text(container.etag).strip('"'),
         }
@@ -45,7 +49,17 @@ def read_container(line: Line, account: str, now: datetime) -> Container:
         metadata=line.metadata(),
         public_access=line.one_of("publicAccess", ("", "blob", "container")),
         policies=read_policies(line),
+        default_scope=_default_scope(line),
     )
+
+
+def _default_scope(line: Line) -> DefaultScope | None:
+    name, denies = line.text("defaultEncryptionScope"), line.flag("denyEncryptionScopeOverride")
+    if name and not is_scope_name(name):
+        raise line.wrong(f'"defaultEncryptionScope" is no name of a scope: {name}')
+    if denies and not name:
+        raise line.wrong('"denyEncryptionScopeOverride" needs a "defaultEncryptionScope".')
+    return DefaultScope(name, denies) if name else None
 
 
 def queue_document(queue: QueueSettings) -> dict[str, object]:

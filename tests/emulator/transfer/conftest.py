@@ -16,6 +16,7 @@ from azure.storage.blob import (
     AccessPolicy,
     BlobBlock,
     BlobServiceClient,
+    ContainerEncryptionScope,
     ContentSettings,
     CorsRule,
     StandardBlobTier,
@@ -124,6 +125,19 @@ def _fill_blobs(service: BlobServiceClient) -> None:
     log.append_block(b"one\n")
     log.append_block(b"two\n")
     log.seal_append_blob()
+    _fill_scoped(service)
+
+
+def _fill_scoped(service: BlobServiceClient) -> None:
+    scope = ContainerEncryptionScope("theirs")
+    container = service.create_container("scoped", container_encryption_scope=scope)
+    container.upload_blob("default", b"1")
+    own = container.get_blob_client("own")
+    own.upload_blob(b"2", encryption_scope="own")
+    own.create_snapshot(encryption_scope="own")
+    log = container.get_blob_client("log")
+    log.create_append_blob(encryption_scope="own")
+    log.append_block(b"3", encryption_scope="own")
 
 
 def _fill_queues(service: QueueServiceClient) -> None:
@@ -169,6 +183,7 @@ def _seen_blobs(service: BlobServiceClient) -> dict[str, Any]:
         access = container.get_container_access_policy()
         found[listed.name] = [
             (listed.etag, listed.last_modified, listed.metadata, access["public_access"]),
+            vars(listed.encryption_scope),
             [(one.id, vars(one.access_policy)) for one in access["signed_identifiers"]],
             [
                 _seen_blob(container.get_blob_client(blob.name, blob.snapshot))

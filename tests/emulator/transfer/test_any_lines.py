@@ -39,6 +39,8 @@ BLOB = {
     "immutableUntil": "2024-05-01T12:00:00Z",
     "immutabilityMode": "Locked",
     "legalHold": False,
+    "encryptionScope": "scope",
+    "encryptionKeySha256": "",
     "deleted": "2024-05-01T12:00:00Z",
     "deletedUntil": "2024-05-09T12:00:00Z",
 }
@@ -47,6 +49,8 @@ CONTAINER = {
     "metadata": {"k": "v"},
     "publicAccess": "blob",
     "accessPolicies": [{"id": "x", "start": "2024-05-01", "expiry": "2024-05-02"}],
+    "defaultEncryptionScope": "scope",
+    "denyEncryptionScopeOverride": True,
     "lastModified": "2024-05-01T12:00:00Z",
     "etag": "0x8DC0123456789AB",
 }

@@ -7,6 +7,7 @@ import hashlib
 import json
 import sys
 import tempfile
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from azure.storage.queue import QueueServiceClient
 from click.testing import CliRunner
 from tests.emulator.transfer.conftest import ACCOUNT, SERVICES, fill, seen
 
-from triggerfish_storage.blobs.model import etag_text
+from triggerfish_storage.blobs.model import Draft, Encryption, etag_text
 from triggerfish_storage.cli.storage import storage
 from triggerfish_storage.client import connect
 from triggerfish_storage.clock import micros
@@ -172,6 +173,40 @@ async def test_a_blob_of_many_pieces_comes_out_and_goes_in(
     blob, found = await two.served.account.blobs.get("data", "big", now=datetime.now(UTC))
     assert found == content
     assert blob.md5 == hashlib.md5(content).digest()
+
+
+async def test_what_only_a_customers_key_opens_is_left_out_and_said(
+    accounts: list[Account], tmp_path: Path
+) -> None:
+    one, two = accounts
+    blobs, now = one.served.account.blobs, datetime.now(UTC)
+    draft = Draft(encryption=Encryption(key_sha256=b64encode(bytes(32)).decode()))
+    await blobs.create_container("data", now=now)
+    await blobs.put("data", "closed", b"secret", draft, now=now)
+    await blobs.put("data", "open", b"1", now=now)
+
+    tally, left_out = await one.export(tmp_path / "saved")
+    await two.import_(tmp_path / "saved")
+
+    assert (tally.blobs, left_out) == (1, ["Left out: blobs that only keys of customers open."])
+    assert two.served.account.blobs.find("data", "closed") is None
+
+
+async def test_a_blob_goes_in_without_the_key_of_a_customer_which_is_said(
+    accounts: list[Account], tmp_path: Path
+) -> None:
+    one, _ = accounts
+    manifest = tmp_path / "made/blobs/data.jsonl"
+    line = {"name": "a", "encryptionKeySha256": b64encode(bytes(32)).decode()}
+    (manifest.parent / "data").mkdir(parents=True)
+    (manifest.parent / "data/a").write_text("1")
+    manifest.write_text(json.dumps(line))
+
+    _, left_out = await one.import_(tmp_path / "made")
+
+    _, content = await one.served.account.blobs.get("data", "a", now=datetime.now(UTC))
+    assert content == b"1"
+    assert left_out == ["Left out: keys of customers; their blobs have the account's."]
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,8 @@ from tests.emulator.transfer.conftest import export, fill, import_from, opened, 
 from triggerfish_storage.blobs import deletion
 from triggerfish_storage.blobs.exact import all_blobs, all_containers
 from triggerfish_storage.blobs.listing import Listing
+from triggerfish_storage.blobs.model import Draft, Encryption
+from triggerfish_storage.errors import StorageError
 from triggerfish_storage.server import open_account
 from triggerfish_storage.testing import ManualClock
 
@@ -62,6 +65,25 @@ def _soft_delete_is_on(tx: Any) -> None:
 
     policy = "<DeleteRetentionPolicy><Enabled>true</Enabled><Days>7</Days></DeleteRetentionPolicy>"
     service_properties.save(tx, "devstoreaccount1", "blob", {"DeleteRetentionPolicy": policy})
+
+
+async def test_a_blob_comes_along_with_the_hash_of_its_customers_key(
+    clock: ManualClock, tmp_path: Path
+) -> None:
+    key_sha256 = b64encode(bytes(32)).decode()
+    async with opened(tmp_path / "one", clock) as account:
+        await account.blobs.create_container("uploads", now=clock.now())
+        draft = Draft(encryption=Encryption(key_sha256=key_sha256))
+        await account.blobs.put("uploads", "a.csv", b"secret", draft, now=clock.now())
+    export(tmp_path / "one", tmp_path / "saved", clock.now())
+    import_from(tmp_path / "saved", tmp_path / "two", clock.now())
+
+    async with opened(tmp_path / "two", clock) as account:
+        address = account.blobs.at("uploads", "a.csv")
+        with pytest.raises(StorageError, match="BlobUsesCustomerSpecifiedEncryption"):
+            account.blobs.open(address, now=clock.now())
+        found = account.blobs.open(address, key_sha256=key_sha256, now=clock.now())
+        assert await found.read() == b"secret"
 
 
 async def test_versions_of_blobs_come_along(clock: ManualClock, tmp_path: Path) -> None:
