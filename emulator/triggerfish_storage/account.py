@@ -7,10 +7,9 @@ it is first asked for. Opening and closing are ``server``'s.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TypeVar
 
-from triggerfish_storage import service_properties
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.changes import Changes
 from triggerfish_storage.clock import Clock
@@ -18,7 +17,6 @@ from triggerfish_storage.content_folder import Contents
 from triggerfish_storage.database import Database
 from triggerfish_storage.ownership import Ownership
 from triggerfish_storage.protocol.accounts import DEFAULT_ACCOUNT
-from triggerfish_storage.protocol.auth import ServiceName
 from triggerfish_storage.queues.store import QueueStore
 from triggerfish_storage.tables.store import TableStore
 from triggerfish_storage.transfer.tally import Tally
@@ -96,10 +94,6 @@ class StorageAccount:
 
     def tables_of(self, account: str) -> TableStore:
         return self._tables[account]
-
-    def properties_of(self, account: str, service: ServiceName) -> Mapping[str, str]:
-        """Return what clients have set on a service, by name of the element."""
-        return self.database.look(lambda tx: service_properties.load(tx, account, service))
 
     def everything_changed(self) -> None:
         """Wake whoever watches anything, and upkeep."""

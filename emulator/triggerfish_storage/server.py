@@ -167,7 +167,7 @@ def services(account: StorageAccount) -> dict[ServiceName, Service[Any]]:
         account.queues_of,
         resource=lambda call: call.path.get("queue", ""),
         policies=queue_operations.stored_policies,
-        properties=lambda name: account.properties_of(name, "queue"),
+        properties=lambda name: account.queues_of(name).service_properties.load(),
     )
     blobs: Service[BlobStore] = Service(
         "blob",
@@ -176,7 +176,7 @@ def services(account: StorageAccount) -> dict[ServiceName, Service[Any]]:
         resource=access.container_of,
         policies=access.stored_policies,
         public=access.is_public,
-        properties=lambda name: account.properties_of(name, "blob"),
+        properties=lambda name: account.blobs_of(name).service_properties.load(),
     )
     tables: Service[TableStore] = Service(
         "table",
@@ -184,7 +184,7 @@ def services(account: StorageAccount) -> dict[ServiceName, Service[Any]]:
         account.tables_of,
         resource=table_operations.table_of,
         policies=table_operations.stored_policies,
-        properties=lambda name: account.properties_of(name, "table"),
+        properties=lambda name: account.tables_of(name).service_properties.load(),
         unknown=table_operations.UNKNOWN_PATH,
     )
     return {"blob": blobs, "queue": queues, "table": tables}

@@ -1,6 +1,7 @@
 """What clients set on a whole service: kept per account and service, one markup per element.
 
-Owns the ``service`` table. What the elements mean is known to ``protocol.properties``.
+Owns the ``service`` table. ``load`` and ``save`` work inside the transaction they are given. What
+the elements mean is known to ``protocol.properties``.
 """
 
 from __future__ import annotations
@@ -8,9 +9,10 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Final
 
-Service = Literal["blob", "queue", "table"]
+from triggerfish_storage.changes import Service
+from triggerfish_storage.database import Database
 
 GET: Final = "SELECT properties FROM service WHERE account = :account AND name = :name"
 SET: Final = """
@@ -32,3 +34,20 @@ def save(
     """Set these elements and leave the others as they are."""
     whole = load(tx, account, service) | dict(properties)
     tx.execute(SET, {"account": account, "name": service, "properties": json.dumps(whole)})
+
+
+class ServiceProperties:
+    """The properties of one service of an account, each method a unit of work."""
+
+    def __init__(self, database: Database, account: str, service: Service) -> None:
+        self.service = service
+        self._database = database
+        self._account = account
+
+    def load(self) -> dict[str, str]:
+        """Return the elements that were set so far, by name."""
+        return self._database.look(lambda tx: load(tx, self._account, self.service))
+
+    async def save(self, properties: Mapping[str, str]) -> None:
+        """Set these elements and leave the others as they are."""
+        await self._database.write(lambda tx: save(tx, self._account, self.service, properties))

@@ -25,6 +25,7 @@ from triggerfish_storage.blobs.handlers import (
     service,
 )
 from triggerfish_storage.blobs.store import BlobStore
+from triggerfish_storage.protocol import service_operations
 from triggerfish_storage.protocol.operations import Handler, Operation, SasKind
 
 Row = Operation[BlobStore]
@@ -77,7 +78,7 @@ SERVICE: Final = (
     _service(
         "GetBlobServiceProperties",
         "GET",
-        service.get_service_properties,
+        service_operations.get_service_properties,
         "r",
         restype="service",
         comp="properties",
@@ -85,7 +86,7 @@ SERVICE: Final = (
     _service(
         "SetBlobServiceProperties",
         "PUT",
-        service.set_service_properties,
+        service_operations.set_service_properties,
         "w",
         restype="service",
         comp="properties",
@@ -93,7 +94,7 @@ SERVICE: Final = (
     _service(
         "GetBlobServiceStats",
         "GET",
-        service.get_service_stats,
+        service_operations.get_service_stats,
         "r",
         restype="service",
         comp="stats",
@@ -101,7 +102,7 @@ SERVICE: Final = (
     _service(
         "GetUserDelegationKey",
         "POST",
-        service.get_user_delegation_key,
+        service_operations.get_user_delegation_key,
         "",
         "none",
         restype="service",

@@ -39,6 +39,7 @@ from triggerfish_storage.content_folder import Contents
 from triggerfish_storage.contents import Content
 from triggerfish_storage.database import Database, DatabaseError
 from triggerfish_storage.errors import StorageError
+from triggerfish_storage.service_properties import ServiceProperties
 
 T = TypeVar("T")
 Rule = Callable[[sqlite3.Connection], T]
@@ -83,6 +84,7 @@ class BlobStore:
         keeps_versions: bool = False,
     ) -> None:
         self.account = account
+        self.service_properties = ServiceProperties(database, account, "blob")
         self.keeps_versions = keeps_versions  # as ``versions.turn`` was told
         self.contents = contents
         self._database = database

@@ -11,7 +11,6 @@ import re
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Final
 
 from triggerfish_storage import errors as common
@@ -21,7 +20,6 @@ from triggerfish_storage.blobs.page_ranges import PageRanges
 from triggerfish_storage.blobs.tags import check_tags
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol import xml
-from triggerfish_storage.protocol.dates import http_date
 from triggerfish_storage.protocol.header_text import legible
 
 _BLOCK_ID_LIMIT_BYTES: Final = 64
@@ -85,14 +83,6 @@ def _block(block: Block) -> str:
 
 
 # --- the service ------------------------------------------------------------------------------
-
-
-def service_stats(now: datetime) -> bytes:
-    """Return a Get Blob Service Stats body."""
-    return xml.document(
-        "<StorageServiceStats><GeoReplication><Status>live</Status>"
-        f"<LastSyncTime>{http_date(now)}</LastSyncTime></GeoReplication></StorageServiceStats>"
-    )
 
 
 def page_list(ranges: PageRanges) -> bytes:

@@ -10,7 +10,6 @@ from typing import Final
 
 from triggerfish_storage import errors
 from triggerfish_storage.errors import StorageError
-from triggerfish_storage.protocol import delegation
 from triggerfish_storage.protocol.dates import http_date
 from triggerfish_storage.protocol.operations import METADATA_PREFIX, Call, Operation, Reply
 from triggerfish_storage.protocol.policies import (
@@ -20,10 +19,12 @@ from triggerfish_storage.protocol.policies import (
     to_json,
     write_policies,
 )
-from triggerfish_storage.protocol.properties import (
-    BODY_LIMIT_BYTES,
-    read_properties,
-    write_properties,
+from triggerfish_storage.protocol.properties import BODY_LIMIT_BYTES
+from triggerfish_storage.protocol.service_operations import (
+    get_service_properties,
+    get_service_stats,
+    get_user_delegation_key,
+    set_service_properties,
 )
 from triggerfish_storage.queues import wire
 from triggerfish_storage.queues.store import QueueStore
@@ -53,35 +54,6 @@ async def list_queues(call: Call, store: QueueStore) -> Reply:
         with_metadata="metadata" in includes,
     )
     return Reply(200, body)
-
-
-async def get_service_properties(call: Call, store: QueueStore) -> Reply:
-    """Get Queue Service Properties: logging, metrics and CORS rules."""
-    return Reply(200, write_properties(store.properties(), "queue"))
-
-
-async def set_service_properties(call: Call, store: QueueStore) -> Reply:
-    """Set Queue Service Properties: those that are sent; the others stay."""
-    body = await call.body.read(BODY_LIMIT_BYTES)
-    await store.set_properties(read_properties(body, "queue"))
-    return Reply(202)
-
-
-async def get_service_stats(call: Call, store: QueueStore) -> Reply:
-    """Get Queue Service Stats: the secondary is always in step here."""
-    if not call.is_secondary:
-        raise StorageError(
-            errors.INVALID_QUERY_PARAMETER_VALUE,
-            QueryParameterName="comp",
-            QueryParameterValue="stats",
-            Reason="Ask the secondary endpoint.",
-        )
-    return Reply(200, wire.service_stats(call.now))
-
-
-async def get_user_delegation_key(call: Call, store: QueueStore) -> Reply:
-    """Get User Delegation Key."""
-    return await delegation.get_user_delegation_key(call, "queue")
 
 
 # --- queues -----------------------------------------------------------------------------------

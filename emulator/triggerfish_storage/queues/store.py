@@ -13,12 +13,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from triggerfish_storage import service_properties
 from triggerfish_storage.changes import Change, Changes
 from triggerfish_storage.database import Database
 from triggerfish_storage.queues import directory, rows
 from triggerfish_storage.queues.directory import Queue
 from triggerfish_storage.queues.rows import LIFE, Message
+from triggerfish_storage.service_properties import ServiceProperties
 
 NOW: Final = timedelta()
 
@@ -35,21 +35,10 @@ class QueueStore:
         due: asyncio.Event | None = None,
     ) -> None:
         self.account = account
+        self.service_properties = ServiceProperties(database, account, "queue")
         self._database = database
         self._changes = changes
         self._due = due or asyncio.Event()  # set where upkeep has rows to remove
-
-    # --- service ------------------------------------------------------------------------------
-
-    def properties(self) -> dict[str, str]:
-        """Return the service properties that were set, as ``protocol.properties`` keeps them."""
-        return self._database.look(lambda tx: service_properties.load(tx, self.account, "queue"))
-
-    async def set_properties(self, changed: Mapping[str, str]) -> None:
-        """Set these service properties and leave the others as they are."""
-        await self._database.write(
-            lambda tx: service_properties.save(tx, self.account, "queue", changed)
-        )
 
     # --- queues -------------------------------------------------------------------------------
 

@@ -121,14 +121,6 @@ def read_queue_list(document: bytes) -> QueuePage:
     return QueuePage(queues, root.child_text("NextMarker", ""))
 
 
-def service_stats(now: datetime) -> bytes:
-    """Return the answer of Get Queue Service Stats."""
-    inside = f"<Status>live</Status><LastSyncTime>{http_date(now)}</LastSyncTime>"
-    return xml.document(
-        f"<StorageServiceStats><GeoReplication>{inside}</GeoReplication></StorageServiceStats>"
-    )
-
-
 def _identity(message: Message) -> str:
     return (
         f"<MessageId>{message.id}</MessageId>"

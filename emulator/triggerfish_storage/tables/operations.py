@@ -9,14 +9,15 @@ from typing import Final
 
 from triggerfish_storage import errors as common
 from triggerfish_storage.errors import StorageError
-from triggerfish_storage.protocol import delegation
 from triggerfish_storage.protocol import policies as stored
 from triggerfish_storage.protocol.operations import Call, Operation, Reply
 from triggerfish_storage.protocol.policies import StoredPolicy
-from triggerfish_storage.protocol.properties import (
-    BODY_LIMIT_BYTES,
-    read_properties,
-    write_properties,
+from triggerfish_storage.protocol.properties import BODY_LIMIT_BYTES
+from triggerfish_storage.protocol.service_operations import (
+    get_service_properties,
+    get_service_stats,
+    get_user_delegation_key,
+    set_service_properties,
 )
 from triggerfish_storage.tables import errors, wire
 from triggerfish_storage.tables.action import Action
@@ -33,33 +34,6 @@ from triggerfish_storage.tables.store import TableStore
 ENTITY_BODY_LIMIT_BYTES: Final = 8 * 1024 * 1024
 # Clients whose account URL ends in a table's name ask so; the SDKs tell them what is wrong then.
 UNKNOWN_PATH: Final = errors.TABLE_NOT_FOUND
-
-
-# --- service ----------------------------------------------------------------------------------
-
-
-async def get_service_properties(call: Call, store: TableStore) -> Reply:
-    """Get Table Service Properties: logging, metrics and CORS rules."""
-    return Reply(200, write_properties(store.properties(), "table"))
-
-
-async def set_service_properties(call: Call, store: TableStore) -> Reply:
-    """Set Table Service Properties: those that are sent; the others stay."""
-    body = await call.body.read(BODY_LIMIT_BYTES)
-    await store.set_properties(read_properties(body, "table"))
-    return Reply(202)
-
-
-async def get_service_stats(call: Call, store: TableStore) -> Reply:
-    """Get Table Service Stats: the secondary is always in step here."""
-    if not call.is_secondary:
-        raise StorageError(
-            common.INVALID_QUERY_PARAMETER_VALUE,
-            QueryParameterName="comp",
-            QueryParameterValue="stats",
-            Reason="Ask the secondary endpoint.",
-        )
-    return Reply(200, wire.service_stats(call.now))
 
 
 # --- tables -----------------------------------------------------------------------------------
@@ -128,11 +102,6 @@ async def stored_policies(store: TableStore, table: str) -> list[StoredPolicy]:
     return stored.from_json(store.policies(table))
 
 
-async def get_user_delegation_key(call: Call, store: TableStore) -> Reply:
-    """Get User Delegation Key."""
-    return await delegation.get_user_delegation_key(call, "table")
-
-
 # --- entities ---------------------------------------------------------------------------------
 
 
@@ -193,14 +162,25 @@ _CHANGES: Final[tuple[tuple[str, str, str, dict[str, str]], ...]] = (
 _ENTITY: Final = "/{table}({keys})"
 
 OPERATIONS: Final[tuple[Operation[TableStore], ...]] = (
-    *(
-        Operation(name, method, "/", handler, letter, demanded, sas="account")
-        for name, method, handler, letter, demanded in (
-            ("GetTableServiceProperties", "GET", get_service_properties, "r", _SERVICE),
-            ("SetTableServiceProperties", "PUT", set_service_properties, "w", _SERVICE),
-            ("GetTableServiceStats", "GET", get_service_stats, "r", _STATS),
-        )
+    Operation(
+        "GetTableServiceProperties",
+        "GET",
+        "/",
+        get_service_properties,
+        "r",
+        _SERVICE,
+        sas="account",
     ),
+    Operation(
+        "SetTableServiceProperties",
+        "PUT",
+        "/",
+        set_service_properties,
+        "w",
+        _SERVICE,
+        sas="account",
+    ),
+    Operation("GetTableServiceStats", "GET", "/", get_service_stats, "r", _STATS, sas="account"),
     Operation(
         "GetUserDelegationKey", "POST", "/", get_user_delegation_key, "", _DELEGATION, sas="none"
     ),

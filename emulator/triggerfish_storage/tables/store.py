@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
-from triggerfish_storage import service_properties
 from triggerfish_storage.changes import Change, Changes
 from triggerfish_storage.database import Database
+from triggerfish_storage.service_properties import ServiceProperties
 from triggerfish_storage.tables import action as actions
 from triggerfish_storage.tables import directory, rows
 from triggerfish_storage.tables.action import Action
@@ -35,21 +35,10 @@ class TableStore:
         due: asyncio.Event | None = None,
     ) -> None:
         self.account = account
+        self.service_properties = ServiceProperties(database, account, "table")
         self._database = database
         self._changes = changes
         self._due = due or asyncio.Event()  # set where upkeep has entities to purge
-
-    # --- service ------------------------------------------------------------------------------
-
-    def properties(self) -> dict[str, str]:
-        """Return the service properties that were set, as ``protocol.properties`` keeps them."""
-        return self._database.look(lambda tx: service_properties.load(tx, self.account, "table"))
-
-    async def set_properties(self, changed: Mapping[str, str]) -> None:
-        """Set these service properties and leave the others as they are."""
-        await self._database.write(
-            lambda tx: service_properties.save(tx, self.account, "table", changed)
-        )
 
     # --- tables -------------------------------------------------------------------------------
 

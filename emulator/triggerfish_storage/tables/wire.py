@@ -11,15 +11,12 @@ import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import lru_cache
 from typing import Final, Literal
 from urllib.parse import quote
 
 from triggerfish_storage import errors as common
 from triggerfish_storage.errors import StorageError
-from triggerfish_storage.protocol import xml
-from triggerfish_storage.protocol.dates import http_date
 from triggerfish_storage.tables import errors
 from triggerfish_storage.tables.edm import Property
 from triggerfish_storage.tables.entity import (
@@ -155,14 +152,6 @@ def table_list(names: Sequence[str], shape: Shape) -> bytes:
     """Return the body for a page of tables."""
     listed = ",".join(f"{{{_table_inside(name, shape)}}}" for name in names)
     return f'{{{_metadata("Tables", shape)}"value":[{listed}]}}'.encode()
-
-
-def service_stats(now: datetime) -> bytes:
-    """Return the answer of Get Table Service Stats, which is XML as in the other services."""
-    inside = xml.tag("Status", "live") + xml.tag("LastSyncTime", http_date(now))
-    return xml.document(
-        f"<StorageServiceStats><GeoReplication>{inside}</GeoReplication></StorageServiceStats>"
-    )
 
 
 def _metadata(context: str, shape: Shape) -> str:

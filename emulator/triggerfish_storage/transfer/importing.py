@@ -17,13 +17,13 @@ from typing import get_args
 from triggerfish_storage import service_properties
 from triggerfish_storage.blobs.model import Container
 from triggerfish_storage.blobs.names import check_container_name
+from triggerfish_storage.changes import Service
 from triggerfish_storage.content_folder import Contents
 from triggerfish_storage.data_folder import CONTENTS_FOLDER, DATABASE_FILE, migrations
 from triggerfish_storage.protocol import properties
 from triggerfish_storage.queues import directory as queues
 from triggerfish_storage.queues.exact import QueueSettings
 from triggerfish_storage.schema import Durability, connect_writer, migrate
-from triggerfish_storage.service_properties import Service
 from triggerfish_storage.tables import directory as tables
 from triggerfish_storage.transfer import sources
 from triggerfish_storage.transfer.blob_import import container_steps

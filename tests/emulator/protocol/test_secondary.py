@@ -12,7 +12,7 @@ from azure.storage.queue.aio import QueueServiceClient
 
 from triggerfish_storage.protocol.accounts import DEFAULT_ACCOUNT, DEFAULT_KEY
 from triggerfish_storage.protocol.auth import ServiceName
-from triggerfish_storage.testing import ServedAccount
+from triggerfish_storage.testing import ManualClock, ServedAccount
 
 if TYPE_CHECKING:
     from conftest import Raw
@@ -49,12 +49,13 @@ async def test_the_secondary_is_read_and_never_written(blobs: BlobServiceClient)
 
 
 async def test_the_secondary_tells_how_it_is(
-    served: ServedAccount, blobs: BlobServiceClient
+    served: ServedAccount, blobs: BlobServiceClient, clock: ManualClock
 ) -> None:
     async with QueueServiceClient(**settings(served, "queue")) as queues:
         for client in (blobs, queues):
             stats = await client.get_service_stats()
             assert stats["geo_replication"]["status"] == "live"
+            assert stats["geo_replication"]["last_sync_time"] == clock.now()
 
 
 @pytest.mark.parametrize("domain", ["blob.localhost", "blob.core.windows.net"])

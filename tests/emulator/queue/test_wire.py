@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
@@ -125,10 +125,3 @@ def test_metadata_is_listed_only_where_it_was_asked_for() -> None:
     page = wire.QueuePage([Queue("orders", {"a": "b"})], "")
 
     assert b"Metadata" not in wire.queue_list(page, endpoint="http://h/a")
-
-
-def test_statistics_say_that_the_secondary_is_live() -> None:
-    now = datetime(2024, 5, 1, tzinfo=UTC) + timedelta(hours=12)
-
-    assert b"<Status>live</Status>" in wire.service_stats(now)
-    assert b"Wed, 01 May 2024 12:00:00 GMT" in wire.service_stats(now)

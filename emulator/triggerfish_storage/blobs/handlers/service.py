@@ -8,8 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from triggerfish_storage import errors as common
-from triggerfish_storage import service_properties
-from triggerfish_storage.blobs import list_wire, wire
+from triggerfish_storage.blobs import list_wire
 from triggerfish_storage.blobs.headers import container_address
 from triggerfish_storage.blobs.listing import PAGE_LIMIT, list_containers
 from triggerfish_storage.blobs.names import parse_tag_marker
@@ -17,13 +16,7 @@ from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.blobs.tag_filter import parse_tag_search
 from triggerfish_storage.blobs.tag_search import find_blobs
 from triggerfish_storage.errors import StorageError
-from triggerfish_storage.protocol import delegation
 from triggerfish_storage.protocol.operations import Call, Reply
-from triggerfish_storage.protocol.properties import (
-    BODY_LIMIT_BYTES,
-    read_properties,
-    write_properties,
-)
 
 _ANY_NUMBER: Final = 2**31 - 1
 
@@ -64,36 +57,6 @@ async def find_blobs_by_tags(call: Call, store: BlobStore) -> Reply:
         200,
         list_wire.found_blobs(found, following, endpoint=call.endpoint, where=where, keys=keys),
     )
-
-
-async def get_service_properties(call: Call, store: BlobStore) -> Reply:
-    """Get Blob Service Properties."""
-    found = store.look(lambda tx: service_properties.load(tx, call.account, "blob"))
-    return Reply(200, write_properties(found, "blob"))
-
-
-async def set_service_properties(call: Call, store: BlobStore) -> Reply:
-    """Set Blob Service Properties: those that are sent; the others stay."""
-    properties = read_properties(await call.body.read(BODY_LIMIT_BYTES), "blob")
-    await store.write(lambda tx: service_properties.save(tx, call.account, "blob", properties))
-    return Reply(202)
-
-
-async def get_service_stats(call: Call, store: BlobStore) -> Reply:
-    """Get Blob Service Stats: the secondary is always in step here."""
-    if not call.is_secondary:
-        raise StorageError(
-            common.INVALID_QUERY_PARAMETER_VALUE,
-            QueryParameterName="comp",
-            QueryParameterValue="stats",
-            Reason="Ask the secondary endpoint.",
-        )
-    return Reply(200, wire.service_stats(call.now))
-
-
-async def get_user_delegation_key(call: Call, store: BlobStore) -> Reply:
-    """Get User Delegation Key."""
-    return await delegation.get_user_delegation_key(call, "blob")
 
 
 async def get_account_information(call: Call, store: BlobStore) -> Reply:
