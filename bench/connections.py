@@ -132,10 +132,10 @@ async def drive(
     loop = asyncio.get_running_loop()
     began = time.perf_counter()
     run = Run(iter(requests), began + seconds, keeps)
-    opened = [
-        await loop.create_connection(lambda: Connection(run), sock=await _connected(port))
-        for _ in range(connections)
-    ]
+    # All are connected before the first one sends: one that is done at once is closed by uvloop
+    # in two steps, and the second would close whatever has its number by then.
+    sockets = [await _connected(port) for _ in range(connections)]
+    opened = [await loop.create_connection(lambda: Connection(run), sock=one) for one in sockets]
     async with asyncio.timeout(seconds + 60):
         for _, connection in opened:
             await connection.over

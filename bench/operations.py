@@ -25,7 +25,7 @@ from typing import Any, Final
 
 import account
 import results
-import storage
+import selection
 import uvloop
 
 from triggerfish_storage.protocol.accounts import Accounts
@@ -147,8 +147,7 @@ def incoming(
 
 
 def put_message(bench: Bench) -> Iterator[Incoming]:
-    body = f"<QueueMessage><MessageText>{storage.TEXT}</MessageText></QueueMessage>".encode()
-    one = incoming("queue", "POST", f"/{bench.place}/messages", body=body)
+    one = incoming("queue", "POST", f"/{bench.place}/messages", body=account.message_body())
     yield from [one] * bench.count
 
 
@@ -158,17 +157,16 @@ def get_message(bench: Bench) -> Iterator[Incoming]:
 
 
 def delete_message(bench: Bench) -> Iterator[Incoming]:
-    for body in bench.bodies:
-        id_, receipt = storage.received(body)
+    for id_, receipt in account.all_received(bench.bodies):
         path = f"/{bench.place}/messages/{id_}"
-        yield incoming("queue", "DELETE", path, f"popreceipt={storage.escaped(receipt)}")
+        yield incoming("queue", "DELETE", path, account.delete_query(receipt))
 
 
 def put_blob(bench: Bench) -> Iterator[Incoming]:
-    content = bytes(storage.KIB)
+    content = bytes(1024)
     for name in range(bench.count):
         path = f"/{bench.place}/b-{name}"
-        yield incoming("blob", "PUT", path, body=content, headers=storage.BLOCK_BLOB)
+        yield incoming("blob", "PUT", path, body=content, headers=account.BLOCK_BLOB)
 
 
 def get_blob(bench: Bench) -> Iterator[Incoming]:
@@ -177,33 +175,42 @@ def get_blob(bench: Bench) -> Iterator[Incoming]:
 
 
 def list_blobs(bench: Bench) -> Iterator[Incoming]:
-    one = incoming(
-        "blob", "GET", f"/{bench.place}", f"restype=container&comp=list&maxresults={storage.LISTED}"
-    )
+    query = "restype=container&comp=list&maxresults=1000"
+    one = incoming("blob", "GET", f"/{bench.place}", query)
     yield from [one] * max(bench.count // SLOWER, 1)
 
 
 def insert_entity(bench: Bench) -> Iterator[Incoming]:
     for row in range(bench.count):
-        body = storage.entity(row).encode()
-        yield incoming("table", "POST", f"/{bench.place}", body=body, headers=storage.JSON)
+        yield incoming(
+            "table", "POST", f"/{bench.place}", body=account.entity(row), headers=account.JSON
+        )
 
 
 def query_entity(bench: Bench) -> Iterator[Incoming]:
     for row in range(bench.count):
         path = f"/{bench.place}(PartitionKey='p',RowKey='{row}')"
-        yield incoming("table", "GET", path, headers=storage.JSON)
+        yield incoming("table", "GET", path, headers=account.JSON)
 
 
-OPERATIONS: Final[Mapping[str, tuple[ServiceName, Callable[[Bench], Iterator[Incoming]]]]] = {
-    "put message": ("queue", put_message),
-    "get message": ("queue", get_message),
-    "delete message": ("queue", delete_message),
-    "put blob, 1 KiB": ("blob", put_blob),
-    "get blob, 1 KiB": ("blob", get_blob),
-    "list 1,000 blobs": ("blob", list_blobs),
-    "insert entity": ("table", insert_entity),
-    "query entity": ("table", query_entity),
+@dataclass(frozen=True)
+class Operation:
+    """A row of the table: its service, its requests, and the operation whose work they find."""
+
+    service: ServiceName
+    build: Callable[[Bench], Iterator[Incoming]]
+    after: str = ""
+
+
+OPERATIONS: Final[Mapping[str, Operation]] = {
+    "put message": Operation("queue", put_message),
+    "get message": Operation("queue", get_message, after="put message"),
+    "delete message": Operation("queue", delete_message, after="get message"),
+    "put blob, 1 KiB": Operation("blob", put_blob),
+    "get blob, 1 KiB": Operation("blob", get_blob, after="put blob, 1 KiB"),
+    "list 1,000 blobs": Operation("blob", list_blobs, after="put blob, 1 KiB"),
+    "insert entity": Operation("table", insert_entity),
+    "query entity": Operation("table", query_entity, after="insert entity"),
 }
 
 
@@ -214,7 +221,7 @@ async def prepare(bench: Bench, number: int) -> None:
     await bench.run("queue", [incoming("queue", "PUT", f"/{bench.place}")])
     await bench.run("blob", [incoming("blob", "PUT", f"/{bench.place}", "restype=container")])
     await bench.run(
-        "table", [incoming("table", "POST", "/Tables", body=body, headers=storage.JSON)]
+        "table", [incoming("table", "POST", "/Tables", body=body, headers=account.JSON)]
     )
 
 
@@ -222,7 +229,9 @@ async def measure(
     folder: Path, options: argparse.Namespace
 ) -> tuple[results.Results, dict[str, Stacks]]:
     """Return µs by operation, and what was seen of each."""
-    found, stacks = results.Results(), {name: Stacks() for name in OPERATIONS}
+    after = {name: operation.after for name, operation in OPERATIONS.items()}
+    driven = {name: OPERATIONS[name] for name in selection.needed(after, options.only)}
+    found, stacks = results.Results(), {name: Stacks() for name in driven}
     async with open_account(folder) as opened:
         endpoints = {
             name: Endpoint(service, Accounts(), opened.clock)
@@ -231,11 +240,11 @@ async def measure(
         bench = Bench(endpoints, options.count)
         for number in range(options.rounds):
             await prepare(bench, number)
-            for name, (service, build) in OPERATIONS.items():
-                requests = list(build(bench))
+            for name, operation in driven.items():
+                requests = list(operation.build(bench))
                 with stacks[name].looking():
                     began = time.process_time()
-                    await bench.run(service, requests)
+                    await bench.run(operation.service, requests)
                     spent = time.process_time() - began
                 found.add(name, spent / len(requests) * 1e6)
     return found, stacks
@@ -248,7 +257,7 @@ def rows(found: results.Results, stacks: Mapping[str, Stacks], only: str) -> lis
             results.number(found.least(name)),
             *(stacks[name].share(step) for step in SHOWN),
         )
-        for name in OPERATIONS
+        for name in stacks
         if only in name
     ]
 
@@ -257,7 +266,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=2000, help="of requests, for each operation")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", default="", help="show operations whose name has this in it")
+    selection.add_option(parser)
     parser.add_argument("--functions", type=int, default=0, help="name so many that took longest")
     results.add_option(parser)
     options = parser.parse_args()
@@ -273,7 +282,7 @@ def main() -> None:
                 print(f"{samples / seen.functions.total():6.1%}  {function}")
     results.write(
         "operations",
-        {"micros": {name: round(found.least(name), 2) for name in OPERATIONS}},
+        {"micros": {name: round(found.least(name), 2) for name in stacks}},
         options.json,
     )
 

@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from account import TEXT
+
 from triggerfish_storage.blobs.containers import ensure_container
 from triggerfish_storage.blobs.lifecycle import put_blob
 from triggerfish_storage.blobs.model import Address, Draft
@@ -39,7 +41,6 @@ FOLDERS: Final = 10
 PARTITION: Final = 100  # entities in each of many partitions
 TAGGED: Final = 10  # one blob in so many has a tag
 RARE: Final = 100  # one entity in so many is of a rare kind
-TEXT: Final = "eyJvcmRlciI6IDEyMzQsICJjdXN0b21lciI6ICJjLTE3In0="
 BODY: Final = b"x" * 100
 
 _CHUNK: Final = 5_000
