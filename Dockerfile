@@ -9,6 +9,9 @@ RUN pip wheel --no-cache-dir --wheel-dir /wheels ".[azure]"
 FROM python:3.12-slim
 RUN --mount=type=bind,from=build,source=/wheels,target=/wheels \
     pip install --no-cache-dir --no-index --find-links /wheels "triggerfish[azure]"
+# What is made for Azurite's image, such as the module of Testcontainers, calls this in it.
+RUN printf '#!/bin/sh\nexec triggerfish storage "$@"\n' > /usr/local/bin/azurite \
+    && chmod 755 /usr/local/bin/azurite
 # A user without rights; /data is the one place it writes to.
 RUN useradd --uid 10001 --create-home triggerfish \
     && mkdir /data && chown triggerfish:triggerfish /data

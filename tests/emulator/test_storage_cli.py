@@ -103,9 +103,23 @@ async def test_it_says_where_it_is_and_ends_well(tmp_path: Path, name: signal.Si
 
         assert await program.end(name) == 0
 
-    assert f"Data   {tmp_path / '.triggerfish'}" in program.greeting
-    assert "Queue  http://127.0.0.1:" in program.greeting
+    assert f"Data is kept in {tmp_path / '.triggerfish'}" in program.greeting
+    assert "Queue service is successfully listening at http://127.0.0.1:" in program.greeting
     assert (tmp_path / ".triggerfish" / "storage.db").exists()
+
+
+@pytest.mark.slow
+async def test_silent_as_it_is_it_says_in_azurites_words_that_it_listens(tmp_path: Path) -> None:
+    process = await launch(*ANYWHERE, "--silent", "--data", str(tmp_path))
+    assert process.stdout is not None
+    async with asyncio.timeout(20):
+        lines = [(await process.stdout.readline()).decode() for _ in ("blob", "queue", "table")]
+        process.send_signal(signal.SIGTERM)
+        rest = await process.communicate()
+
+    for service, line in zip(("Blob", "Queue", "Table"), lines, strict=True):
+        assert line.startswith(f"{service} service is successfully listening at http://127.0.0.1:")
+    assert rest == (b"", b"")
 
 
 @pytest.mark.slow

@@ -146,7 +146,7 @@ _DECLARED: Final = (
         help="Keep nothing after the end.",
     ),
     durability_option,
-    option("--silent", "-s", is_flag=True, help="Print nothing but errors."),
+    option("--silent", "-s", is_flag=True, help="Print only where it listens, and errors."),
     option(
         "--debug",
         "-d",

@@ -65,8 +65,7 @@ async def _run(options: Options) -> str:
                 accepts_bearer=options.accepts_bearer,
             ) as ports,
         ):
-            if not options.is_silent:
-                click.echo(_greeting(options, ports, account))
+            click.echo(_greeting(options, ports, account))
             await stopping.wait()
     except (AccountsError, DatabaseError, FolderOwned, PortUnusable) as error:
         return str(error)
@@ -120,23 +119,30 @@ def _stop_on_signals(stopping: asyncio.Event) -> None:
 
 
 def _greeting(options: Options, ports: Mapping[ServiceName, int], account: StorageAccount) -> str:
+    """Return what is said once every service listens.
+
+    Whoever starts an emulator waits for the words that follow a service's name: they are those
+    of Azurite, which says them even where it is to be silent.
+    """
     from triggerfish_storage.connection_string import development_connection_string
     from triggerfish_storage.protocol.accounts import DEFAULT_ACCOUNT
 
     protocol = "https" if options.tls else "http"
     lines = [
-        f"{name.capitalize():5}  {protocol}://{_reachable(options.addresses[name])}:{port}"
-        f"/{DEFAULT_ACCOUNT}"
+        f"{name.capitalize()} service is successfully listening at "
+        f"{protocol}://{_reachable(options.addresses[name])}:{port}/{DEFAULT_ACCOUNT}"
         for name, port in ports.items()
     ]
+    if options.is_silent:
+        return "\n".join(lines)
     host = _reachable(options.addresses["blob"])
     where = account.database.path.parent.resolve()
     remark = "" if options.folder else " (in memory: gone at the end)"
     return "\n".join(
         [
             *lines,
-            f"Data   {where}{remark}",
-            *([f"Seed   {options.seed}: {account.planted}"] if options.seed else ()),
+            f"Data is kept in {where}{remark}",
+            *([f"Seed {options.seed}: {account.planted}"] if options.seed else ()),
             "",
             development_connection_string(ports, host=host, protocol=protocol),
             "",
