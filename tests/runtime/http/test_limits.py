@@ -1,10 +1,17 @@
 """Limits of running and waiting requests."""
 
+from __future__ import annotations
+
 import asyncio
+from typing import TYPE_CHECKING
 
 import pytest
 
+from triggerfish.config.host_options import HttpOptions
 from triggerfish.http.limits import RequestLimits
+
+if TYPE_CHECKING:
+    from conftest import FakeHost, Start
 
 
 async def settled() -> None:
@@ -72,3 +79,37 @@ async def test_a_cancelled_request_keeps_no_place(handed_over: bool) -> None:
     assert cancelled.cancelled()
     limits.leave()
     assert await limits.enter(outstanding=1, concurrent=1)
+
+
+async def test_requests_beyond_the_outstanding_limit_are_refused(
+    start: Start, new_host: type[FakeHost]
+) -> None:
+    hold = asyncio.Event()
+    site = await start(new_host(http_options=HttpOptions("api", 1, None, {}), hold=hold))
+    first = asyncio.create_task(site.ask("GET /api/all"))
+    await site.host.busy.wait()
+
+    refused = [(await site.ask(f"GET {path}"))[:2] for path in ("/api/all", "/admin/host/ping")]
+    hold.set()
+
+    assert refused == [(429, b"")] * 2
+    assert (await first)[0] == 200
+    assert (await site.ask("GET /admin/host/ping"))[0] == 200
+    assert [line.message for line in site.lines] == [
+        "Http request queue limit of 1 has been exceeded."
+    ] * 2
+
+
+async def test_requests_beyond_the_concurrent_limit_wait_for_their_turn(
+    start: Start, new_host: type[FakeHost]
+) -> None:
+    hold = asyncio.Event()
+    site = await start(new_host(http_options=HttpOptions("api", None, 1, {}), hold=hold))
+    asking = [asyncio.create_task(site.ask("GET /api/all")) for _ in range(3)]
+    await site.host.busy.wait()
+    assert len(site.host.events) == 1
+
+    hold.set()
+
+    assert [status for status, _, _ in await asyncio.gather(*asking)] == [200] * 3
+    assert len(site.host.events) == 3
