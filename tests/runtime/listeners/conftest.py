@@ -145,6 +145,11 @@ class UserFunction:
     def bodies(self) -> list[str]:
         return [event.payload.decode() for event in self.events]
 
+    @property
+    def sources(self) -> list[str]:
+        """What was run for, whatever came first."""
+        return sorted(event.source for event in self.events)
+
     async def _announce(self) -> None:
         async with self._changed:
             self._changed.notify_all()

@@ -20,7 +20,7 @@ from triggerfish.storage.account import AccountError, BlobProperties
 from triggerfish_storage import changes
 
 if TYPE_CHECKING:
-    from conftest import World
+    from conftest import Put, World
 
 QUEUE = "azure-webjobs-blobtrigger-host-1"
 SENTINEL = "the-last-one"
@@ -43,11 +43,6 @@ def scan_of(
         clock=world.clock,
         log=world.lines,
     )
-
-
-async def put(world: World, *names: str) -> None:
-    for name in names:
-        await world.account.blobs.put("uploads", name, b"content")
 
 
 def queued(world: World) -> list[tuple[str, str]]:
@@ -86,7 +81,7 @@ async def nothing_more(world: World) -> None:
 # --- what is new ------------------------------------------------------------------------------
 
 
-async def test_blobs_from_before_the_start_are_found(world: World) -> None:
+async def test_blobs_from_before_the_start_are_found(world: World, put: Put) -> None:
     await put(world, "a", "b/c")
 
     async with world.running(scan_of(world).run):
@@ -95,7 +90,7 @@ async def test_blobs_from_before_the_start_are_found(world: World) -> None:
     assert queued(world) == [("F1", "a"), ("F1", "b/c")]
 
 
-async def test_after_a_restart_nothing_runs_again(world: World) -> None:
+async def test_after_a_restart_nothing_runs_again(world: World, put: Put) -> None:
     await put(world, "a", "b")
     async with world.running(scan_of(world).run):
         await world.lines.saw("2 blobs, 2 new")
@@ -106,7 +101,7 @@ async def test_after_a_restart_nothing_runs_again(world: World) -> None:
     assert len(queued(world)) == 2
 
 
-async def test_what_is_written_later_is_found(world: World) -> None:
+async def test_what_is_written_later_is_found(world: World, put: Put) -> None:
     await put(world, "a")
     async with world.running(scan_of(world).run):
         await world.lines.saw("Scan of container")
@@ -116,7 +111,7 @@ async def test_what_is_written_later_is_found(world: World) -> None:
     assert queued(world) == [("F1", "a"), ("F1", "b")]
 
 
-async def test_a_blob_of_an_embedded_account_is_found_at_once(embedded: World) -> None:
+async def test_a_blob_of_an_embedded_account_is_found_at_once(embedded: World, put: Put) -> None:
     await put(embedded, "a")
     async with embedded.running(scan_of(embedded).run):
         await embedded.lines.saw("Scan of container")
@@ -124,7 +119,7 @@ async def test_a_blob_of_an_embedded_account_is_found_at_once(embedded: World) -
         await embedded.lines.saw("1 blobs, 1 new")  # though time stands still
 
 
-async def test_a_polled_account_is_scanned_every_two_seconds(polled: World) -> None:
+async def test_a_polled_account_is_scanned_every_two_seconds(polled: World, put: Put) -> None:
     await put(polled, "a")
     async with polled.running(scan_of(polled).run):
         await polled.lines.saw("Scan of container")
@@ -136,7 +131,7 @@ async def test_a_polled_account_is_scanned_every_two_seconds(polled: World) -> N
 
 
 @pytest.mark.parametrize("change", ["overwritten", "metadata", "nothing", "deleted", "leased"])
-async def test_a_new_version_is_new_and_nothing_else(world: World, change: str) -> None:
+async def test_a_new_version_is_new_and_nothing_else(world: World, change: str, put: Put) -> None:
     await put(world, "a")
     async with world.running(scan_of(world).run):
         await has_queued(world, 1)
@@ -155,14 +150,14 @@ async def test_a_new_version_is_new_and_nothing_else(world: World, change: str) 
     assert runs == (2 if change in ("overwritten", "metadata") else 1)
 
 
-async def test_a_container_created_later_is_found(world: World) -> None:
+async def test_a_container_created_later_is_found(world: World, put: Put) -> None:
     async with world.running(scan_of(world).run):
         await world.lines.saw("Scan of container 'uploads': 0 blobs")
         await put(world, "a")
         await has_queued(world, 1)
 
 
-async def test_every_function_whose_pattern_fits_is_asked(world: World) -> None:
+async def test_every_function_whose_pattern_fits_is_asked(world: World, put: Put) -> None:
     await put(world, "a.txt", "b.csv")
 
     async with world.running(scan_of(world, "uploads/{n}.txt", "uploads/{n}", "uploads/x").run):
@@ -171,7 +166,7 @@ async def test_every_function_whose_pattern_fits_is_asked(world: World) -> None:
     assert queued(world) == [("F1", "a.txt"), ("F2", "a.txt"), ("F2", "b.csv")]
 
 
-async def test_a_deleted_receipt_makes_its_blob_new(world: World) -> None:
+async def test_a_deleted_receipt_makes_its_blob_new(world: World, put: Put) -> None:
     await put(world, "a", "b")
     receipts = Receipts(world.account, "host-1")
     async with world.running(scan_of(world, receipts=receipts).run):
@@ -184,7 +179,7 @@ async def test_a_deleted_receipt_makes_its_blob_new(world: World) -> None:
     assert queued(world) == [("F1", "a"), ("F1", "a"), ("F1", "b")]
 
 
-async def test_names_are_found_as_they_are(world: World) -> None:
+async def test_names_are_found_as_they_are(world: World, put: Put) -> None:
     names = ["a b", "100%", "50%25", "#1", "a+b", "größe/日本語.txt", "?x=1", "a'b\"c", "x" * 1024]
     await put(world, *names)
 
@@ -197,6 +192,7 @@ async def test_names_are_found_as_they_are(world: World) -> None:
 
 async def test_blobs_written_within_a_second_while_scans_run_are_all_found_once(
     world: World,
+    put: Put,
 ) -> None:
     names = [f"{number:03}" for number in range(300)]
 
@@ -210,7 +206,9 @@ async def test_blobs_written_within_a_second_while_scans_run_are_all_found_once(
     assert [name for _, name in queued(world)] == [*names, SENTINEL]
 
 
-async def test_a_blob_written_behind_the_back_of_a_listing_is_found(polled: World) -> None:
+async def test_a_blob_written_behind_the_back_of_a_listing_is_found(
+    polled: World, put: Put
+) -> None:
     """It comes late in the listing of round two, and has the time of round one."""
     account, hidden = polled.faulty(), {"a"}
     await put(polled, "a", "b")
@@ -244,7 +242,7 @@ async def test_more_changes_than_are_remembered_make_it_look_at_everything(
 
 
 async def test_more_deleted_receipts_than_are_remembered_do_so_too(
-    embedded: World, monkeypatch: pytest.MonkeyPatch
+    embedded: World, monkeypatch: pytest.MonkeyPatch, put: Put
 ) -> None:
     await put(embedded, "a", "b")
     receipts = Receipts(embedded.account, "host-1")
@@ -262,7 +260,7 @@ async def test_more_deleted_receipts_than_are_remembered_do_so_too(
 # --- what goes wrong --------------------------------------------------------------------------
 
 
-async def test_a_listing_that_fails_half_way_loses_nothing(world: World) -> None:
+async def test_a_listing_that_fails_half_way_loses_nothing(world: World, put: Put) -> None:
     account, plain, failures = world.faulty(), world.account.blobs.list, [1, 1]
     await put(world, "a", "b", "c")
 
@@ -285,7 +283,9 @@ async def test_a_listing_that_fails_half_way_loses_nothing(world: World) -> None
     assert "Container 'uploads'" in error
 
 
-async def test_a_blob_that_cannot_be_queued_is_tried_again_next_round(world: World) -> None:
+async def test_a_blob_that_cannot_be_queued_is_tried_again_next_round(
+    world: World, put: Put
+) -> None:
     account = world.faulty()
     await put(world, "a")
     account.failing["apply"] = AccountError("forbidden (403)")
@@ -307,6 +307,7 @@ async def test_a_blob_that_cannot_be_queued_is_tried_again_next_round(world: Wor
 
 async def test_a_receipt_in_the_hands_of_another_host_is_looked_at_next_round(
     polled: World,
+    put: Put,
 ) -> None:
     await put(polled, "a")
     receipts = Receipts(polled.account, "host-1")
@@ -326,7 +327,7 @@ async def test_a_receipt_in_the_hands_of_another_host_is_looked_at_next_round(
     assert queued(polled) == [("F1", "a")]
 
 
-async def test_asked_to_look_again_it_does_so_at_once(embedded: World) -> None:
+async def test_asked_to_look_again_it_does_so_at_once(embedded: World, put: Put) -> None:
     await put(embedded, "a")
     scan = scan_of(embedded)
     async with embedded.running(scan.run):
@@ -345,7 +346,7 @@ async def test_stopping_ends_the_wait_for_the_next_round(world: World) -> None:
     assert asyncio.all_tasks() == before
 
 
-async def test_stopping_ends_a_long_listing(world: World) -> None:
+async def test_stopping_ends_a_long_listing(world: World, put: Put) -> None:
     account, asked = world.faulty(), asyncio.Event()
     await put(world, "a")
     plain = world.account.blobs.list

@@ -1,0 +1,96 @@
+"""Spec blob-trigger.md, section 6: functions that fail, and blobs that are poison."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+
+from triggerfish.model import LogLevel, TriggerEvent
+
+if TYPE_CHECKING:
+    from conftest import NewListener, Passing, Put, World
+
+QUEUE = "azure-webjobs-blobtrigger-host-1"
+POISON = "webjobs-blobtrigger-poison"
+
+
+async def test_a_function_that_always_fails_runs_five_times_and_poisons_its_blob(
+    world: World,
+    listener: NewListener,
+    put: Put,
+    passing: type[Passing],
+) -> None:
+    await put(world, "a")
+    world.function.fails = lambda _event: True
+
+    async with world.running(listener(world).listen), passing(world):
+        await world.lines.saw("Moving message")
+
+    reason = "Message has reached MaxDequeueCount of 5."
+    [notice] = await world.queue(POISON).bodies()
+    assert [event.attempt for event in world.function.events] == [1, 2, 3, 4, 5]
+    assert json.loads(notice)["BlobName"] == "a"
+    assert await world.queue(QUEUE).count() == 0
+    assert world.ledger.poisoned_ == [("run-5", reason)]
+    [warning] = [line for line in world.lines if line.level == LogLevel.WARNING]
+    assert warning.category == "Microsoft.Azure.WebJobs.Host.Queues.QueueProcessor"
+    assert warning.message.startswith(reason)
+
+
+async def test_a_failing_blob_is_tried_again_without_pause(
+    embedded: World, listener: NewListener, put: Put
+) -> None:
+    await put(embedded, "a")
+    embedded.function.fails = lambda _event: True
+
+    async with embedded.running(listener(embedded).listen):
+        await embedded.function.ended(5)  # and time stands still
+
+
+async def test_a_threshold_of_one_is_one_try(
+    world: World,
+    listener: NewListener,
+    put: Put,
+    passing: type[Passing],
+) -> None:
+    await put(world, "a")
+    world.function.fails = lambda _event: True
+
+    async with world.running(listener(world, threshold=1).listen), passing(world):
+        await world.lines.saw("Moving message")
+
+    assert len(world.function.events) == 1
+    assert len(await world.queue(POISON).visible()) == 1
+
+
+async def test_a_blob_overwritten_between_failures_starts_with_a_fresh_count(
+    world: World,
+    listener: NewListener,
+    put: Put,
+    passing: type[Passing],
+) -> None:
+    await put(world, "a", content=b"old")
+    world.function.fails = lambda event: event.payload == b"old"
+    third = asyncio.Event()
+
+    def fails(event: TriggerEvent) -> bool:
+        if event.attempt == 3:
+            third.set()
+        return event.payload == b"old"
+
+    world.function.fails = fails
+    world.function.hold()
+    async with world.running(listener(world).listen), passing(world):
+        for number in (1, 2):
+            await world.function.started(number)
+            world.function.let_go(1)
+        await world.function.started(3)
+        await put(world, "a", content=b"new")
+        world.function.let_go()
+        await world.function.ended(4)
+
+    seen = [(event.payload, event.attempt) for event in world.function.events]
+    assert seen == [(b"old", 1), (b"old", 2), (b"old", 3), (b"new", 1)]
+    assert await world.queue(QUEUE).count() == 0
+    assert await world.queue(POISON).count() == 0
