@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator, Mapping
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
 
 import aiohttp
 import pytest
+from azure.core.credentials import AzureNamedKeyCredential
+from azure.data.tables import TableSasPermissions, generate_table_sas
 from yarl import URL
 
 from triggerfish_storage.protocol import connection
@@ -17,6 +22,14 @@ from triggerfish_storage.protocol.dates import http_date
 from triggerfish_storage.protocol.target import parse_query
 from triggerfish_storage.tables.store import TableStore
 from triggerfish_storage.testing import ManualClock, ServedAccount, storage_account
+
+PERSON = {
+    "PartitionKey": "p",
+    "RowKey": "it's",
+    "age": 5,
+    "big@odata.type": "Edm.Int64",
+    "big": "50",
+}
 
 
 @pytest.fixture
@@ -44,6 +57,11 @@ class Answer:
     @property
     def outcome(self) -> str:
         return f"{self.status} {self.headers.get('x-ms-error-code', '')}".strip()
+
+    @property
+    def document(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.body)
+        return found
 
 
 class Raw:
@@ -88,3 +106,34 @@ class Raw:
 async def raw(served: ServedAccount, clock: ManualClock) -> AsyncIterator[Raw]:
     async with aiohttp.ClientSession() as session:
         yield Raw(session, served.ports["table"], clock)
+
+
+@pytest.fixture
+def person() -> Mapping[str, Any]:
+    """What ``people`` holds."""
+    return PERSON
+
+
+@pytest.fixture
+async def people(raw: Raw) -> Raw:
+    await raw.send("POST", "/Tables", b'{"TableName":"people"}')
+    answer = await raw.send("POST", "/people", json.dumps(PERSON).encode())
+    assert answer.status == 201
+    return raw
+
+
+@pytest.fixture
+def sas() -> Callable[..., str]:
+    """Make a signature, good for an hour, for a table."""
+    return _sas
+
+
+def _sas(now: datetime, permission: str, table: str = "people", **keys: str) -> str:
+    token: str = generate_table_sas(
+        AzureNamedKeyCredential(DEFAULT_ACCOUNT, DEFAULT_KEY),
+        table,
+        permission=TableSasPermissions.from_string(permission),
+        expiry=now + timedelta(hours=1),
+        **keys,
+    )
+    return token
