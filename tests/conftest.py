@@ -45,9 +45,8 @@ def free_ports() -> Callable[[int], list[int]]:
     return find
 
 
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate of this machine's own, and its key in the same file."""
+def self_signed() -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    """Return a certificate for this machine that nobody knows, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     hosts = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
@@ -63,6 +62,13 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
+    return certificate, key
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate of this machine's own, and its key in the same file."""
+    certificate, key = self_signed()
     file = tmp_path_factory.mktemp("tls") / "cert.pem"
     file.write_bytes(
         certificate.public_bytes(serialization.Encoding.PEM)
@@ -73,6 +79,12 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
     )
     return file
+
+
+@pytest.fixture(scope="session")
+def other_certificate() -> str:
+    """Another certificate for this machine, as PEM."""
+    return self_signed()[0].public_bytes(serialization.Encoding.PEM).decode()
 
 
 @pytest.fixture

@@ -42,14 +42,14 @@ class Connection:
     """Where an account is and how to sign: by ``key``, else with the query of a SAS.
 
     ``endpoints`` are URLs with the account in them, without a slash at the end. ``certificate``
-    is the SHA-256 of the one certificate to be trusted, empty for those that the system trusts.
+    is the one certificate to be trusted, as PEM; empty: those that the system trusts.
     """
 
     account: str
     endpoints: Mapping[ServiceName, str]
     key: bytes = field(default=b"", repr=False)
     sas: str = field(default="", repr=False)
-    certificate: bytes = b""
+    certificate: str = field(default="", repr=False)
 
     def endpoint(self, service: ServiceName) -> str:
         """Return the service's URL; raises where the string names none."""

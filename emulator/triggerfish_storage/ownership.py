@@ -24,8 +24,8 @@ _LOCKED_BYTE: Final = 1 << 30  # far behind the text, which others may read whil
 class Owner:
     """The process that has a data folder open; ``started`` is an ISO 8601 instant.
 
-    ``certificate`` is the SHA-256 (in hexadecimal digits) of what its storage services show who
-    connects; empty where they speak plain HTTP.
+    ``certificate`` is what its storage services show who connects, as PEM; empty where they speak
+    plain HTTP.
     """
 
     pid: int
@@ -105,15 +105,14 @@ def read_owner(folder: Path) -> Owner | None:
     """Return what the folder's file says of its owner, None where it says nothing."""
     try:
         found: Any = json.loads((folder / LOCK_FILE).read_text(encoding="utf-8"))
-        certificate = bytes.fromhex(found.get("certificate", "")).hex()
         return Owner(
             int(found["pid"]),
             str(found["started"]),
             str(found["address"]),
             dict(found["ports"]),
-            certificate,
+            str(found["certificate"]),
         )
-    except (AttributeError, OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 

@@ -26,7 +26,6 @@ from triggerfish_storage.clock import Clock, SystemClock
 from triggerfish_storage.content_folder import Contents
 from triggerfish_storage.data_folder import CONTENTS_FOLDER, DATABASE_FILE, migrations
 from triggerfish_storage.database import DatabaseError, Durability, open_database
-from triggerfish_storage.fingerprints import fingerprint
 from triggerfish_storage.ownership import own
 from triggerfish_storage.protocol.accounts import Accounts
 from triggerfish_storage.protocol.auth import ServiceName
@@ -37,6 +36,7 @@ from triggerfish_storage.queues.store import QueueStore
 from triggerfish_storage.tables import misaddressed
 from triggerfish_storage.tables import operations as table_operations
 from triggerfish_storage.tables.store import TableStore
+from triggerfish_storage.tls import shown_certificate
 from triggerfish_storage.transfer.handover import attending
 from triggerfish_storage.transfer.owner import Owner
 from triggerfish_storage.transfer.seeding import Seed, plant
@@ -138,7 +138,7 @@ async def serve(
         account.ownership.serves(
             address,
             {str(name): port for name, port in bound.items()},
-            certificate=fingerprint(tls) if tls is not None else "",
+            certificate=shown_certificate(tls) if tls is not None else "",
         )
         yield bound
 

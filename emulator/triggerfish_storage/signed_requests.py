@@ -29,6 +29,7 @@ from triggerfish_storage.protocol import xml
 from triggerfish_storage.protocol.auth import ServiceName, Signed, authorization
 from triggerfish_storage.protocol.dates import http_date
 from triggerfish_storage.protocol.target import parse_query
+from triggerfish_storage.tls import trusting
 
 VERSION: Final = "2021-12-02"
 TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
@@ -153,7 +154,7 @@ class SignedRequests:
 async def signing(connection: Connection) -> AsyncIterator[SignedRequests]:
     """Give the account that a connection string names."""
     pinned = connection.certificate
-    connector = aiohttp.TCPConnector(ssl=aiohttp.Fingerprint(pinned) if pinned else True)
+    connector = aiohttp.TCPConnector(ssl=trusting(pinned) if pinned else True)
     async with aiohttp.ClientSession(
         connector=connector, timeout=TIMEOUT, auto_decompress=False
     ) as session:

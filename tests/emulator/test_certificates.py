@@ -9,11 +9,11 @@ from pathlib import Path
 import click
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import pkcs12
 
 from triggerfish_storage.cli.certificates import server_context
-from triggerfish_storage.fingerprints import fingerprint
+from triggerfish_storage.tls import shown_certificate
 
 
 @pytest.fixture
@@ -71,10 +71,10 @@ def test_a_pem_file_with_its_key_in_it_serves(certificate):
     assert shakes_hands(server_context(str(certificate), None, None), certificate)
 
 
-def test_a_certificate_is_known_by_its_fingerprint(tls, certificate):
-    own = x509.load_pem_x509_certificate(certificate.read_bytes())
+def test_a_server_is_known_by_the_certificate_that_it_shows(tls, certificate):
+    shown = x509.load_pem_x509_certificate(shown_certificate(tls).encode())
 
-    assert fingerprint(tls) == own.fingerprint(hashes.SHA256()).hex()
+    assert shown == x509.load_pem_x509_certificate(certificate.read_bytes())
 
 
 def test_a_pem_key_is_opened_with_its_password(locked, certificate):

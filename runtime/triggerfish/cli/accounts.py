@@ -121,8 +121,8 @@ def _embedded(place: Place) -> Target:
     text = development_connection_string(
         ports, host=reachable(owner.address), protocol=owner.scheme
     )
-    certificate = bytes.fromhex(owner.certificate)
-    return Target(place, replace(parse_connection_string(text), certificate=certificate), folder)
+    connection = replace(parse_connection_string(text), certificate=owner.certificate)
+    return Target(place, connection, folder)
 
 
 def _app(place: Place) -> Path | None:

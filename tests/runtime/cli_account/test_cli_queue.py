@@ -34,15 +34,16 @@ def test_an_account_over_https_is_spoken_to_so_whatever_its_certificate(
 
 
 def test_another_certificate_than_the_owners_is_not_trusted(
-    server_over_https: Any, name: str
+    server_over_https: Any, name: str, other_certificate: str
 ) -> None:
     file = server_over_https.folder / "owner.lock"
     owner = json.loads(file.read_text())
-    file.write_text(json.dumps({**owner, "certificate": "00" * 32}))
+    file.write_text(json.dumps({**owner, "certificate": other_certificate}))
 
     refused = server_over_https.run("queue", "put", name, "one")
 
     assert isinstance(refused.exception, AccountFailed)
+    assert "certificate verify failed" in str(refused.exception)
 
 
 # --- putting ------------------------------------------------------------------------------------
