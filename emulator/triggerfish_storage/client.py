@@ -18,7 +18,7 @@ from triggerfish_storage.protocol import xml
 from triggerfish_storage.protocol.auth import ServiceName
 from triggerfish_storage.queues import wire
 from triggerfish_storage.queues.rows import Message
-from triggerfish_storage.signed_requests import RequestFailed, SignedRequests, signing
+from triggerfish_storage.signed_requests import Request, RequestFailed, SignedRequests, signing
 
 _NO_PARAMETERS: Final[Mapping[str, str]] = {}
 
@@ -46,7 +46,7 @@ class StorageClient:
         marker = ""
         while True:
             query = {"comp": "list", "prefix": prefix, "marker": marker}
-            answer = await self._requests.send("queue", "GET", "/", _given(query))
+            answer = await self._requests.send(Request("queue", "GET", "/", _given(query)))
             page = wire.read_queue_list(answer.body)
             for queue in page.queues:
                 yield queue.name
@@ -59,7 +59,7 @@ class StorageClient:
         return await self._create("queue", f"/{queue}", _NO_PARAMETERS, "QueueAlreadyExists")
 
     async def delete_queue(self, queue: str) -> None:
-        await self._requests.send("queue", "DELETE", f"/{queue}")
+        await self._requests.send(Request("queue", "DELETE", f"/{queue}"))
 
     async def put_message(
         self,
@@ -72,14 +72,14 @@ class StorageClient:
         """Add a message, visible ``after``; return its id. Without ``life`` it lives a week."""
         query = {"visibilitytimeout": _seconds(after), "messagettl": _seconds(life)}
         answer = await self._requests.send(
-            "queue", "POST", f"/{queue}/messages", _given(query), wire.write_text(text)
+            Request("queue", "POST", f"/{queue}/messages", _given(query), wire.write_text(text))
         )
         return wire.read_message_list(answer.body)[0].id
 
     async def peek_messages(self, queue: str, count: int = 32) -> list[Message]:
         """Return up to ``count`` (1-32) visible messages and change nothing."""
         query = {"peekonly": "true", "numofmessages": str(count)}
-        answer = await self._requests.send("queue", "GET", f"/{queue}/messages", query)
+        answer = await self._requests.send(Request("queue", "GET", f"/{queue}/messages", query))
         return wire.read_message_list(answer.body)
 
     async def get_messages(
@@ -87,7 +87,7 @@ class StorageClient:
     ) -> list[Message]:
         """Receive up to ``count`` (1-32) messages and hide them from others."""
         query = {"numofmessages": str(count), "visibilitytimeout": _seconds(hide_for)}
-        answer = await self._requests.send("queue", "GET", f"/{queue}/messages", query)
+        answer = await self._requests.send(Request("queue", "GET", f"/{queue}/messages", query))
         return wire.read_message_list(answer.body)
 
     async def update_message(
@@ -96,18 +96,20 @@ class StorageClient:
         """Hide a received message anew, or show it at once; its text stays."""
         path = f"/{queue}/messages/{message_id}"
         query = {"popreceipt": pop_receipt, "visibilitytimeout": _seconds(hide_for)}
-        await self._requests.send("queue", "PUT", path, query)
+        await self._requests.send(Request("queue", "PUT", path, query))
 
     async def delete_message(self, queue: str, message_id: str, pop_receipt: str) -> None:
         path = f"/{queue}/messages/{message_id}"
-        await self._requests.send("queue", "DELETE", path, {"popreceipt": pop_receipt})
+        await self._requests.send(Request("queue", "DELETE", path, {"popreceipt": pop_receipt}))
 
     async def clear_messages(self, queue: str) -> None:
-        await self._requests.send("queue", "DELETE", f"/{queue}/messages")
+        await self._requests.send(Request("queue", "DELETE", f"/{queue}/messages"))
 
     async def count_messages(self, queue: str) -> int:
         """Return about how many messages there are, hidden ones too."""
-        answer = await self._requests.send("queue", "GET", f"/{queue}", {"comp": "metadata"})
+        answer = await self._requests.send(
+            Request("queue", "GET", f"/{queue}", {"comp": "metadata"})
+        )
         return int(answer.headers["x-ms-approximate-messages-count"])
 
     # --- blobs --------------------------------------------------------------------------------
@@ -143,7 +145,7 @@ class StorageClient:
 
     async def get_blob(self, container: str, blob: str) -> bytes:
         """Return a blob's content."""
-        return (await self._requests.send("blob", "GET", blob_path(container, blob))).body
+        return (await self._requests.send(Request("blob", "GET", blob_path(container, blob)))).body
 
     async def put_blob(
         self, container: str, blob: str, content: bytes, *, content_type: str = ""
@@ -154,22 +156,22 @@ class StorageClient:
             "x-ms-blob-content-type": content_type or "application/octet-stream",
         }
         path = blob_path(container, blob)
-        await self._requests.send("blob", "PUT", path, body=content, headers=headers)
+        await self._requests.send(Request("blob", "PUT", path, body=content, headers=headers))
 
     async def delete_blob(self, container: str, blob: str) -> None:
-        await self._requests.send("blob", "DELETE", blob_path(container, blob))
+        await self._requests.send(Request("blob", "DELETE", blob_path(container, blob)))
 
     # --- requests -----------------------------------------------------------------------------
 
     async def _listing(self, path: str, query: Mapping[str, str]) -> xml.Element:
-        answer = await self._requests.send("blob", "GET", path, _given(query))
+        answer = await self._requests.send(Request("blob", "GET", path, _given(query)))
         return xml.parse(answer.body, "EnumerationResults")
 
     async def _create(
         self, service: ServiceName, path: str, query: Mapping[str, str], exists: str
     ) -> bool:
         try:
-            return (await self._requests.send(service, "PUT", path, query)).status == 201
+            return (await self._requests.send(Request(service, "PUT", path, query))).status == 201
         except RequestFailed as error:
             if error.code == exists:
                 return False

@@ -17,7 +17,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
-from typing import Final
+from types import MappingProxyType
+from typing import Final, NamedTuple
 from urllib.parse import quote, urlsplit
 
 import aiohttp
@@ -35,7 +36,18 @@ VERSION: Final = "2021-12-02"
 TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
 
 _SENT_WHOLE_BYTES: Final = 1024 * 1024  # more at once would keep the loop waiting, aiohttp says
-_NO_PARAMETERS: Final[Mapping[str, str]] = {}
+_NOTHING: Final = MappingProxyType[str, str]({})
+
+
+class Request(NamedTuple):
+    """One request; ``path`` is as it goes over the wire, without the account."""
+
+    service: ServiceName
+    method: str
+    path: str
+    query: Mapping[str, str] = _NOTHING
+    body: bytes = b""
+    headers: Mapping[str, str] = _NOTHING
 
 
 class RequestFailed(Exception):  # noqa: N818 - the message is the service's
@@ -87,67 +99,52 @@ class SignedRequests:
         self._connection = connection
         self._session = session
 
-    async def send(
-        self,
-        service: ServiceName,
-        method: str,
-        path: str,
-        query: Mapping[str, str] = _NO_PARAMETERS,
-        body: bytes = b"",
-        headers: Mapping[str, str] = _NO_PARAMETERS,
-    ) -> Answer:
-        """Send one signed request; raises RequestFailed for whatever is no success.
-
-        ``path`` is as it goes over the wire, without the account.
-        """
-        async with self.opened(service, method, path, query, body, headers) as answer:
+    async def send(self, request: Request) -> Answer:
+        """Send one request; raises RequestFailed for whatever is no success."""
+        async with self.opened(request) as answer:
             return await answer.whole()
 
     @asynccontextmanager
-    async def opened(
-        self,
-        service: ServiceName,
-        method: str,
-        path: str,
-        query: Mapping[str, str] = _NO_PARAMETERS,
-        body: bytes = b"",
-        headers: Mapping[str, str] = _NO_PARAMETERS,
-    ) -> AsyncIterator[Stream]:
+    async def opened(self, request: Request) -> AsyncIterator[Stream]:
         """Send a request as ``send`` does, and give an answer whose body is still to be read."""
-        raw = "&".join(f"{quote(name)}={quote(value, safe='')}" for name, value in query.items())
-        signed = {
-            "x-ms-version": VERSION,
-            "x-ms-date": http_date(datetime.now(UTC)),
-            "content-length": str(len(body)),
-            "content-type": "application/xml" if service == "queue" else "application/octet-stream",
-            **headers,
-        }
-        url = self._connection.endpoint(service) + path
-        if self._connection.key:
-            signed["authorization"] = self._signature(service, method, url, raw, signed)
-        else:
-            raw = "&".join(filter(None, (raw, self._connection.sas)))
-        target = URL(f"{url}?{raw}" if raw else url, encoded=True)
+        target, headers = self._signed(request)
+        method, body = request.method, request.body
+        data = BytesIO(body) if len(body) > _SENT_WHOLE_BYTES else body
         try:
-            data = BytesIO(body) if len(body) > _SENT_WHOLE_BYTES else body
-            async with self._session.request(method, target, data=data, headers=signed) as response:
+            async with self._session.request(
+                method, target, data=data, headers=headers
+            ) as response:
                 if response.status >= 300:
-                    asked = f"{method} {urlsplit(url).path}"
+                    asked = f"{method} {target.raw_path}"
                     raise _failure(response, await response.read(), asked)
                 yield Stream(response)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise RequestFailed(
-                f"{urlsplit(url).netloc} could not be reached ({_reason(error)}). "
+                f"{target.raw_authority} could not be reached ({_reason(error)}). "
                 "Is the storage running, and does the connection string name it?"
             ) from error
 
-    def _signature(
-        self, service: ServiceName, method: str, url: str, raw: str, headers: Mapping[str, str]
-    ) -> str:
-        connection = self._connection
-        path = urlsplit(url).path
-        request = Signed(method, connection.account, path, parse_query(raw), headers)
-        return authorization(request, connection.key, service=service)
+    def _signed(self, request: Request) -> tuple[URL, Mapping[str, str]]:
+        """Return where a request goes and its headers, with what the account asks for in one."""
+        connection, service = self._connection, request.service
+        query = "&".join(
+            f"{quote(name)}={quote(value, safe='')}" for name, value in request.query.items()
+        )
+        headers = {
+            "x-ms-version": VERSION,
+            "x-ms-date": http_date(datetime.now(UTC)),
+            "content-length": str(len(request.body)),
+            "content-type": "application/xml" if service == "queue" else "application/octet-stream",
+            **request.headers,
+        }
+        url = connection.endpoint(service) + request.path
+        if connection.key:
+            path, parameters = urlsplit(url).path, parse_query(query)
+            signed = Signed(request.method, connection.account, path, parameters, headers)
+            headers["authorization"] = authorization(signed, connection.key, service=service)
+        else:
+            query = "&".join(filter(None, (query, connection.sas)))
+        return URL(f"{url}?{query}" if query else url, encoded=True), headers
 
 
 @asynccontextmanager

@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 
 from triggerfish_storage.client import blob_path
 from triggerfish_storage.remote.blob_writing import Writing, is_whole, put_whole, scope_headers
-from triggerfish_storage.remote.requests import AT_ONCE, Request, Requests
-from triggerfish_storage.signed_requests import Answer, RequestFailed
+from triggerfish_storage.remote.requests import AT_ONCE, Requests
+from triggerfish_storage.signed_requests import Answer, Request, RequestFailed
 from triggerfish_storage.transfer import sources
 from triggerfish_storage.transfer.blob_import import listed_blobs
 from triggerfish_storage.transfer.blob_lines import DescribedBlob, fit_to

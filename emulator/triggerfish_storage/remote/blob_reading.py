@@ -16,8 +16,8 @@ from triggerfish_storage.blobs.names import snapshot_text
 from triggerfish_storage.client import blob_path
 from triggerfish_storage.protocol import xml
 from triggerfish_storage.remote.listed_blobs import blob_of
-from triggerfish_storage.remote.requests import AT_ONCE, Request, Requests
-from triggerfish_storage.signed_requests import RequestFailed
+from triggerfish_storage.remote.requests import AT_ONCE, Requests
+from triggerfish_storage.signed_requests import Request, RequestFailed
 from triggerfish_storage.transfer.blob_lines import DescribedBlob, blob_document
 from triggerfish_storage.transfer.exporting import Document, OutgoingBlob
 from triggerfish_storage.transfer.failure import TransferError

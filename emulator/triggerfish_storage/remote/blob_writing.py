@@ -16,7 +16,8 @@ from triggerfish_storage.blobs.model import Blob
 from triggerfish_storage.client import blob_path
 from triggerfish_storage.protocol import xml
 from triggerfish_storage.protocol.dates import http_date
-from triggerfish_storage.remote.requests import Request, Requests
+from triggerfish_storage.remote.requests import Requests
+from triggerfish_storage.signed_requests import Request
 from triggerfish_storage.transfer.blob_lines import DescribedBlob
 from triggerfish_storage.transfer.tally import Advance
 

@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 from triggerfish_storage.queues.exact import StoredMessage
 from triggerfish_storage.queues.wire import write_text
-from triggerfish_storage.remote.requests import AT_ONCE, Request, Requests
-from triggerfish_storage.signed_requests import RequestFailed
+from triggerfish_storage.remote.requests import AT_ONCE, Requests
+from triggerfish_storage.signed_requests import Request, RequestFailed
 from triggerfish_storage.tables.entity import Keys
 from triggerfish_storage.transfer.entity_lines import read_entity
 from triggerfish_storage.transfer.fields import Line, read_lines

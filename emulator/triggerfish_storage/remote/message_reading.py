@@ -11,8 +11,8 @@ from typing import Final
 
 from triggerfish_storage.queues.rows import Message
 from triggerfish_storage.queues.wire import read_message_list
-from triggerfish_storage.remote.requests import AT_ONCE, Request, Requests
-from triggerfish_storage.signed_requests import RequestFailed
+from triggerfish_storage.remote.requests import AT_ONCE, Requests
+from triggerfish_storage.signed_requests import Request, RequestFailed
 from triggerfish_storage.transfer.exporting import Outgoing
 from triggerfish_storage.transfer.fields import to_line
 from triggerfish_storage.transfer.message_lines import message_document

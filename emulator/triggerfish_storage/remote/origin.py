@@ -22,8 +22,8 @@ from triggerfish_storage.queues.wire import read_queue_list
 from triggerfish_storage.remote.blob_reading import read_blobs
 from triggerfish_storage.remote.listed_blobs import date_of, metadata_of
 from triggerfish_storage.remote.message_reading import read_messages
-from triggerfish_storage.remote.requests import Request, Requests
-from triggerfish_storage.signed_requests import RequestFailed
+from triggerfish_storage.remote.requests import Requests
+from triggerfish_storage.signed_requests import Request, RequestFailed
 from triggerfish_storage.tables.exact import TableSettings
 from triggerfish_storage.transfer.exporting import Document, Outgoing, OutgoingBlob
 from triggerfish_storage.transfer.fields import given, iso, to_line

@@ -18,8 +18,8 @@ from triggerfish_storage.protocol import policies
 from triggerfish_storage.queues.exact import QueueSettings
 from triggerfish_storage.remote.blob_pushing import BlobPush
 from triggerfish_storage.remote.item_pushing import push_entities, push_messages
-from triggerfish_storage.remote.requests import Request, Requests
-from triggerfish_storage.signed_requests import RequestFailed
+from triggerfish_storage.remote.requests import Requests
+from triggerfish_storage.signed_requests import Request, RequestFailed
 from triggerfish_storage.transfer.failure import TransferError
 from triggerfish_storage.transfer.importing import Settings, read_settings, service_document
 from triggerfish_storage.transfer.sources import Container as Files

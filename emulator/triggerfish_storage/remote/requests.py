@@ -8,11 +8,10 @@ refusal means.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from triggerfish_storage.connection_string import (
@@ -23,26 +22,19 @@ from triggerfish_storage.connection_string import (
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol import xml
 from triggerfish_storage.protocol.auth import ServiceName
-from triggerfish_storage.signed_requests import Answer, RequestFailed, SignedRequests, signing
+from triggerfish_storage.signed_requests import (
+    Answer,
+    Request,
+    RequestFailed,
+    SignedRequests,
+    signing,
+)
 from triggerfish_storage.transfer.failure import TransferError
 
 PIECE_BYTES: Final = 1024 * 1024
 AT_ONCE: Final = 16  # requests
 
-_NOTHING: Final = MappingProxyType[str, str]({})
-
 T = TypeVar("T")
-
-
-class Request(NamedTuple):
-    """One request; ``path`` is as it goes over the wire, without the account."""
-
-    service: ServiceName
-    method: str
-    path: str
-    query: Mapping[str, str] = _NOTHING
-    body: bytes = b""
-    headers: Mapping[str, str] = _NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +64,7 @@ class Requests:
 
     def send(self, request: Request) -> Answer:
         """Return the answer; raises RequestFailed for whatever is no success."""
-        return self._run(self._requests.send(*request))
+        return self._run(self._requests.send(request))
 
     def send_all(self, requests: Sequence[Request]) -> list[Answer | RequestFailed]:
         """Send up to ``AT_ONCE`` requests side by side; return their answers, in order."""
@@ -80,7 +72,7 @@ class Requests:
 
     def stream(self, request: Request) -> Iterator[bytes]:
         """Give a body in pieces, in constant memory."""
-        opening = self._requests.opened(*request)
+        opening = self._requests.opened(request)
         answer = self._run(opening.__aenter__())
         try:
             while piece := self._run(answer.read(PIECE_BYTES)):
@@ -107,7 +99,7 @@ class Requests:
 
     async def _one(self, request: Request) -> Answer | RequestFailed:
         try:
-            return await self._requests.send(*request)
+            return await self._requests.send(request)
         except RequestFailed as error:
             return error
 
