@@ -94,13 +94,21 @@ def development_connection_string(
     ports: Mapping[ServiceName, int], *, host: str = "127.0.0.1", protocol: str = "http"
 ) -> str:
     """Return a connection string for the development account on these ports."""
-    endpoints = "".join(
-        f"{service.capitalize()}Endpoint={protocol}://{host}:{port}/{DEFAULT_ACCOUNT};"
-        for service, port in ports.items()
+    return connection_string_of(
+        {
+            service: f"{protocol}://{host}:{port}/{DEFAULT_ACCOUNT}"
+            for service, port in ports.items()
+        }
     )
+
+
+def connection_string_of(endpoints: Mapping[ServiceName, str]) -> str:
+    """Return a connection string for the development account at these addresses."""
+    protocol = next(iter(endpoints.values())).partition(":")[0]
+    parts = "".join(f"{name.capitalize()}Endpoint={url};" for name, url in endpoints.items())
     return (
         f"DefaultEndpointsProtocol={protocol};AccountName={DEFAULT_ACCOUNT};"
-        f"AccountKey={DEFAULT_KEY};{endpoints}"
+        f"AccountKey={DEFAULT_KEY};{parts}"
     )
 
 

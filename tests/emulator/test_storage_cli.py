@@ -123,6 +123,17 @@ async def test_silent_as_it_is_it_says_in_azurites_words_that_it_listens(tmp_pat
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "darwin", reason="127.0.0.1 is the only address there")
+async def test_each_service_may_listen_at_an_address_of_its_own(tmp_path: Path) -> None:
+    arguments = (*ANYWHERE, "--data", str(tmp_path), "--queueHost", "127.0.0.2")
+    async with running(*arguments) as program, program.client() as client:
+        await client.create_queue("orders")
+
+        endpoint = parse_connection_string(program.connection_string).endpoint("queue")
+        assert endpoint.startswith("http://127.0.0.2:")
+
+
+@pytest.mark.slow
 async def test_the_environment_says_the_same_as_the_options(tmp_path: Path) -> None:
     env = {
         "TRIGGERFISH_BLOB_PORT": "0",

@@ -124,18 +124,20 @@ def _greeting(options: Options, ports: Mapping[ServiceName, int], account: Stora
     Whoever starts an emulator waits for the words that follow a service's name: they are those
     of Azurite, which says them even where it is to be silent.
     """
-    from triggerfish_storage.connection_string import development_connection_string
+    from triggerfish_storage.connection_string import connection_string_of
     from triggerfish_storage.protocol.accounts import DEFAULT_ACCOUNT
 
     protocol = "https" if options.tls else "http"
-    lines = [
-        f"{name.capitalize()} service is successfully listening at "
-        f"{protocol}://{_reachable(options.addresses[name])}:{port}/{DEFAULT_ACCOUNT}"
+    endpoints = {
+        name: f"{protocol}://{_reachable(options.addresses[name])}:{port}/{DEFAULT_ACCOUNT}"
         for name, port in ports.items()
+    }
+    lines = [
+        f"{name.capitalize()} service is successfully listening at {url}"
+        for name, url in endpoints.items()
     ]
     if options.is_silent:
         return "\n".join(lines)
-    host = _reachable(options.addresses["blob"])
     where = account.database.path.parent.resolve()
     remark = "" if options.folder else " (in memory: gone at the end)"
     return "\n".join(
@@ -144,7 +146,7 @@ def _greeting(options: Options, ports: Mapping[ServiceName, int], account: Stora
             f"Data is kept in {where}{remark}",
             *([f"Seed {options.seed}: {account.planted}"] if options.seed else ()),
             "",
-            development_connection_string(ports, host=host, protocol=protocol),
+            connection_string_of(endpoints),
             "",
             "Ctrl-C stops it.",
         ]
