@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from triggerfish_storage.blobs import operations as blobs
-from triggerfish_storage.blobs.handlers.service import refuse
-from triggerfish_storage.errors import NOT_IMPLEMENTED
-from triggerfish_storage.protocol.operations import Operation
+from triggerfish_storage.blobs.errors import HIERARCHICAL_NAMESPACE_NOT_ENABLED
+from triggerfish_storage.blobs.handlers.service import refuse, refuse_path
+from triggerfish_storage.errors import NOT_IMPLEMENTED, ErrorCode
+from triggerfish_storage.protocol.operations import Handler, Operation
 from triggerfish_storage.queues import operations as queues
 from triggerfish_storage.tables import operations as tables
 
@@ -35,6 +36,10 @@ DOCUMENTED: Final[Mapping[str, Sequence[str]]] = {
     "Blob": (),
     "Queue": (),
     "Table": (),
+}
+REFUSALS: Final[Mapping[Handler[Any], ErrorCode]] = {
+    refuse: NOT_IMPLEMENTED,
+    refuse_path: HIERARCHICAL_NAMESPACE_NOT_ENABLED,
 }
 # What of a client does not work here as in the cloud, and why: found by tests/clients.
 CLIENTS: Final[Sequence[tuple[str, str, str]]] = (
@@ -103,9 +108,8 @@ _OPENING: Final = f"""{_GENERATED}
 
 What the storage account answers, operation by operation. The names and the requests are those
 of the [REST reference](https://learn.microsoft.com/rest/api/storageservices/). "yes" means: as
-documented there, with its errors. What is not implemented is answered with
-`{NOT_IMPLEMENTED.status} {NOT_IMPLEMENTED.code}` where the table says so, and else as a
-request that no service knows.
+documented there, with its errors. What is not implemented is answered with the error that the
+table names, and else as a request that no service knows.
 
 | of all services | answered |
 | --- | --- |
@@ -137,7 +141,8 @@ encrypted, and of a key its hash is kept |
 | `x-ms-content-crc64` of writes | checked, and given back where it is sent; of a list of blocks \
 always; told beside an MD5 that is sent, of bodies up to 32 KiB and of what comes from a URL; else \
 not computed (it costs more than the write) |
-| hierarchical namespaces (the `dfs` endpoint), Files | not there |
+| hierarchical namespaces | none: who asks at a `dfs` endpoint for what only they have is told so |
+| Files | not there |
 """
 
 
@@ -151,8 +156,8 @@ def _section(service: str, rows: Iterable[Operation[Any]]) -> str:
     shown = [row for row in rows if row.path != "/{blob}"]  # the blobs of $root, once more
     for name, same in groupby(sorted(shown, key=_place(shown)), attrgetter("name")):
         found = list(same)
-        is_there = any(row.handler is not refuse for row in found)
-        answer = "yes" if is_there else f"{NOT_IMPLEMENTED.status} {NOT_IMPLEMENTED.code}"
+        error = REFUSALS.get(found[0].handler)
+        answer = "yes" if error is None else f"{error.status} {error.code}"
         requests = dict.fromkeys(_request(row) for row in found)  # in order, each once
         lines.append(f"| {_spaced(name)} | {'<br>'.join(requests)} | {answer} |")
     known = {row.name for row in shown}

@@ -8,8 +8,7 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob.aio import BlobServiceClient
 
-from triggerfish_storage.blobs.handlers.service import refuse
-from triggerfish_storage.compatibility import PAGE, SERVICES, render
+from triggerfish_storage.compatibility import PAGE, REFUSALS, SERVICES, render
 from triggerfish_storage.testing import ServedAccount
 
 REFERENCE = Path(__file__).parent.parent.parent / "docs" / "reference"
@@ -32,10 +31,14 @@ def test_every_operation_is_a_row(service: str) -> None:
 
 
 def test_what_is_refused_is_a_row_that_says_so() -> None:
-    refused = {row.name for row in SERVICES["Blob"] if row.handler is refuse}
-    rows = [line for line in render().splitlines() if line.endswith("| 501 NotImplemented |")]
+    for handler, error in REFUSALS.items():
+        refused = {row.name for row in SERVICES["Blob"] if row.handler is handler}
+        answer = f"| {error.status} {error.code} |"
 
-    assert len(rows) == len(refused) > 0
+        assert len([line for line in render().splitlines() if line.endswith(answer)]) == len(
+            refused
+        )
+        assert refused
 
 
 async def test_an_operation_that_is_not_there_is_answered_as_the_page_says(

@@ -78,6 +78,11 @@ CRC64_MISMATCH: Final = ErrorCode(
     "The CRC64 value specified in the request did not match with the CRC64 value calculated by "
     "the server.",
 )
+HIERARCHICAL_NAMESPACE_NOT_ENABLED: Final = ErrorCode(
+    400,
+    "HierarchicalNamespaceNotEnabled",
+    "This operation is only permitted on a hierarchical namespace account.",
+)
 INVALID_BLOB_OR_BLOCK: Final = ErrorCode(
     400, "InvalidBlobOrBlock", "The specified blob or block content is invalid."
 )

@@ -259,9 +259,22 @@ ACCOUNT: Final = tuple(
     for path in ("/", "/{container}", "/{container}/{blob...}")
 )
 
+# What the ``dfs`` endpoint has beside blobs: who looks for folders that are real asks for these.
+DATA_LAKE: Final = (
+    Operation(
+        "PathList", "GET", "/{container}", service.refuse_path, "l", {"resource": "filesystem"}
+    ),
+    *(
+        Operation("PathGetProperties", "HEAD", path, service.refuse_path, "r", {"action": _ANY})
+        for path in ("/{container}", "/{container}/{blob...}")
+    ),
+    _blob("PathCreate", "PUT", service.refuse_path, "cw", resource=_ANY),
+    _blob("PathUpdate", "PATCH", service.refuse_path, "w", action=_ANY),
+)
+
 _OF_BLOBS: Final = (*BLOBS, *BLOCKS, *APPENDING, *PAGES)
 
 # A path of one segment, where nothing says that it is a container, is a blob of ``$root``.
 ROOT: Final = tuple(replace(row, path="/{blob}", level="object") for row in _OF_BLOBS)
 
-OPERATIONS: Final = (*SERVICE, *CONTAINERS, *_OF_BLOBS, *ROOT, *ACCOUNT)
+OPERATIONS: Final = (*SERVICE, *CONTAINERS, *_OF_BLOBS, *ROOT, *ACCOUNT, *DATA_LAKE)

@@ -1,5 +1,7 @@
 """Containers and the account around them, through the official client."""
 
+import pytest
+
 
 async def test_containers_list_by_prefix_across_pages_with_metadata(sdk):
     for name in ("aa-1", "aa-2", "aa-3", "bbb"):
@@ -43,3 +45,22 @@ async def test_the_root_container_needs_no_name(sdk, raw):
     answer = await raw("GET", "/robots.txt")
 
     assert (answer.status, answer.body) == (200, b"hello")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("HEAD", "/data/?action=getAccessControl"),  # how clients find out
+        ("HEAD", "/data/folder?action=getStatus"),
+        ("GET", "/data?resource=filesystem&recursive=true"),
+        ("PUT", "/data/folder?resource=directory"),
+        ("PATCH", "/data/a?action=append&position=0"),
+    ],
+)
+@pytest.mark.usefixtures("data")
+async def test_who_asks_for_folders_that_are_real_learns_that_none_are(raw, method, path):
+    answer = await raw(method, path, b"" if method in ("PUT", "PATCH") else None)
+
+    missing = await raw("HEAD", "/missing/?action=getAccessControl")
+    assert (answer.status, answer.code) == (400, "HierarchicalNamespaceNotEnabled")
+    assert (missing.status, missing.code) == (404, "ContainerNotFound")

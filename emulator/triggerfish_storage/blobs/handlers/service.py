@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Final
 
 from triggerfish_storage import errors as common
-from triggerfish_storage.blobs import list_wire
+from triggerfish_storage.blobs import errors, list_wire
+from triggerfish_storage.blobs.container_rows import get_container
 from triggerfish_storage.blobs.headers import container_address
 from triggerfish_storage.blobs.listing import PAGE_LIMIT, list_containers
 from triggerfish_storage.blobs.names import parse_tag_marker
@@ -72,6 +73,13 @@ async def get_account_information(call: Call, store: BlobStore) -> Reply:
 async def refuse(call: Call, store: BlobStore) -> Reply:
     """Answer an operation that is documented, but not implemented here."""
     raise StorageError(common.NOT_IMPLEMENTED)
+
+
+async def refuse_path(call: Call, store: BlobStore) -> Reply:
+    """Answer what only an account with a hierarchical namespace does, as one without it."""
+    address = container_address(call)
+    store.look(lambda tx: get_container(tx, address))
+    raise StorageError(errors.HIERARCHICAL_NAMESPACE_NOT_ENABLED)
 
 
 def page_limit(call: Call) -> int:
