@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TypeVar
 
 from triggerfish_storage.blobs.store import BlobStore
@@ -40,7 +41,8 @@ class StorageAccount:
     """An open data folder: the stores of its default account, and of any other by name.
 
     ``planted`` is what a seed brought in, and ``keeps_versions`` says whether writes leave
-    versions of blobs behind. ``due`` is set where upkeep has something to do, ``swept`` once no
+    versions of blobs behind; ``rehydrates_after`` is how long one takes to come out of the archive.
+    ``due`` is set where upkeep has something to do, ``swept`` once no
     file of a crash is left.
     """
 
@@ -53,6 +55,7 @@ class StorageAccount:
         *,
         planted: Tally,
         keeps_versions: bool,
+        rehydrates_after: timedelta,
     ) -> None:
         self.database = database
         self.contents = contents
@@ -60,6 +63,7 @@ class StorageAccount:
         self.ownership = ownership
         self.planted = planted
         self.keeps_versions = keeps_versions
+        self.rehydrates_after = rehydrates_after
         self.due = asyncio.Event()
         self.swept = asyncio.Event()
         self._changes = _ByAccount(lambda _: Changes())
@@ -112,6 +116,7 @@ class StorageAccount:
             account=account,
             due=self.due,
             keeps_versions=self.keeps_versions,
+            rehydrates_after=self.rehydrates_after,
         )
 
     def _open_tables(self, account: str) -> TableStore:

@@ -125,7 +125,8 @@ table names, and else as a request that no service knows.
 | query options of tables but `$filter`, `$select` and `$top` | refused with 501 NotImplemented |
 | `$filter` on `TableName` | without regard to case, as a table is addressed |
 | sources of copies | public or signed, or a token comes along; Copy Blob alone takes the key |
-| rehydration of archived blobs | at once |
+| rehydration of archived blobs | at once, or pending for `--rehydrate-after` seconds whatever the \
+priority; a copy out of the archive counts as copied meanwhile |
 | keys of customers (`x-ms-encryption-key`) | asked for as documented, over HTTP too; nothing is \
 encrypted, and of a key its hash is kept |
 | encryption scopes | any legal name is one; kept, given back, compared; containers' and signed \

@@ -15,6 +15,7 @@ import ssl
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -69,11 +70,13 @@ async def open_account(
     durability: Durability = "process",
     seed: Seed | None = None,
     keeps_versions: bool = False,
+    rehydrates_after: timedelta = timedelta(),
 ) -> AsyncIterator[StorageAccount]:
     """Open the account kept in ``folder``, or with None one that is gone at the end.
 
     What the ``seed`` holds and the account does not is brought in first. With ``keeps_versions``
-    each write to a blob leaves the one before behind, until it is opened without.
+    each write to a blob leaves the one before behind, until it is opened without. A blob takes
+    ``rehydrates_after`` to come out of the archive.
 
     Raises FolderOwned where another process has the folder, DatabaseError where it cannot be
     used, TransferError where the seed cannot be.
@@ -92,7 +95,13 @@ async def open_account(
         contents = Contents(folder / CONTENTS_FOLDER, durability=durability)
         stack.callback(contents.close)
         account = StorageAccount(
-            database, contents, clock, ownership, planted=planted, keeps_versions=keeps_versions
+            database,
+            contents,
+            clock,
+            ownership,
+            planted=planted,
+            keeps_versions=keeps_versions,
+            rehydrates_after=rehydrates_after,
         )
         if keeps_versions != database.look(versions.keeps_versions):
             await database.write(lambda tx: versions.turn(tx, on=keeps_versions))

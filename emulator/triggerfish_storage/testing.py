@@ -121,11 +121,13 @@ async def storage_account(
     tls: ssl.SSLContext | None = None,
     accepts_bearer: bool = False,
     keeps_versions: bool = False,
+    rehydrates_after: timedelta = timedelta(),
 ) -> AsyncIterator[ServedAccount]:
     """Open an account and serve it on free ports; without ``folder`` nothing of it is kept.
 
     ``tls`` serves it over HTTPS; ``accepts_bearer`` takes tokens of an identity service, as
-    ``--oauth basic`` does, and ``keeps_versions`` is ``--blob-versions``.
+    ``--oauth basic`` does, and ``keeps_versions`` is ``--blob-versions``, ``rehydrates_after``
+    is ``--rehydrate-after``.
 
     As a pytest fixture::
 
@@ -135,7 +137,9 @@ async def storage_account(
                 yield served.connection_string
     """
     async with (
-        open_account(folder, clock=clock, keeps_versions=keeps_versions) as account,
+        open_account(
+            folder, clock=clock, keeps_versions=keeps_versions, rehydrates_after=rehydrates_after
+        ) as account,
         serve(
             account, ports=dict.fromkeys(services, 0), tls=tls, accepts_bearer=accepts_bearer
         ) as ports,

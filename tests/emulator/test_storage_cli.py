@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -262,6 +263,14 @@ def test_the_defaults_are_the_well_known_ports_on_this_machine(started: list[Opt
     assert set(options.addresses.values()) == {"127.0.0.1"}
     assert options.folder == Path(".triggerfish")
     assert options.tls is None
+
+
+def test_the_archive_takes_as_long_as_it_is_told_to(started: list[Options]) -> None:
+    assert invoke().exit_code == 0
+    assert invoke("--rehydrate-after", "0.5").exit_code == 0
+
+    assert [one.rehydrates_after for one in started] == [timedelta(), timedelta(seconds=0.5)]
+    assert invoke("--rehydrate-after", "-1").exit_code == 2
 
 
 def test_in_memory_has_no_folder(started: list[Options]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,7 @@ def test_without_options_the_app_here_is_started_with_the_defaults(app, started)
         (["--storage-address", "::"], {"storage_address": "::"}),
         (["--oauth", "basic"], {"accepts_bearer": True}),
         (["--blob-versions"], {"keeps_versions": True}),
+        (["--rehydrate-after", "1.5"], {"rehydrates_after": timedelta(seconds=1.5)}),
         (["--no-color"], {"colours": False}),
         (
             ["--language-worker", "-m debugpy --listen '5 6'"],

@@ -1,4 +1,4 @@
-"""How values lie in columns: addresses, metadata, instants, leases, copies and encryption.
+"""How values lie in columns: addresses, metadata, instants, leases, copies and the like.
 
 Pure conversions, shared by the rows of containers and of blobs.
 """
@@ -10,7 +10,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from triggerfish_storage.blobs.model import Address, Copy, DefaultScope, Encryption, Lease
+from triggerfish_storage.blobs.model import (
+    Address,
+    Copy,
+    DefaultScope,
+    Encryption,
+    Lease,
+    Rehydration,
+)
 from triggerfish_storage.clock import instant, micros
 
 
@@ -110,3 +117,18 @@ def scope_of(text: str | None) -> DefaultScope | None:
 def tuple_text(value: Encryption | DefaultScope | None) -> str | None:
     """Undo ``encryption_of`` and ``scope_of``."""
     return None if value is None else json.dumps(value)
+
+
+def rehydration_of(text: str | None) -> Rehydration | None:
+    """Return how a blob comes back from the archive."""
+    if text is None:
+        return None
+    tier, priority, until = json.loads(text)
+    return Rehydration(tier, priority, instant(until))
+
+
+def rehydration_text(rehydration: Rehydration | None) -> str | None:
+    """Undo ``rehydration_of``."""
+    if rehydration is None:
+        return None
+    return json.dumps([rehydration.tier, rehydration.priority, micros(rehydration.until)])

@@ -10,15 +10,15 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import uuid4
 
 from triggerfish_storage.blobs import errors
+from triggerfish_storage.blobs.archive import ARCHIVE, as_of, brought_back, check_readable
 from triggerfish_storage.blobs.conditions import evaluate
 from triggerfish_storage.blobs.encryption import check_key
 from triggerfish_storage.blobs.extents import add_extents, all_extents
-from triggerfish_storage.blobs.guards import check_readable
 from triggerfish_storage.blobs.lifecycle import begin_write, finish_write
 from triggerfish_storage.blobs.model import (
     NO_CONDITIONS,
@@ -28,6 +28,7 @@ from triggerfish_storage.blobs.model import (
     Conditions,
     Copy,
     Draft,
+    Priority,
 )
 from triggerfish_storage.blobs.rows import get_blob, load_data, rewrite_blob, save_blob
 from triggerfish_storage.blobs.tiers import check_tier
@@ -42,7 +43,8 @@ class CopyOrder:
     """What is copied, and what the copy is to have of its own.
 
     Without ``metadata`` the copy has the source's, and is ``sealed`` as that is where nothing
-    else is said; ``draft`` gives tags, tier and guards.
+    else is said; ``draft`` gives tags, tier and guards. What is copied out of the archive is there
+    ``rehydrates_after`` a while.
     """
 
     source_url: str
@@ -51,6 +53,8 @@ class CopyOrder:
     keeps_tags: bool = False
     source_conditions: Conditions = NO_CONDITIONS
     sealed: bool | None = None
+    priority: Priority | None = None
+    rehydrates_after: timedelta = timedelta()
 
 
 def copy_blob(
@@ -64,11 +68,11 @@ def copy_blob(
     now: datetime,
 ) -> Blob:
     """Make ``address`` a copy of ``source``, which may be a snapshot, or the blob itself."""
-    original = find_source(tx, source, order.source_conditions)
+    original = as_of(find_source(tx, source, order.source_conditions), now)
     if only is not None and original.type != only:
         raise StorageError(errors.INVALID_SOURCE_BLOB_TYPE)
     check_key(original, "")  # there is no header to show it here
-    if order.draft.tier in ("", "Archive"):  # a copy in another tier is a way out of the archive
+    if order.draft.tier in ("", ARCHIVE):  # a copy in another tier is a way out of the archive
         check_readable(original)
     place = begin_write(tx, address, conditions, now)
     if place.blob is not None and place.blob.type != original.type:
@@ -91,6 +95,9 @@ def copy_blob(
         is_sealed=sealed and original.type == "AppendBlob",
         copy=finished(order.source_url, original.length, now),
     )
+    if original.tier == ARCHIVE and order.rehydrates_after:
+        archived = made._replace(tier=ARCHIVE)
+        made = brought_back(archived, made.tier, order.priority, order.rehydrates_after, now)
     rewrite_blob(tx, made, data)
     add_extents(tx, made.id, extents)
     return made

@@ -1,4 +1,4 @@
-"""What keeps a blob from being changed, deleted or read, whoever asks: holds, policies, tiers.
+"""What keeps a blob from being changed or deleted, whoever asks: holds and policies.
 
 Rules run inside the caller's transaction.
 
@@ -46,12 +46,6 @@ def check_all_mutable(tx: sqlite3.Connection, container_id: int, now: datetime) 
     if found is not None:
         is_held = bool(found[0])
         raise StorageError(_LEGAL_HOLD if is_held else _POLICY)
-
-
-def check_readable(blob: Blob) -> None:
-    """Raise where the bytes are not online."""
-    if blob.tier == "Archive":
-        raise StorageError(errors.BLOB_ARCHIVED)
 
 
 def set_policy(

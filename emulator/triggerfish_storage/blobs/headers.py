@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl
 from uuid import UUID
 
 from triggerfish_storage import errors
+from triggerfish_storage.blobs.archive import archive_status
 from triggerfish_storage.blobs.encryption_headers import (
     default_scope_headers,
     encryption_of,
@@ -37,6 +38,7 @@ from triggerfish_storage.blobs.model import (
     Copy,
     Draft,
     Lease,
+    Priority,
     etag_text,
 )
 from triggerfish_storage.blobs.names import (
@@ -62,6 +64,7 @@ _CONTENT_FIELDS: Final = ContentHeaders._fields
 _CONTENT_NAMES: Final = tuple(
     (f"x-ms-blob-{name}", name) for name in (field.replace("_", "-") for field in _CONTENT_FIELDS)
 )
+_PRIORITIES: Final[Mapping[str, Priority]] = {"standard": "Standard", "high": "High"}
 _NO_INSTANT: Final = "Invalid snapshot time."
 _SOURCE: Final = "x-ms-source-"
 _CONDITIONAL: Final = frozenset(
@@ -325,7 +328,18 @@ def tier_headers(blob: Blob) -> dict[str, str]:
         headers["x-ms-smart-access-tier"] = "Hot"  # where smart tiering begins
     if blob.tier_changed is not None:
         headers["x-ms-access-tier-change-time"] = http_date(blob.tier_changed)
+    if blob.rehydration is not None:
+        headers["x-ms-archive-status"] = archive_status(blob.rehydration)
+        headers["x-ms-rehydrate-priority"] = blob.rehydration.priority
     return headers
+
+
+def priority_of(call: Call) -> Priority | None:
+    """Return how urgently a blob is to come back from the archive; None where that is not said."""
+    given = call.headers.get("x-ms-rehydrate-priority", "").lower()
+    if given and given not in _PRIORITIES:
+        raise call.bad_header("x-ms-rehydrate-priority")
+    return _PRIORITIES.get(given)
 
 
 def copy_headers(copy: Copy) -> dict[str, str]:

@@ -18,6 +18,7 @@ from typing import Final
 from urllib.parse import quote
 
 from triggerfish_storage.blobs import wire
+from triggerfish_storage.blobs.archive import archive_status, as_of
 from triggerfish_storage.blobs.columns import mapping_of
 from triggerfish_storage.blobs.encryption import ACCOUNT_SCOPE
 from triggerfish_storage.blobs.listing import CommonPrefix, Entry, Listing, Page, PlainBlob
@@ -141,7 +142,8 @@ def _date_of(second: int) -> str:
     return http_date(instant(second * SECOND))
 
 
-def _blob(blob: Blob, include: frozenset[str], now: datetime) -> str:
+def _blob(stored: Blob, include: frozenset[str], now: datetime) -> str:
+    blob = as_of(stored, now)
     md5 = b64encode(blob.md5).decode() if blob.md5 else ""
     extra = "" if _is_plain(blob) else _rare_properties(blob, include, now)
     snapshot = _which(blob, include)
@@ -197,6 +199,7 @@ def _is_plain(blob: Blob) -> bool:
         and blob.immutable_until is None
         and blob.tier_changed is None
         and blob.encryption is None
+        and blob.rehydration is None
     )
 
 
@@ -221,6 +224,9 @@ def _rare_properties(blob: Blob, include: frozenset[str], now: datetime) -> str:
         found["Sealed"] = "true"
     if blob.tier_changed is not None:
         found["AccessTierChangeTime"] = http_date(blob.tier_changed)
+    if blob.rehydration is not None:
+        found["ArchiveStatus"] = archive_status(blob.rehydration)
+        found["RehydratePriority"] = blob.rehydration.priority
     if blob.tags:
         found["TagCount"] = str(len(blob.tags))
     if blob.copy is not None and "copy" in include:

@@ -56,7 +56,8 @@ PLAIN_PAGE: Final = f"""
                 AND content_encoding = '' AND content_language = ''
                 AND content_disposition = '' AND cache_control = ''
                 AND tier_changed IS NULL AND immutable_until IS NULL
-                AND legal_hold = 0 AND encryption IS NULL THEN 0 ELSE blob.id END) AS entry
+                AND legal_hold = 0 AND encryption IS NULL AND rehydration IS NULL
+                THEN 0 ELSE blob.id END) AS entry
         FROM {_NEAR} CROSS JOIN blob ON blob.id = near.id
         WHERE {_CURRENT} AND blob.deleted IS NULL LIMIT :limit)"""  # noqa: S608 - constants
 _BY_ID: Final = f"SELECT {BLOB_COLUMNS} FROM blob WHERE id = :id"  # noqa: S608 - columns

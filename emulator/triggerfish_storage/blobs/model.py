@@ -18,6 +18,7 @@ from typing import Final, Literal, NamedTuple
 from triggerfish_storage.clock import micros
 
 BlobType = Literal["BlockBlob", "AppendBlob", "PageBlob"]
+Priority = Literal["Standard", "High"]
 LeaseState = Literal["available", "leased", "expired", "breaking", "broken"]
 
 CURRENT: Final = 2**63 - 1
@@ -82,6 +83,14 @@ class DefaultScope(NamedTuple):
 
     name: str
     denies_override: bool = False
+
+
+class Rehydration(NamedTuple):
+    """How an archived blob comes back: it is in ``tier`` from ``until`` on."""
+
+    tier: str
+    priority: Priority
+    until: datetime
 
 
 class ContentHeaders(NamedTuple):
@@ -166,6 +175,7 @@ class Blob(NamedTuple):
     deleted: datetime | None = None
     expires: datetime | None = None  # when what is deleted goes for good
     encryption: Encryption | None = None
+    rehydration: Rehydration | None = None
 
     @property
     def is_snapshot(self) -> bool:

@@ -24,6 +24,8 @@ from triggerfish_storage.blobs.columns import (
     maybe_instant,
     maybe_micros,
     named,
+    rehydration_of,
+    rehydration_text,
     scope_of,
     tuple_text,
 )
@@ -66,12 +68,30 @@ _BLOB_COLUMN_NAMES: Final = (
     "deleted",
     "expires",
     "encryption",
+    "rehydration",
 )
 # Few blobs have anything of the rest, and each value costs a fifth of finding the row: those that
 # have nothing are written by a statement that says so itself, and read as one NULL instead of an
 # array in JSON.
 _USUAL: Final = 18
-_USUAL_REST: Final = (None, None, None, None, None, 0, 0, 0, None, None, "", 0, None, None, None)
+_USUAL_REST: Final = (
+    None,
+    None,
+    None,
+    None,
+    None,
+    0,
+    0,
+    0,
+    None,
+    None,
+    "",
+    0,
+    None,
+    None,
+    None,
+    None,
+)
 _NOTHING_MORE: Final = tuple(Blob._field_defaults[name] for name in Blob._fields[14:])
 _LITERALS: Final = {None: "NULL", 0: "0", "": "''"}
 _GIVEN: Final = ("?",) * len(_USUAL_REST)
@@ -282,6 +302,7 @@ def _with_rest(
     deleted: int | None,
     expires: int | None,
     encryption: str | None,
+    rehydration: str | None,
 ) -> Blob:
     return blob._replace(
         tier_changed=maybe_instant(tier_changed),
@@ -296,6 +317,7 @@ def _with_rest(
         deleted=maybe_instant(deleted),
         expires=maybe_instant(expires),
         encryption=encryption_of(encryption),
+        rehydration=rehydration_of(rehydration),
     )
 
 
@@ -329,6 +351,7 @@ def _rest_values(blob: Blob) -> tuple[object, ...]:
         maybe_micros(blob.deleted),
         maybe_micros(blob.expires),
         tuple_text(blob.encryption),
+        rehydration_text(blob.rehydration),
     )
 
 

@@ -11,15 +11,15 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple, TypeVar
 from uuid import uuid4
 
 from triggerfish_storage.blobs import blocks, containers, deletion, leases, leasing, lifecycle
+from triggerfish_storage.blobs.archive import as_of, check_readable
 from triggerfish_storage.blobs.conditions import check_read
 from triggerfish_storage.blobs.encryption import check_key
 from triggerfish_storage.blobs.extents import PRELOAD_LIMIT_BYTES, find_parts
-from triggerfish_storage.blobs.guards import check_readable
 from triggerfish_storage.blobs.listing import Listing, Page, list_blobs
 from triggerfish_storage.blobs.model import (
     CURRENT,
@@ -82,10 +82,12 @@ class BlobStore:
         account: str = "devstoreaccount1",
         due: asyncio.Event | None = None,
         keeps_versions: bool = False,
+        rehydrates_after: timedelta = timedelta(),
     ) -> None:
         self.account = account
         self.service_properties = ServiceProperties(database, account, "blob")
         self.keeps_versions = keeps_versions  # as ``versions.turn`` was told
+        self.rehydrates_after = rehydrates_after  # from the archive
         self.contents = contents
         self._database = database
         self._changes = changes
@@ -209,7 +211,7 @@ class BlobStore:
 
         ``key_sha256`` is of the key that the blob is encrypted with, where that is a customer's.
         """
-        blob = self._database.look(lambda tx: get_blob(tx, address))
+        blob = as_of(self._database.look(lambda tx: get_blob(tx, address)), now)
         check_read(blob, conditions, now)
         check_key(blob, key_sha256)
         return blob
@@ -232,6 +234,7 @@ class BlobStore:
         blob, data = self._database.look(lambda tx: read_blob(tx, address))
         check_read(blob, conditions, now)
         check_key(blob, key_sha256)
+        blob = as_of(blob, now)
         check_readable(blob)
         begin, end = wanted.within(blob.length)
         if data is not None:

@@ -1,4 +1,4 @@
-"""Access tiers. Here a tier costs nothing and a rehydrated blob is online at once.
+"""Access tiers. Here a tier costs nothing, and what it holds is as near as anything else.
 
 Rules run inside the caller's transaction.
 
@@ -8,12 +8,20 @@ Protocol: https://learn.microsoft.com/rest/api/storageservices/set-blob-tier
 from __future__ import annotations
 
 import sqlite3
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from triggerfish_storage.blobs import errors
+from triggerfish_storage.blobs.archive import ARCHIVE, as_of, brought_back
 from triggerfish_storage.blobs.conditions import check_read
-from triggerfish_storage.blobs.model import NO_CONDITIONS, Address, Blob, BlobType, Conditions
+from triggerfish_storage.blobs.model import (
+    NO_CONDITIONS,
+    Address,
+    Blob,
+    BlobType,
+    Conditions,
+    Priority,
+)
 from triggerfish_storage.blobs.rows import get_blob, save_blob
 from triggerfish_storage.errors import CONDITION_NOT_MET, StorageError
 
@@ -44,17 +52,21 @@ def set_tier(
     address: Address,
     tier: str,
     *,
+    priority: Priority | None = None,
+    rehydrates_after: timedelta = timedelta(),
     conditions: Conditions = NO_CONDITIONS,
     now: datetime,
 ) -> bool:
-    """Move a blob to a tier; return whether it was brought back from the archive.
+    """Move a blob to a tier; return whether it is brought back from the archive.
 
     Neither etag nor last-modified change.
     """
-    blob = get_blob(tx, address)
+    blob = as_of(get_blob(tx, address), now)
     check_read(blob, conditions, now)
     known = check_tier(tier, blob.type)
-    was_archived = blob.tier == "Archive" and known != "Archive"
+    if blob.rehydration is not None or (blob.tier == ARCHIVE and known != ARCHIVE):
+        save_blob(tx, brought_back(blob, known, priority, rehydrates_after, now))
+        return True
     if blob.tier != known:
         save_blob(tx, blob._replace(tier=known, tier_changed=now))
-    return was_archived
+    return False

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 ENVIRONMENT_PREFIX: Final = "TRIGGERFISH_"
 DEFAULT_FOLDER: Final = ".triggerfish"
 PORT: Final = click.IntRange(0, 65535)
+LONGEST_REHYDRATION: Final = timedelta(days=7)
 TO_TERMINAL: Final = ("-", "1", "true")  # as TRIGGERFISH_DEBUG may say
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -42,6 +44,7 @@ class Options:
     accepts_bearer: bool
     seed: Path | None
     keeps_versions: bool
+    rehydrates_after: timedelta
 
 
 def option(*names: str, also: str = "", **settings: Any) -> Callable[[Any], Any]:
@@ -114,6 +117,14 @@ versions_option: Final = option(
     is_flag=True,
     help="Keep what a blob was before each write, as an account in Azure can be set to.",
 )
+rehydrate_option: Final = option(
+    "--rehydrate-after",
+    metavar="SECONDS",
+    type=click.FloatRange(0, LONGEST_REHYDRATION.total_seconds()),
+    default=0,
+    show_default=True,
+    help="How long a blob takes to come back from the archive.",
+)
 _KEEP_ALIVE: Final = "Idle connections are kept for two minutes, whatever clients expect"
 _DECLARED: Final = (
     *port_options,
@@ -159,6 +170,7 @@ _DECLARED: Final = (
     *certificate_options(),
     oauth_option,
     versions_option,
+    rehydrate_option,
     unused("--loose", "-L", is_flag=True, help="Unknown headers and parameters are ignored anyway"),
     unused("--skipApiVersionCheck", is_flag=True, help="All versions are served anyway"),
     unused(
@@ -201,4 +213,5 @@ def options_from(given: Mapping[str, Any]) -> Options:
         accepts_bearer=given["oauth"] is not None,
         seed=given["seed"],
         keeps_versions=given["blob_versions"],
+        rehydrates_after=timedelta(seconds=given["rehydrate_after"]),
     )

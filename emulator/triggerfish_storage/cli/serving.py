@@ -104,6 +104,7 @@ async def _opened(options: Options, stopping: asyncio.Event) -> AsyncIterator[St
                     durability=options.durability,
                     seed=seed,
                     keeps_versions=options.keeps_versions,
+                    rehydrates_after=options.rehydrates_after,
                 )
             )
         yield account

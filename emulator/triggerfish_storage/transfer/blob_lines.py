@@ -10,6 +10,7 @@ from base64 import b64decode, b64encode
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+from triggerfish_storage.blobs.archive import ARCHIVE
 from triggerfish_storage.blobs.columns import copy_of, copy_text
 from triggerfish_storage.blobs.encryption import is_key_hash, is_scope_name
 from triggerfish_storage.blobs.exact import Layout
@@ -19,14 +20,18 @@ from triggerfish_storage.blobs.model import (
     BlobType,
     ContentHeaders,
     Encryption,
+    Priority,
+    Rehydration,
     etag_text,
 )
 from triggerfish_storage.blobs.names import check_blob_name, parse_snapshot, snapshot_text
 from triggerfish_storage.blobs.tags import check_tags
+from triggerfish_storage.blobs.tiers import TIERS
 from triggerfish_storage.transfer.fields import Line, given, iso
 from triggerfish_storage.transfer.setting_lines import read_etag
 
 _TYPES: Final[tuple[BlobType, ...]] = ("BlockBlob", "AppendBlob", "PageBlob")
+_PRIORITIES: Final[tuple[Priority, ...]] = ("Standard", "High")
 _MODES: Final = ("", "Unlocked", "Locked")
 
 
@@ -46,6 +51,7 @@ def blob_document(described: DescribedBlob) -> dict[str, object]:
     """Return what a line holds, without what is usual."""
     blob = described.blob
     headers, encryption = blob.headers, blob.encryption or Encryption()
+    coming = blob.rehydration
     document = {
         "name": blob.name,
         "snapshot": snapshot_text(blob.snapshot) if blob.is_snapshot else "",
@@ -61,6 +67,9 @@ def blob_document(described: DescribedBlob) -> dict[str, object]:
         "tags": dict(blob.tags),
         "accessTier": blob.tier,
         "accessTierChanged": _maybe_iso(blob.tier_changed),
+        "rehydrateTo": coming.tier if coming else "",
+        "rehydratePriority": coming.priority if coming else "",
+        "rehydrateUntil": _maybe_iso(coming.until if coming else None),
         "created": iso(blob.created),
         "lastModified": iso(blob.modified),
         "etag": etag_text(blob.etag).strip('"'),
@@ -120,6 +129,7 @@ def read_blob(line: Line, container_id: int, now: datetime) -> DescribedBlob:
         deleted=line.instant("deleted"),
         expires=line.instant("deletedUntil"),
         encryption=_encryption(line),
+        rehydration=_rehydration(line),
     )
     return DescribedBlob(blob, line.text("file") or name, _layout(line, blob), has_md5)
 
@@ -182,6 +192,16 @@ def _encryption(line: Line) -> Encryption | None:
     if key_sha256 and not is_key_hash(key_sha256):
         raise line.wrong('"encryptionKeySha256" is not base64 text of 32 bytes.')
     return Encryption(scope, key_sha256) if scope or key_sha256 else None
+
+
+def _rehydration(line: Line) -> Rehydration | None:
+    tier, until = line.text("rehydrateTo"), line.instant("rehydrateUntil")
+    priority = line.one_of("rehydratePriority", _PRIORITIES)
+    if not tier and until is None:
+        return None
+    if until is None or tier not in TIERS["BlockBlob"] or line.text("accessTier") != ARCHIVE:
+        raise line.wrong('"rehydrateTo" is the tier of a blob in Archive at "rehydrateUntil".')
+    return Rehydration(tier, priority, until)
 
 
 def _bytes(line: Line, key: str) -> bytes:

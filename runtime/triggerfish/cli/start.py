@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from triggerfish_storage.cli.options import (
     oauth_option,
     option,
     port_options,
+    rehydrate_option,
     seed_option,
     versions_option,
     with_options,
@@ -92,6 +94,7 @@ def spread(args: list[str], option: str) -> list[str]:
 @oauth_option
 @with_options(*certificate_options(STORAGE))
 @versions_option
+@rehydrate_option
 @option("--language-worker", metavar="ARGUMENTS", help="Arguments of the workers' interpreter.")
 @option("--no-color", is_flag=True, help="Plain text on terminals too.")
 @click.pass_context
@@ -129,6 +132,7 @@ def options_from(given: dict[str, Any]) -> StartOptions:
         storage_address=given["storage_address"],
         accepts_bearer=given["oauth"] is not None,
         keeps_versions=given["blob_versions"],
+        rehydrates_after=timedelta(seconds=given["rehydrate_after"]),
         tls=server_context(
             given["storage_cert"], given["storage_key"], given["storage_pwd"], prefix=STORAGE
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -46,6 +47,7 @@ class StartOptions:
     storage_address: str = DEFAULT_ADDRESS
     accepts_bearer: bool = False  # the account takes tokens that nobody checks
     keeps_versions: bool = False  # of the account's blobs
+    rehydrates_after: timedelta = timedelta()  # of its archive
     tls: SSLContext | None = None  # what the account is served with, where over HTTPS
     colours: bool = True  # False: never; True: where the output is a terminal
     interpreter_arguments: tuple[str, ...] = ()

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from ssl import SSLContext
 from typing import Final
@@ -76,6 +77,7 @@ class Place:
     tls: SSLContext | None = None
     accepts_bearer: bool = False
     keeps_versions: bool = False
+    rehydrates_after: timedelta = timedelta()
 
     @property
     def scheme(self) -> str:
@@ -204,6 +206,7 @@ class Accounts:
                     durability=place.durability,
                     seed=place.seed,
                     keeps_versions=place.keeps_versions,
+                    rehydrates_after=place.rehydrates_after,
                 )
             )
             wanted = {name: place.ports.get(name, 0) for name in served_services(storage)}
@@ -297,6 +300,7 @@ async def open_accounts(
         tls=options.tls,
         accepts_bearer=options.accepts_bearer,
         keeps_versions=options.keeps_versions,
+        rehydrates_after=options.rehydrates_after,
     )
     async with AsyncExitStack() as stack:
         yield Accounts(config.settings, place, stack, clock=clock, log=log)

@@ -16,7 +16,8 @@ from tests.emulator.transfer.conftest import export, fill, import_from, opened, 
 from triggerfish_storage.blobs import deletion
 from triggerfish_storage.blobs.exact import all_blobs, all_containers
 from triggerfish_storage.blobs.listing import Listing
-from triggerfish_storage.blobs.model import Draft, Encryption
+from triggerfish_storage.blobs.model import Draft, Encryption, Rehydration
+from triggerfish_storage.blobs.tiers import set_tier
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.server import open_account
 from triggerfish_storage.testing import ManualClock
@@ -84,6 +85,33 @@ async def test_a_blob_comes_along_with_the_hash_of_its_customers_key(
             account.blobs.open(address, now=clock.now())
         found = account.blobs.open(address, key_sha256=key_sha256, now=clock.now())
         assert await found.read() == b"secret"
+
+
+async def test_a_blob_on_its_way_out_of_the_archive_arrives_elsewhere(
+    clock: ManualClock, tmp_path: Path
+) -> None:
+    until = clock.now() + timedelta(hours=1)
+    async with opened(tmp_path / "one", clock) as account:
+        await account.blobs.create_container("uploads", now=clock.now())
+        await account.blobs.put("uploads", "a", b"1", Draft(tier="Archive"), now=clock.now())
+        address = account.blobs.at("uploads", "a")
+        await account.blobs.write(
+            lambda tx: set_tier(
+                tx,
+                address,
+                "Hot",
+                priority="High",
+                rehydrates_after=timedelta(hours=1),
+                now=clock.now(),
+            )
+        )
+    export(tmp_path / "one", tmp_path / "saved", clock.now())
+    import_from(tmp_path / "saved", tmp_path / "two", clock.now())
+
+    async with opened(tmp_path / "two", clock) as account:
+        found = account.blobs.properties(account.blobs.at("uploads", "a"), now=clock.now())
+        assert (found.tier, found.rehydration) == ("Archive", Rehydration("Hot", "High", until))
+        assert account.blobs.properties(account.blobs.at("uploads", "a"), now=until).tier == "Hot"
 
 
 async def test_versions_of_blobs_come_along(clock: ManualClock, tmp_path: Path) -> None:

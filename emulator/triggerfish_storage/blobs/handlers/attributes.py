@@ -15,6 +15,7 @@ from triggerfish_storage.blobs.headers import (
     conditions_of,
     guard_headers,
     own_address,
+    priority_of,
     stamp,
 )
 from triggerfish_storage.blobs.names import snapshot_text
@@ -69,13 +70,21 @@ async def set_blob_tags(call: Call, store: BlobStore) -> Reply:
 
 
 async def set_blob_tier(call: Call, store: BlobStore) -> Reply:
-    """Set Blob Tier; what comes out of the archive is online at once."""
+    """Set Blob Tier; what comes out of the archive may take its time."""
     address, conditions = blob_address(call), conditions_of(call)
-    tier = call.header("x-ms-access-tier")
-    was_archived = await store.write(
-        lambda tx: tiers.set_tier(tx, address, tier, conditions=conditions, now=call.now)
+    tier, priority = call.header("x-ms-access-tier"), priority_of(call)
+    comes_back = await store.write(
+        lambda tx: tiers.set_tier(
+            tx,
+            address,
+            tier,
+            priority=priority,
+            rehydrates_after=store.rehydrates_after,
+            conditions=conditions,
+            now=call.now,
+        )
     )
-    return Reply(202 if was_archived else 200)
+    return Reply(202 if comes_back else 200)
 
 
 async def set_immutability_policy(call: Call, store: BlobStore) -> Reply:

@@ -12,6 +12,7 @@ from typing import Final
 
 from triggerfish_storage import errors as common
 from triggerfish_storage.blobs import deletion, lifecycle, page_blobs, structured
+from triggerfish_storage.blobs.archive import as_of
 from triggerfish_storage.blobs.crc64 import Crc64
 from triggerfish_storage.blobs.encryption_headers import encryption_of, key_of
 from triggerfish_storage.blobs.handlers.bodies import receive, sums
@@ -157,7 +158,7 @@ async def delete_blob(call: Call, store: BlobStore) -> Reply:
 
     def unit(tx: sqlite3.Connection) -> bool:
         if changed_since or before:
-            check_tier_age(get_blob(tx, address), changed_since, before)
+            check_tier_age(as_of(get_blob(tx, address), call.now), changed_since, before)
         return deletion.delete_blob(
             tx,
             address,

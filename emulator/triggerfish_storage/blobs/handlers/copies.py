@@ -20,6 +20,7 @@ from triggerfish_storage.blobs.headers import (
     draft_of,
     given_headers,
     own_address,
+    priority_of,
     write_conditions_of,
     written,
 )
@@ -85,6 +86,8 @@ async def _copy(call: Call, store: BlobStore, local: Address | None, *, limit: i
         keeps_tags=sources.takes_tags(call),
         source_conditions=conditions_of(call, "x-ms-source-"),
         sealed=call.header_flag("x-ms-seal-blob") if "x-ms-seal-blob" in call.headers else None,
+        priority=priority_of(call),
+        rehydrates_after=store.rehydrates_after,
     )
     if local is not None:
         return await store.write(
