@@ -69,6 +69,11 @@ COUNT_EXPIRED: Final = """
     )
     WHERE backlog_id = (SELECT backlog_id FROM queue WHERE account = :account AND name = :name)
 """
+COUNT_IN: Final = """
+    UPDATE backlog SET messages = messages + :more
+    WHERE id = (SELECT backlog_id FROM queue WHERE account = :account AND name = :name)
+    RETURNING id
+"""
 
 # Sorts behind every name that starts with a given prefix.
 _LAST_CHARACTER: Final = "\U0010ffff"
@@ -198,6 +203,15 @@ def count(tx: sqlite3.Connection, account: str, name: str, *, now: datetime) -> 
     (expired,) = tx.execute(COUNT_EXPIRED, {**values, "now": micros(now)}).fetchone()
     total: int = found[0] - expired
     return total
+
+
+def count_in(tx: sqlite3.Connection, account: str, name: str, more: int) -> int:
+    """Count ``more`` messages that come, or go where it is negative; return the backlog's id."""
+    values = {"account": account, "name": name, "more": more}
+    found: tuple[int] | None = tx.execute(COUNT_IN, values).fetchone()
+    if found is None:
+        raise missing(name)
+    return found[0]
 
 
 def listing(

@@ -42,9 +42,6 @@ _LOAD: Final = """
         dequeue_count, text)
     VALUES (:seq, (SELECT backlog_id FROM queue WHERE account = :account AND name = :queue),
         :visible_at, :expires_at, :inserted_at, :secret, :receipt, :dequeue_count, :text)"""
-_LOADED: Final = """
-    UPDATE backlog SET messages = messages + :count
-    WHERE id = (SELECT backlog_id FROM queue WHERE account = :account AND name = :queue)"""
 
 
 class QueueSettings(NamedTuple):
@@ -107,16 +104,11 @@ def load_queue(tx: sqlite3.Connection, account: str, queue: QueueSettings) -> No
 
 
 def load_message(tx: sqlite3.Connection, account: str, queue: str, message: StoredMessage) -> None:
-    """Add a message behind those that are there; ``count_in`` has to follow.
+    """Add a message behind those that are there; ``directory.count_in`` has to follow.
 
     One whose id is taken (it names a place of its own in the whole data folder) gets a new one.
     """
     tx.execute(_LOAD, {"account": account, "queue": queue, **_values(tx, message)})
-
-
-def count_in(tx: sqlite3.Connection, account: str, queue: str, count: int) -> None:
-    """Count the messages that were loaded."""
-    tx.execute(_LOADED, {"account": account, "queue": queue, "count": count})
 
 
 def _values(tx: sqlite3.Connection, message: StoredMessage) -> dict[str, int | str | None]:

@@ -1,9 +1,9 @@
-"""Messages in SQLite: visibility, pop receipts, dequeue counts and expiry.
+"""Messages in SQLite: how they come, when they are seen, and who gets them.
 
-Owns the ``message`` table and every rule about when a message can be seen. Every function works
-inside the transaction it is given, so that a host can delete one message and put another in one
-unit of work. Never touches HTTP, XML or the wall clock: callers pass ``now`` in, and a failure
-leaves as a ``StorageError``.
+Owns the ``message`` table and every rule about when a message can be seen; what the holder of a
+pop receipt may do is in ``receipts``. Every function works inside the transaction it is given, so
+that a host can delete one message and put another in one unit of work. Never touches HTTP, XML or
+the wall clock: callers pass ``now`` in, and a failure leaves as a ``StorageError``.
 
 Protocol: https://learn.microsoft.com/rest/api/storageservices/operations-on-messages
 """
@@ -13,21 +13,19 @@ from __future__ import annotations
 import random
 import re
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from triggerfish_storage import errors
 from triggerfish_storage.clock import MICROSECOND, instant, micros
 from triggerfish_storage.errors import StorageError
-from triggerfish_storage.queues.directory import exists, missing
+from triggerfish_storage.queues.directory import count_in, exists, missing
 from triggerfish_storage.queues.errors import (
-    MESSAGE_NOT_FOUND,
     MESSAGE_TOO_LARGE,
-    POP_RECEIPT_MISMATCH,
 )
 from triggerfish_storage.queues.expiry import PURGE_CHUNK, remove
-from triggerfish_storage.queues.identity import key, message_id, pop_receipt
+from triggerfish_storage.queues.identity import message_id, pop_receipt
 
 TEXT_LIMIT_BYTES: Final = 65536
 LOOKED_AT_LIMIT: Final = 2_000  # messages, where some that have expired are not removed yet
@@ -38,11 +36,6 @@ PUT: Final = """
     INSERT INTO message
         (backlog_id, visible_at, expires_at, inserted_at, secret, receipt, text)
     VALUES (:backlog_id, :visible_at, :expires_at, :now, :secret, :receipt, :text)
-"""
-COUNTED: Final = """
-    UPDATE backlog SET messages = messages + :more
-    WHERE id = (SELECT backlog_id FROM queue WHERE account = :account AND name = :queue)
-    RETURNING id
 """
 HIDE: Final = """
     UPDATE message
@@ -65,22 +58,6 @@ BEHIND_EXPIRED: Final = f"""
     SELECT {_SEEN} FROM (SELECT seq AS near {_FRONT} LIMIT :near) CROSS JOIN message ON seq = near
     WHERE expires_at > :now LIMIT :count
 """  # noqa: S608 - columns
-_HELD_BY_RECEIPT: Final = """
-    seq = :seq AND secret = :secret AND receipt = :given AND expires_at > :now
-    AND backlog_id = (SELECT backlog_id FROM queue WHERE account = :account AND name = :queue)
-"""
-UPDATE: Final = f"""
-    UPDATE message
-    SET visible_at = :visible_at, receipt = :receipt, text = coalesce(:text, text),
-        held = held * :held
-    WHERE {_HELD_BY_RECEIPT} RETURNING expires_at
-"""  # noqa: S608 - the condition is a constant of this module
-DELETE: Final = f"DELETE FROM message WHERE {_HELD_BY_RECEIPT}"  # noqa: S608 - as above
-FIND: Final = """
-    SELECT 1 FROM message
-    WHERE seq = :seq AND secret = :secret AND expires_at > :now
-        AND backlog_id = (SELECT backlog_id FROM queue WHERE account = :account AND name = :queue)
-"""
 NEXT_VISIBLE: Final = """
     SELECT visible_at FROM message
     WHERE backlog_id = (SELECT backlog_id FROM queue WHERE account = :account AND name = :queue)
@@ -124,7 +101,7 @@ def put(
     expires_at = NEVER if life is None else now + life
     visible_at = now + after
     values = {
-        "backlog_id": _count(tx, account, queue, 1),
+        "backlog_id": count_in(tx, account, queue, 1),
         "visible_at": micros(visible_at),
         "expires_at": micros(expires_at),
         "now": micros(now),
@@ -146,7 +123,7 @@ def add(
         check_text(text)
     at = micros(now)
     common = {
-        "backlog_id": _count(tx, account, queue, len(texts)),
+        "backlog_id": count_in(tx, account, queue, len(texts)),
         "visible_at": at,
         "expires_at": at + LIFE // MICROSECOND,
         "now": at,
@@ -187,98 +164,6 @@ def peek(
     """Return up to ``count`` visible messages and change nothing."""
     rows = _visible(tx, account, queue, count=count, now=now)
     return [_message(row, 0, instant(row[6]), "") for row in rows]
-
-
-def update(
-    tx: sqlite3.Connection,
-    account: str,
-    queue: str,
-    id_: str,
-    receipt: str,
-    *,
-    now: datetime,
-    hide_for: timedelta,
-    text: str | None = None,
-    held: bool = True,
-) -> tuple[str, datetime]:
-    """Hide a message for ``hide_for`` from now on; return its new receipt and when it shows.
-
-    ``text`` replaces the message's. ``held`` False ends the hold of a taker in this process.
-    """
-    if text is not None:
-        check_text(text)
-    named = _named(account, queue, id_, receipt, micros(now))
-    visible_at = now + hide_for
-    new_receipt = random.getrandbits(63)
-    values = {
-        **named,
-        "visible_at": micros(visible_at),
-        "receipt": new_receipt,
-        "text": text,
-        "held": int(held),
-    }
-    found = tx.execute(UPDATE, values).fetchone()
-    if found is None:
-        raise _refusal(tx, queue, named)
-    if micros(visible_at) > found[0]:
-        raise StorageError(
-            errors.OUT_OF_RANGE_QUERY_PARAMETER_VALUE,
-            QueryParameterName="visibilitytimeout",
-            QueryParameterValue=str(int(hide_for.total_seconds())),
-            MinimumAllowed="0",
-            MaximumAllowed=str((instant(found[0]) - now) // timedelta(seconds=1)),
-        )
-    return pop_receipt(new_receipt), visible_at
-
-
-def release(
-    tx: sqlite3.Connection,
-    account: str,
-    queue: str,
-    id_: str,
-    receipt: str,
-    *,
-    now: datetime,
-    after: timedelta = timedelta(),
-) -> None:
-    """Give a taken message back, visible ``after``; its dequeue count stays."""
-    update(tx, account, queue, id_, receipt, now=now, hide_for=after, held=False)
-
-
-def delete(
-    tx: sqlite3.Connection,
-    account: str,
-    queue: str,
-    id_: str,
-    receipt: str,
-    *,
-    now: datetime,
-) -> None:
-    """Remove a message for good; its newest pop receipt is asked for, expired or not."""
-    named = _named(account, queue, id_, receipt, micros(now))
-    if not tx.execute(DELETE, named).rowcount:
-        raise _refusal(tx, queue, named)
-    _count(tx, account, queue, -1)
-
-
-def delete_all(
-    tx: sqlite3.Connection,
-    account: str,
-    queue: str,
-    messages: Sequence[tuple[str, str]],
-    *,
-    now: datetime,
-) -> bool:
-    """Remove messages, each given by id and receipt; False where not all of them are ours.
-
-    What is removed then is not known: the caller undoes it.
-    """
-    at = micros(now)
-    named = [_named(account, queue, id_, receipt, at) for id_, receipt in messages]
-    if tx.executemany(DELETE, named).rowcount < len(messages):
-        return False
-    _count(tx, account, queue, -len(messages))
-    return True
 
 
 def next_visible(
@@ -343,34 +228,3 @@ def _message(row: _Row, taken: int, visible_at: datetime, pop_receipt: str) -> M
         visible_at,
         pop_receipt,
     )
-
-
-def _count(tx: sqlite3.Connection, account: str, queue: str, more: int) -> int:
-    """Count messages that come to a queue, or go; return its backlog."""
-    values = {"account": account, "queue": queue, "more": more}
-    found: tuple[int] | None = tx.execute(COUNTED, values).fetchone()
-    if found is None:
-        raise missing(queue)
-    return found[0]
-
-
-def _named(account: str, queue: str, id_: str, receipt: str, at: int) -> dict[str, str | int]:
-    """Return the parameters of ``_HELD_BY_RECEIPT``."""
-    seq, secret, given = key(id_, receipt)
-    return {
-        "account": account,
-        "queue": queue,
-        "seq": seq,
-        "secret": secret,
-        "given": given,
-        "now": at,
-    }
-
-
-def _refusal(tx: sqlite3.Connection, queue: str, named: Mapping[str, str | int]) -> StorageError:
-    """Return why no message matched: no queue, no message, or somebody else's receipt."""
-    if not exists(tx, str(named["account"]), queue):
-        return missing(queue)
-    if tx.execute(FIND, named).fetchone() is None:
-        return StorageError(MESSAGE_NOT_FOUND)
-    return StorageError(POP_RECEIPT_MISMATCH)

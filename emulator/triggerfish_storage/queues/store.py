@@ -15,7 +15,7 @@ from typing import Final
 
 from triggerfish_storage.changes import Change, Changes
 from triggerfish_storage.database import Database
-from triggerfish_storage.queues import directory, rows
+from triggerfish_storage.queues import directory, receipts, rows
 from triggerfish_storage.queues.directory import Queue
 from triggerfish_storage.queues.rows import LIFE, Message
 from triggerfish_storage.service_properties import ServiceProperties
@@ -155,7 +155,7 @@ class QueueStore:
         """Hide a message anew and perhaps change its text; return receipt and time it shows."""
 
         def unit(tx: sqlite3.Connection) -> tuple[str, datetime]:
-            return rows.update(
+            return receipts.update(
                 tx,
                 self.account,
                 queue,
@@ -182,7 +182,7 @@ class QueueStore:
         """Give a taken message back, visible ``after``."""
 
         def unit(tx: sqlite3.Connection) -> None:
-            rows.release(tx, self.account, queue, message_id, pop_receipt, now=now, after=after)
+            receipts.release(tx, self.account, queue, message_id, pop_receipt, now=now, after=after)
 
         await self._database.write(unit)
         self.announce(queue)
@@ -191,7 +191,7 @@ class QueueStore:
         """Remove a message for good."""
 
         def unit(tx: sqlite3.Connection) -> None:
-            rows.delete(tx, self.account, queue, message_id, pop_receipt, now=now)
+            receipts.delete(tx, self.account, queue, message_id, pop_receipt, now=now)
 
         await self._database.write(unit)
 

@@ -53,7 +53,7 @@ def _messages_step(job: Job, queue: str, lines: list[Line]) -> Step:
                 message = read_message(line, job.now, job.options.encoding)
                 queue_rows.load_message(tx, job.account, queue, message)
             job.advance(len(line.raw))
-        queue_rows.count_in(tx, job.account, queue, len(lines))
+        queues.count_in(tx, job.account, queue, len(lines))
         return Tally(messages=len(lines))
 
     return step

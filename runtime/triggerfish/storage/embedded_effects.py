@@ -20,7 +20,7 @@ from triggerfish_storage.blobs.names import check_blob_name, check_container_nam
 from triggerfish_storage.blobs.rows import find_blob
 from triggerfish_storage.contents import Content
 from triggerfish_storage.errors import StorageError
-from triggerfish_storage.queues import directory, rows
+from triggerfish_storage.queues import directory, receipts, rows
 from triggerfish_storage.queues.errors import (
     MESSAGE_NOT_FOUND,
     POP_RECEIPT_MISMATCH,
@@ -74,7 +74,7 @@ def apply_together(
             lost[0] = [one for one in completions if not _settled(tx, account, one, now)]
             continue
         keys = [(one.id, one.pop_receipt) for one in completions]
-        if not rows.delete_all(tx, account, queue, keys, now=now):
+        if not receipts.delete_all(tx, account, queue, keys, now=now):
             raise NotTogether
     return lost
 
@@ -132,9 +132,9 @@ def _settled(tx: sqlite3.Connection, account: str, effect: Completion, now: date
     queue, id_, receipt = effect.queue, effect.id, effect.pop_receipt
     try:
         if isinstance(effect, DeleteMessage):
-            rows.delete(tx, account, queue, id_, receipt, now=now)
+            receipts.delete(tx, account, queue, id_, receipt, now=now)
         else:
-            rows.release(tx, account, queue, id_, receipt, now=now, after=effect.after)
+            receipts.release(tx, account, queue, id_, receipt, now=now, after=effect.after)
     except StorageError as error:
         if error.error not in _NO_LONGER_OURS:
             raise

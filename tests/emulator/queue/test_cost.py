@@ -12,7 +12,7 @@ import pytest
 
 from triggerfish_storage.database import Database
 from triggerfish_storage.protocol.accounts import DEFAULT_ACCOUNT as ACCOUNT
-from triggerfish_storage.queues import directory, expiry, rows
+from triggerfish_storage.queues import directory, expiry, receipts, rows
 from triggerfish_storage.queues.store import QueueStore
 from triggerfish_storage.queues.upkeep import queue_upkeep
 from triggerfish_storage.testing import ManualClock
@@ -33,15 +33,15 @@ _VALUES: Mapping[str, Any] = dict.fromkeys(
 @pytest.mark.parametrize(
     ("statement", "index"),
     [
-        (rows.COUNTED, "SEARCH backlog USING INTEGER PRIMARY KEY"),
+        (directory.COUNT_IN, "SEARCH backlog USING INTEGER PRIMARY KEY"),
         (
             rows.VISIBLE,
             "SEARCH message USING INDEX message_visible (backlog_id=? AND visible_at<?)",
         ),
         (rows.HIDE, "SEARCH message USING INTEGER PRIMARY KEY"),
-        (rows.UPDATE, "SEARCH message USING INTEGER PRIMARY KEY"),
-        (rows.DELETE, "SEARCH message USING INTEGER PRIMARY KEY"),
-        (rows.FIND, "SEARCH message USING INTEGER PRIMARY KEY"),
+        (receipts.UPDATE, "SEARCH message USING INTEGER PRIMARY KEY"),
+        (receipts.DELETE, "SEARCH message USING INTEGER PRIMARY KEY"),
+        (receipts.FIND, "SEARCH message USING INTEGER PRIMARY KEY"),
         (
             rows.NEXT_VISIBLE,
             "SEARCH message USING INDEX message_visible (backlog_id=? AND visible_at>?)",
@@ -101,7 +101,7 @@ async def test_cost_does_not_grow_with_the_depth_of_a_queue(
                 lambda tx: rows.take(tx, ACCOUNT, "orders", count=1, now=now, hide_for=SOON),
             ),
             "update": steps(
-                lambda tx: rows.update(
+                lambda tx: receipts.update(
                     tx, ACCOUNT, "orders", put.id, put.pop_receipt, now=now, hide_for=SOON
                 ),
             ),

@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 )
 
 from triggerfish_storage.errors import StorageError
-from triggerfish_storage.queues import directory, expiry, rows
+from triggerfish_storage.queues import directory, expiry, receipts, rows
 from triggerfish_storage.schema import connect_writer, migrate
 from triggerfish_storage.testing import START
 
@@ -132,7 +132,7 @@ class QueueMachine(RuleBasedStateMachine):
             code = "OutOfRangeQueryParameterValue"
         self.tx.execute("BEGIN")
         try:
-            new, visible_at = rows.update(
+            new, visible_at = receipts.update(
                 self.tx, ACCOUNT, queue, id_, receipt, now=self.now, hide_for=hide_for, text=text
             )
         except StorageError as error:
@@ -155,9 +155,9 @@ class QueueMachine(RuleBasedStateMachine):
         code = self.refusal(queue, id_, receipt)
         if code:
             with pytest.raises(StorageError, match=code):
-                rows.delete(self.tx, ACCOUNT, queue, id_, receipt, now=self.now)
+                receipts.delete(self.tx, ACCOUNT, queue, id_, receipt, now=self.now)
         else:
-            rows.delete(self.tx, ACCOUNT, queue, id_, receipt, now=self.now)
+            receipts.delete(self.tx, ACCOUNT, queue, id_, receipt, now=self.now)
             del self.model[id_]
 
     @rule(queue=QUEUES)

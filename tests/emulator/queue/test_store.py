@@ -11,7 +11,7 @@ from triggerfish_storage.changes import Changes
 from triggerfish_storage.database import Database
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol.accounts import DEFAULT_ACCOUNT as ACCOUNT
-from triggerfish_storage.queues import directory, rows
+from triggerfish_storage.queues import directory, receipts, rows
 from triggerfish_storage.queues.store import QueueStore
 from triggerfish_storage.testing import ManualClock
 
@@ -28,7 +28,7 @@ async def test_effects_composed_in_one_unit_happen_together_or_not_at_all(
     def unit(tx: sqlite3.Connection) -> None:
         directory.ensure(tx, ACCOUNT, "invoices")
         rows.put(tx, ACCOUNT, "invoices", "made", now=clock.now())
-        rows.delete(tx, ACCOUNT, "orders", taken.id, taken.pop_receipt, now=clock.now())
+        receipts.delete(tx, ACCOUNT, "orders", taken.id, taken.pop_receipt, now=clock.now())
 
     def broken(tx: sqlite3.Connection) -> None:
         unit(tx)
@@ -83,7 +83,7 @@ async def test_of_messages_deleted_at_once_it_is_known_whether_all_were_ours(
     ours = [(message.id, message.pop_receipt) for message in taken]
 
     def delete(tx: sqlite3.Connection, messages: list[tuple[str, str]]) -> None:
-        if not rows.delete_all(tx, ACCOUNT, "orders", messages, now=clock.now()):
+        if not receipts.delete_all(tx, ACCOUNT, "orders", messages, now=clock.now()):
             raise LookupError
 
     with pytest.raises(LookupError):
