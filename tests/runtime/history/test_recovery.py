@@ -53,7 +53,7 @@ async def test_reopening_continues_after_the_newest(tmp_path: Path) -> None:
 CHILD = """
 import asyncio, sys
 from pathlib import Path
-from test_history_recovery import END, delivery
+from test_recovery import END, delivery
 from triggerfish.model import LogLevel, LogLine
 from triggerfish.history.ledger import open_ledger
 

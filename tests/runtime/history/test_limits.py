@@ -4,72 +4,27 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import AsyncIterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from triggerfish.history import ledger as ledger_module
 from triggerfish.history import queries
 from triggerfish.history.batch import Limits
-from triggerfish.history.entries import FILE_NAME, End, Entry
+from triggerfish.history.entries import FILE_NAME
 from triggerfish.history.ledger import Ledger, open_ledger
 from triggerfish.history.queries import Filter
-from triggerfish.model import Delivery, Failure, FailureKind, LogLevel, LogLine
+from triggerfish.model import LogLevel, LogLine
 
-NOW = datetime(2024, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
-BROKEN = Failure(FailureKind.USER, "ValueError", "no such customer", "Traceback …\nValueError: …")
-
-
-def delivery(number: int = 1, **changes: object) -> Delivery:
-    values: dict[str, object] = {
-        "id": f"00000000-0000-4000-8000-{number:012}",
-        "function": "ship",
-        "trigger": "queueTrigger",
-        "source": "orders",
-        "payload": b'{"order": %d}' % number,
-        "metadata": {"id": f"message-{number}", "dequeueCount": 1},
-        "attempt": 1,
-        "reason": "New queue message detected on 'orders'.",
-        "at": NOW + timedelta(seconds=number),
-    }
-    return Delivery(**(values | changes))  # type: ignore[arg-type]
+if TYPE_CHECKING:
+    from conftest import Count, FindEntry, NewDelivery, NewEnd, NewLine
 
 
-def end(failure: Failure | None = None, **changes: object) -> End:
-    values: dict[str, object] = {
-        "failure": failure,
-        "duration_seconds": 0.25,
-    }
-    return End(**(values | changes))  # type: ignore[arg-type]
-
-
-def line(delivery_id: str, message: str = "hello") -> LogLine:
-    return LogLine(LogLevel.INFORMATION, "Function.ship.User", message, delivery_id, "ship")
-
-
-@pytest.fixture
-def said() -> list[LogLine]:
-    return []
-
-
-@pytest.fixture
-async def ledger(tmp_path: Path, said: list[LogLine]) -> AsyncIterator[Ledger]:
-    async with open_ledger(tmp_path, report=said.append) as opened:
-        yield opened
-
-
-async def entry(ledger: Ledger, text: str) -> Entry:
-    return await ledger.read(lambda reader: queries.entry(reader, queries.identify(reader, text)))
-
-
-async def count(ledger: Ledger) -> int:
-    return len(await ledger.read(lambda reader: queries.find(reader, Filter(limit=100_000))))
-
-
-async def test_the_cap_on_deliveries_lets_the_oldest_go(tmp_path: Path) -> None:
+async def test_the_cap_on_deliveries_lets_the_oldest_go(
+    tmp_path: Path, delivery: NewDelivery, end: NewEnd
+) -> None:
     async with open_ledger(tmp_path, report=print, limits=Limits(max_deliveries=50)) as ledger:
         for number in range(200):
             ledger.began(delivery(number, payload=b"x" * (3000 if number % 2 else 10)))
@@ -83,7 +38,9 @@ async def test_the_cap_on_deliveries_lets_the_oldest_go(tmp_path: Path) -> None:
         assert file.execute("SELECT count(*) FROM large_payload").fetchone() == (25,)
 
 
-async def test_the_cap_on_bytes_lets_the_oldest_go_and_keeps_the_newest(tmp_path: Path) -> None:
+async def test_the_cap_on_bytes_lets_the_oldest_go_and_keeps_the_newest(
+    tmp_path: Path, delivery: NewDelivery, end: NewEnd
+) -> None:
     limits = Limits(max_bytes=2_000_000)
     async with open_ledger(tmp_path, report=print, limits=limits) as ledger:
         for number in range(60):
@@ -101,6 +58,8 @@ async def test_the_cap_on_bytes_lets_the_oldest_go_and_keeps_the_newest(tmp_path
 
 async def test_one_payload_larger_than_the_cap_is_kept_while_it_is_the_newest(
     tmp_path: Path,
+    delivery: NewDelivery,
+    count: Count,
 ) -> None:
     limits = Limits(max_bytes=500_000)
     async with open_ledger(tmp_path, report=print, limits=limits) as ledger:
@@ -115,7 +74,9 @@ async def test_one_payload_larger_than_the_cap_is_kept_while_it_is_the_newest(
         ]
 
 
-async def test_news_of_an_evicted_delivery_are_let_go(tmp_path: Path) -> None:
+async def test_news_of_an_evicted_delivery_are_let_go(
+    tmp_path: Path, delivery: NewDelivery, end: NewEnd, line: NewLine, count: Count
+) -> None:
     async with open_ledger(tmp_path, report=print, limits=Limits(max_deliveries=5)) as ledger:
         ledger.began(delivery(0))
         await ledger.flush()
@@ -128,7 +89,12 @@ async def test_news_of_an_evicted_delivery_are_let_go(tmp_path: Path) -> None:
 
 
 async def test_when_the_writer_falls_behind_lines_go_first(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
+    delivery: NewDelivery,
+    end: NewEnd,
+    line: NewLine,
+    entry: FindEntry,
 ) -> None:
     monkeypatch.setattr(ledger_module, "LINES_WAITING", 3)
     ledger.began(delivery())
@@ -151,6 +117,9 @@ async def test_when_it_falls_far_behind_deliveries_go_and_are_counted(
     monkeypatch: pytest.MonkeyPatch,
     limit: str,
     value: int,
+    delivery: NewDelivery,
+    end: NewEnd,
+    count: Count,
 ) -> None:
     monkeypatch.setattr(ledger_module, limit, value)
     for number in range(5):
@@ -164,7 +133,12 @@ async def test_when_it_falls_far_behind_deliveries_go_and_are_counted(
 
 
 async def test_a_disk_that_fails_is_told_once_and_recovers(
-    ledger: Ledger, said: list[LogLine], monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger,
+    said: list[LogLine],
+    monkeypatch: pytest.MonkeyPatch,
+    delivery: NewDelivery,
+    end: NewEnd,
+    count: Count,
 ) -> None:
     def full(*_: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
