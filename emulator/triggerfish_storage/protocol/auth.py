@@ -28,6 +28,8 @@ _SIGNED_HEADERS: Final = (
     *("content-encoding", "content-language", "content-length", "content-md5", "content-type"),
     *("date", "if-modified-since", "if-match", "if-none-match", "if-unmodified-since", "range"),
 )
+# The first version of the protocol in which the length of an empty body is signed as nothing.
+_SINCE_ZERO_IS_EMPTY: Final = "2015-02-21"
 # What .NET's culture-aware order puts before digits and letters, in this order; a hyphen only
 # counts where all else is equal.
 _PUNCTUATION: Final = {character: rank for rank, character in enumerate("!#$%&*.^_`|~+")}
@@ -127,8 +129,11 @@ _Text = Callable[[Signed, str, _Order], str]
 
 def _shared_key(request: Signed, date: str, order: _Order) -> str:
     headers = request.headers
-    has_body = headers.get("content-length") != "0"
-    form, before, behind, others = _shared_key_form(tuple(headers), has_body, order)
+    signs_length = (
+        headers.get("content-length") != "0"
+        or headers.get("x-ms-version", _SINCE_ZERO_IS_EMPTY) < _SINCE_ZERO_IS_EMPTY
+    )
+    form, before, behind, others = _shared_key_form(tuple(headers), signs_length, order)
     values = (
         *[headers[name] for name in before],
         date,
@@ -192,7 +197,7 @@ def _short_resource(request: Signed) -> str:
 
 @lru_cache(maxsize=1024)
 def _shared_key_form(
-    names: tuple[str, ...], has_body: bool, order: _Order
+    names: tuple[str, ...], signs_length: bool, order: _Order
 ) -> tuple[str, Sequence[str], Sequence[str], Sequence[str]]:
     """Return the lines that SharedKey signs of such headers, and whose values go into them.
 
@@ -202,7 +207,7 @@ def _shared_key_form(
     own = [
         name
         for name in _SIGNED_HEADERS
-        if name == "date" or (name in names and (has_body or name != "content-length"))
+        if name == "date" or (name in names and (signs_length or name != "content-length"))
     ]
     others = order(names)
     lines = ["%s" if name in own else "" for name in _SIGNED_HEADERS]

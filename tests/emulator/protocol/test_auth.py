@@ -155,6 +155,17 @@ def test_each_scheme_signs_its_documented_text(
     assert header == f"{scheme} acct:{sign(KEY, expected)}"
 
 
+@pytest.mark.parametrize(("version", "length"), [("2014-02-14", "0"), ("2015-02-21", "")])
+def test_versions_before_2015_sign_the_length_of_an_empty_body(version: str, length: str) -> None:
+    headers = {"content-length": "0", "x-ms-date": DATE, "x-ms-version": version}
+    text = (
+        f"PUT\n\n\n{length}\n\n\n\n\n\n\n\n\nx-ms-date:{DATE}\nx-ms-version:{version}\n/acct/acct/q"
+    )
+    request = Signed("PUT", "acct", "/acct/q", {}, headers)
+
+    assert is_signed(request, sign(KEY, text), [KEY], service="queue", scheme="SharedKey")
+
+
 @pytest.mark.parametrize("change", ["method", "path", "query", "headers"])
 def test_a_changed_request_is_not_signed(change: str) -> None:
     request = Signed("GET", "acct", "/acct/q", {"comp": "list"}, {"x-ms-date": DATE})
