@@ -1,0 +1,82 @@
+"""Long units of work, beside which others read."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from dataclasses import dataclass, field
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from triggerfish_storage.database import Database, open_database
+
+if TYPE_CHECKING:
+    from conftest import Add, Names
+
+
+@dataclass
+class Held:
+    """A long unit of work that adds a name, and goes on when it may."""
+
+    add: Add
+    begun: threading.Event = field(default_factory=threading.Event)
+    may_end: threading.Event = field(default_factory=threading.Event)
+
+    def __call__(self, tx: sqlite3.Connection) -> str:
+        self.add("long")(tx)
+        self.begun.set()
+        assert self.may_end.wait(10)
+        self.add("longer")(tx)
+        return "done"
+
+
+async def test_others_read_beside_a_long_write_and_their_writes_come_after_it(
+    things: Database,
+    add: Add,
+    names: Names,
+) -> None:
+    await things.write(add("a"))
+    held = Held(add)
+
+    async with asyncio.TaskGroup() as group:
+        long = group.create_task(things.write_long(held))
+        await asyncio.to_thread(held.begun.wait, 10)
+        short = group.create_task(things.write(add("b")))
+        assert things.look(names) == await things.read(names) == ["a"]
+        assert not short.done()
+        held.may_end.set()
+
+    assert await long == "done"
+    assert things.look(names) == ["a", "b", "long", "longer"]
+
+
+async def test_a_long_write_that_fails_is_undone(
+    things: Database, add: Add, add_and_fail: Add, names: Names
+) -> None:
+    with pytest.raises(LookupError):
+        await things.write_long(add_and_fail("a"))
+
+    await things.write(add("b"))
+    assert things.look(names) == ["b"]
+
+
+async def test_a_long_write_whose_caller_goes_is_undone(
+    tmp_path: Path, migrations: Traversable, add: Add, names: Names
+) -> None:
+    held = Held(add)
+    async with open_database(tmp_path / "things.db", migrations) as things:
+        long = asyncio.create_task(things.write_long(held))
+        await asyncio.to_thread(held.begun.wait, 10)
+        long.cancel()
+        short = asyncio.create_task(things.write(add("b")))
+        await asyncio.sleep(0)
+        held.may_end.set()
+        with pytest.raises(asyncio.CancelledError):
+            await long
+        await short
+
+        assert things.look(names) == ["b"]
