@@ -7,7 +7,7 @@ import itertools
 import os
 import sys
 import textwrap
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ import pytest
 from triggerfish.declarations import read_function
 from triggerfish.interpreter import Interpreter
 from triggerfish.model import Datum, InvocationRequest, InvocationResult, LogLine
-from triggerfish.pool.app import AppToLoad
+from triggerfish.pool.app import AppLoadError, AppToLoad
 from triggerfish.pool.generation import Generation, start_generation
 from triggerfish.pool.options import PoolOptions
 from triggerfish.pool.spare import Spare
@@ -187,3 +187,16 @@ def keep() -> Callable[[AbstractAsyncContextManager[Any]], AbstractAsyncContextM
 @pytest.fixture
 def log() -> Log:
     return Log()
+
+
+@pytest.fixture
+def load_error(launch: Launch) -> Callable[..., Awaitable[AppLoadError]]:
+    """Launch an app that does not load; return what is said of it."""
+
+    async def failed(app: AppToLoad, **options: Any) -> AppLoadError:
+        with pytest.raises(AppLoadError) as caught:
+            async with launch(app, **options):
+                pass
+        return caught.value
+
+    return failed
