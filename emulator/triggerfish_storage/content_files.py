@@ -10,7 +10,6 @@ import asyncio
 import errno
 import hashlib
 import os
-import secrets
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
+from triggerfish_storage.data_folder import new_name
 from triggerfish_storage.recycling import WRITE, Recycling
 
 _ONLY_CACHED: Final = getattr(os, "RWF_NOWAIT", None)
@@ -41,7 +41,7 @@ class Draft:
         also: Checksum | None,
         sync: bool,
     ) -> None:
-        self.name = secrets.token_hex(16)
+        self.name = new_name()
         self._path = folder / self.name
         self._recycling = recycling
         self._md5 = hashlib.md5(usedforsecurity=False) if md5 else None

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import sqlite3
 from collections.abc import (
     AsyncGenerator,
@@ -28,6 +27,7 @@ from typing import Final
 from triggerfish_storage import contents, errors
 from triggerfish_storage.content_files import Checksum, Draft, Reading, Stretch
 from triggerfish_storage.contents import IN_ROW_LIMIT_BYTES, PIECE_BYTES, Content, Part
+from triggerfish_storage.data_folder import swept_names
 from triggerfish_storage.database import Database, Durability
 from triggerfish_storage.disposal import Disposal, Hold
 from triggerfish_storage.errors import StorageError
@@ -193,8 +193,8 @@ class Contents:
         self._collected.difference_update(done)
 
     async def present(self) -> list[str]:
-        """Return the names of all files; ``sweep`` wants those of before anything is written."""
-        return await asyncio.to_thread(lambda: [e.name for e in os.scandir(self._folder)])
+        """Return the names of our files; ``sweep`` wants those of before anything is written."""
+        return await asyncio.to_thread(lambda: list(swept_names(self._folder)))
 
     async def sweep(self, database: Database, names: Sequence[str]) -> int:
         """Delete those of ``names`` that no row names, and return how many they were.
@@ -214,8 +214,8 @@ class Contents:
 
     def remove_unused(self, tx: sqlite3.Connection) -> None:
         """Delete every file that no row names; only for who has the data folder to themselves."""
-        with os.scandir(self._folder) as entries:
-            self._disposal.delete(one.name for one in entries if not contents.is_used(tx, one.name))
+        names = swept_names(self._folder)
+        self._disposal.delete(name for name in names if not contents.is_used(tx, name))
         contents.forget_all_discarded(tx)
 
     def spare(self, names: Iterable[str]) -> None:

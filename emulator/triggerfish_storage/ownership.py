@@ -16,7 +16,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, Final, Literal
 
-LOCK_FILE: Final = "owner.lock"
+from triggerfish_storage.data_folder import LOCK_FILE
+
 _LOCKED_BYTE: Final = 1 << 30  # far behind the text, which others may read while we hold it
 
 

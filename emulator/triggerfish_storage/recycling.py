@@ -12,10 +12,11 @@ new name in it, so that for everybody else it was deleted. Nothing of this outli
 from __future__ import annotations
 
 import os
-import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
+
+from triggerfish_storage.data_folder import RECYCLED_FOLDER, swept_names
 
 FILES_LIMIT: Final = 32
 SIZE_LIMIT_BYTES: Final = 4 * 1024 * 1024
@@ -29,7 +30,7 @@ class Recycling:
 
     def __init__(self, contents: Path) -> None:
         self._contents = contents
-        self._folder = contents.with_name("recycled")
+        self._folder = contents.with_name(RECYCLED_FOLDER)
         self._unread: dict[str, None] = {}  # the newest last
         self._kept: list[str] = []
         self._is_there = False  # the folder
@@ -53,7 +54,7 @@ class Recycling:
         del self._unread[name]
         try:
             if not self._is_there:
-                self._folder.mkdir()
+                self._folder.mkdir(exist_ok=True)
                 self._is_there = True
             (self._contents / name).rename(self._folder / name)
         except OSError:
@@ -83,5 +84,7 @@ class Recycling:
         """Delete all that is kept."""
         self._kept.clear()
         self._is_there = False
-        with suppress(FileNotFoundError):
-            shutil.rmtree(self._folder)
+        with suppress(OSError):  # it is not there, or holds what is not ours
+            for name in swept_names(self._folder):
+                (self._folder / name).unlink(missing_ok=True)
+            self._folder.rmdir()

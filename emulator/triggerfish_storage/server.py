@@ -25,7 +25,12 @@ from triggerfish_storage.blobs import operations as blob_operations
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.clock import Clock, SystemClock
 from triggerfish_storage.content_folder import Contents
-from triggerfish_storage.data_folder import CONTENTS_FOLDER, DATABASE_FILE, migrations
+from triggerfish_storage.data_folder import (
+    CONTENTS_FOLDER,
+    DATABASE_FILE,
+    hide_from_git,
+    migrations,
+)
 from triggerfish_storage.database import DatabaseError, Durability, open_database
 from triggerfish_storage.ownership import own
 from triggerfish_storage.protocol.accounts import Accounts
@@ -86,8 +91,8 @@ async def open_account(
         if folder is None:
             # In the file system, because memory of our own could not be paged out.
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="triggerfish-")))
-        _hide_from_git(folder)
         ownership = stack.enter_context(own(folder, started=clock.now().isoformat()))
+        hide_from_git(folder)
         planted = await _plant(folder, seed, clock, durability)
         database = await stack.enter_async_context(
             open_database(folder / DATABASE_FILE, migrations(), durability=durability)
@@ -224,11 +229,3 @@ async def _mend(account: StorageAccount) -> None:
         await account.queues.release_orphans(now=account.clock.now())
     except DatabaseError as error:
         _log.error("what the last process left could not be put right: %s", error)
-
-
-def _hide_from_git(folder: Path) -> None:
-    """Keep the data out of the user's repository, whatever their own .gitignore says."""
-    folder.mkdir(parents=True, exist_ok=True)
-    ignore = folder / ".gitignore"
-    if not ignore.exists():
-        ignore.write_text("*\n", encoding="utf-8")

@@ -16,9 +16,15 @@ import pytest
 from triggerfish_storage.blobs.model import Draft
 from triggerfish_storage.content_folder import Contents
 from triggerfish_storage.database import Database, DatabaseError
-from triggerfish_storage.ownership import FolderOwned, read_owner
+from triggerfish_storage.ownership import FolderOwned, own, read_owner
 from triggerfish_storage.server import PortTaken, PortUnusable, open_account, serve
-from triggerfish_storage.testing import ManualClock, storage_account
+from triggerfish_storage.testing import START, ManualClock, storage_account
+from triggerfish_storage.transfer.failure import TransferError
+from triggerfish_storage.transfer.importing import import_account
+from triggerfish_storage.transfer.pinning import pinned
+from triggerfish_storage.transfer.sources import opened
+from triggerfish_storage.transfer.steps import ImportOptions
+from triggerfish_storage.transfer.tally import unwatched
 
 
 async def test_what_was_written_is_there_after_a_restart(
@@ -42,6 +48,29 @@ async def test_a_gitignore_of_the_users_own_is_left_alone(tmp_path: Path) -> Non
         pass
 
     assert (tmp_path / ".gitignore").read_text() == "# mine\n"
+
+
+async def test_a_folder_that_holds_other_things_keeps_them_and_gets_no_gitignore(
+    tmp_path: Path,
+) -> None:
+    others = ("contents/a.txt", "contents/b/c", "recycled/d", "scratch/e/f", "seed/orders.jsonl")
+    for name in others:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("mine")
+
+    async with open_account(tmp_path) as account:
+        await account.swept.wait()
+        with pinned(tmp_path):
+            pass
+    with (
+        own(tmp_path, started="now"),
+        opened(tmp_path / "seed", tmp_path) as source,
+        pytest.raises(TransferError, match="not JSON"),  # and tidies up
+    ):
+        import_account(tmp_path, source, ImportOptions(), now=START, advance=unwatched)
+
+    assert {name: (tmp_path / name).read_text() for name in others} == dict.fromkeys(others, "mine")
+    assert not (tmp_path / ".gitignore").exists()
 
 
 async def test_an_account_in_memory_leaves_nothing() -> None:

@@ -7,15 +7,14 @@ name (a hard link, which costs no space) for as long as the view is needed.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from triggerfish_storage.contents import file_names
-from triggerfish_storage.data_folder import CONTENTS_FOLDER, DATABASE_FILE, migrations
+from triggerfish_storage.data_folder import CONTENTS_FOLDER, DATABASE_FILE, migrations, swept_names
 from triggerfish_storage.ownership import FolderOwned, own
 from triggerfish_storage.schema import connect_reader, migrate, newest_version
 from triggerfish_storage.transfer.failure import TransferError
@@ -81,11 +80,7 @@ def _pin(tx: sqlite3.Connection, contents: Path, pins: Path) -> None:
 
 
 def _link_all(contents: Path, pins: Path) -> None:
-    with os.scandir(contents) as entries:
-        for entry in entries:
-            target = pins / entry.name
-            if not target.exists():
-                try:
-                    link_or_copy(Path(entry.path), target)
-                except FileNotFoundError:
-                    continue  # deleted in this moment
+    for name in swept_names(contents):
+        if not (pins / name).exists():
+            with suppress(FileNotFoundError):  # deleted in this moment
+                link_or_copy(contents / name, pins / name)

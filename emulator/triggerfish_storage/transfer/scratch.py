@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from triggerfish_storage.data_folder import SCRATCH_FOLDER
+from triggerfish_storage.data_folder import SCRATCH_FOLDER, new_name, swept_names
 from triggerfish_storage.ownership import FolderOwned, own
 
 
@@ -23,7 +23,7 @@ def scratch_folder(folder: Path) -> Iterator[Path]:
     root = folder / SCRATCH_FOLDER
     root.mkdir(parents=True, exist_ok=True)
     _remove_left(root)
-    path = root / secrets.token_hex(8)
+    path = root / new_name()
     try:
         with own(path, started=""):
             inside = path / "in"
@@ -66,7 +66,7 @@ def remove(path: Path) -> None:
 
 
 def _remove_left(root: Path) -> None:
-    for left in root.iterdir():
+    for left in map(root.joinpath, list(swept_names(root))):
         try:
             with own(left, started=""):
                 pass

@@ -37,6 +37,7 @@ from triggerfish.storage.probe import ask
 from triggerfish_storage.account import StorageAccount
 from triggerfish_storage.changes import Changes
 from triggerfish_storage.clock import Clock
+from triggerfish_storage.data_folder import hide_from_git
 from triggerfish_storage.database import DatabaseError, Durability
 from triggerfish_storage.ownership import FolderOwned, Ownership, own
 from triggerfish_storage.protocol.accounts import Accounts as AccountKeys
@@ -134,6 +135,7 @@ class Accounts:
         try:
             started = self._clock.now().isoformat()
             self._ownership = self._stack.enter_context(own(self._place.data, started=started))
+            hide_from_git(self._place.data)
         except FolderOwned as error:
             raise AccountError(str(error)) from error
         except OSError as error:

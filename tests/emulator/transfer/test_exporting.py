@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from tests.emulator.transfer.conftest import ACCOUNT, export, opened
 
+from triggerfish_storage.data_folder import new_name
 from triggerfish_storage.testing import ManualClock
 from triggerfish_storage.transfer.carriers import carrier
 from triggerfish_storage.transfer.exporting import export_account
@@ -169,7 +170,7 @@ async def test_what_a_killed_export_left_is_removed_by_the_next_one(
 ) -> None:
     async with opened(tmp_path / "data", clock):
         pass
-    left = tmp_path / "data" / "scratch" / "left"
+    left = tmp_path / "data" / "scratch" / new_name()
     left.mkdir(parents=True)
     (left / "file").touch()
 

@@ -100,6 +100,16 @@ async def test_a_real_account_opens_nothing_here(tmp_path, accounts_of):
     assert not (tmp_path / "data").exists()
 
 
+async def test_the_folder_of_a_host_with_a_real_account_is_hidden_from_git(tmp_path, accounts_of):
+    settings = {"AzureWebJobsStorage": "AccountName=acme;AccountKey=AAAA"}
+
+    async with accounts_of(tmp_path / "data", settings) as accounts:
+        await accounts.of("")
+        accounts.claim_folder()
+
+    assert (tmp_path / "data" / ".gitignore").read_text() == "*\n"
+
+
 async def test_a_connection_that_is_not_there_names_its_setting(tmp_path, accounts_of):
     async with accounts_of(tmp_path) as accounts:
         with pytest.raises(ConfigError, match="'AzureWebJobsMissing' does not exist"):
