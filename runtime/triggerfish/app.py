@@ -1,4 +1,4 @@
-"""Loads one state of the app: configuration, workers, plans and listeners, ready to serve.
+"""Loads one state of the app: configuration, workers and plans, ready to serve.
 
 Everything that an edit may change is read here, anew for every load; what lives as long as
 the host comes in ``Surroundings``.
@@ -8,63 +8,31 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from datetime import tzinfo
+from dataclasses import replace
 from typing import Final
 
-from triggerfish.bindings.blob import BlobTrigger
 from triggerfish.bindings.plan import Plan
-from triggerfish.bindings.queue import QueueTrigger
 from triggerfish.bindings.registry import Services, bind
-from triggerfish.bindings.timer import TimerTrigger
 from triggerfish.config.app_config import AppConfig
 from triggerfish.config.host_json import load_host_config
 from triggerfish.config.host_options import HostConfig
 from triggerfish.declarations import is_selected
-from triggerfish.discovery import discover
+from triggerfish.discovery import AppLayout, discover
 from triggerfish.dispatcher import Dispatcher
-from triggerfish.history.ledger import Ledger
 from triggerfish.lifecycle import Served
-from triggerfish.listeners.blob import BlobListener
-from triggerfish.listeners.blob_receipts import Receipts
-from triggerfish.listeners.consume import Log, Pace
-from triggerfish.listeners.locks import Locks, LockTerms
-from triggerfish.listeners.queue import QueueListener
-from triggerfish.listeners.schedule_monitor import ScheduleMonitor
-from triggerfish.listeners.timer import TimerListener
+from triggerfish.listening import listeners_of
 from triggerfish.model import Function, FunctionError, LogLevel, LogLine, TriggerfishError
 from triggerfish.pool.app import AppToLoad
 from triggerfish.pool.generation import Generation, start_generation
 from triggerfish.pool.options import PoolOptions
-from triggerfish.pool.spare import Spare
-from triggerfish.serving import GRACE, Listener, NamedListener, Serving
-from triggerfish.storage.account import Account
-from triggerfish.storage.choose import Accounts
+from triggerfish.serving import GRACE, Serving
+from triggerfish.surroundings import Surroundings
 from triggerfish.validation import Validated, is_disabled, validate
-from triggerfish_storage.clock import Clock
 
 # The real host gives up after three crashes; a message that kills its worker has five tries
 # before it is poison, and it must not take the host with it (docs/design/crashes.md).
 _CRASH_LIMIT: Final = 50
 _WITHOUT_ACCOUNT: Final = ("http", "httpTrigger", "timerTrigger", "warmupTrigger")
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What lives as long as the host and every state of the app works with."""
-
-    config: AppConfig
-    pool: PoolOptions
-    spare: Spare | None
-    accounts: Accounts
-    host_account: Account
-    host_id: str
-    ledger: Ledger
-    receipts: Receipts
-    locks: Locks
-    zone: tzinfo
-    clock: Clock
-    log: Log
 
 
 @asynccontextmanager
@@ -73,49 +41,57 @@ async def open_app(around: Surroundings) -> AsyncIterator[Served]:
 
     Raises ``ConfigError`` or ``AppLoadError`` where nothing can run until a file is edited.
     """
-    config, log = around.config, around.log
+    config = around.config
     host = load_host_config(config.folder, config.settings)
     only = config.functions or host.functions
     layout = discover(
         config.folder, script=config.app.script_file, settings=config.settings, only=only
     )
     for note in (*host.notices, *layout.notes):
-        log(note)
+        around.log(note)
     app = AppToLoad(config.folder, layout.script, layout.functions)
     options = _pool_options(around, host)
-    async with start_generation(app, options, log, spare=around.spare) as generation:
-        validated = validate(
-            generation.functions,
-            settings=config.settings,
-            route_prefix=host.http.route_prefix,
-            script=layout.script,
-            only=only,
-        )
-        plans, unbound = await _bind_all(validated.functions, around, host)
-        for text in (*_unknown(only, generation, layout.errors), *_odd_retries(plans.values())):
-            log(LogLine(LogLevel.WARNING, "Host.Startup", text))
-        dispatcher = Dispatcher(plans, generation.invoke, around.ledger, log, around.clock)
-        errors = (
-            *layout.errors,
-            *(error for error in generation.errors if is_selected(error.function, only)),
-            *validated.errors,
-            *unbound,
-        )
-        in_error = frozenset(error.function for error in errors)
-        listeners = tuple(_listeners(plans.values(), dispatcher, around, host, in_error))
-        failing = _in_error(generation, plans, config, only)
-        yield Served(
-            config=host,
-            functions=_all_functions(generation, validated, only),
-            errors=errors,
-            routes=validated.routes.without({error.function for error in unbound}).beside(
-                failing, prefix=host.http.route_prefix
-            ),
-            plans=plans,
-            serving=Serving(dispatcher, listeners, generation.broken, around.clock, log),
-            workers_answer=generation.answers,
-        )
+    async with start_generation(app, options, around.log, spare=around.spare) as generation:
+        yield await _make_ready(generation, layout, around, host, only)
         await generation.drain(GRACE)
+
+
+async def _make_ready(
+    generation: Generation,
+    layout: AppLayout,
+    around: Surroundings,
+    host: HostConfig,
+    only: Collection[str],
+) -> Served:
+    """Return what has been loaded, ready to be served, and tell what is odd about it."""
+    prefix = host.http.route_prefix
+    validated = validate(
+        generation.functions,
+        settings=around.config.settings,
+        route_prefix=prefix,
+        script=layout.script,
+        only=only,
+    )
+    plans, unbound = await _bind_all(validated.functions, around, host)
+    for text in (*_unknown(only, generation, layout.errors), *_odd_retries(plans.values())):
+        around.log(LogLine(LogLevel.WARNING, "Host.Startup", text))
+    not_loaded = (error for error in generation.errors if is_selected(error.function, only))
+    errors = (*layout.errors, *not_loaded, *validated.errors, *unbound)
+    in_error = frozenset(error.function for error in errors)
+    dispatcher = Dispatcher(plans, generation.invoke, around.ledger, around.log, around.clock)
+    listeners = tuple(listeners_of(plans.values(), dispatcher, around, host, in_error))
+    failing = _in_error(generation, plans, around.config, only)
+    return Served(
+        config=host,
+        functions=_all_functions(generation, validated, only),
+        errors=errors,
+        routes=validated.routes.without({error.function for error in unbound}).beside(
+            failing, prefix=prefix
+        ),
+        plans=plans,
+        serving=Serving(dispatcher, listeners, generation.broken, around.clock, around.log),
+        workers_answer=generation.answers,
+    )
 
 
 def _pool_options(around: Surroundings, host: HostConfig) -> PoolOptions:
@@ -196,96 +172,4 @@ async def _services(function: Function, around: Surroundings, host: HostConfig) 
         host_account=around.host_account,
         message_encoding=host.queues.message_encoding,
         retry=host.retry,
-    )
-
-
-def _listeners(
-    plans: Iterable[Plan],
-    dispatcher: Dispatcher,
-    around: Surroundings,
-    host: HostConfig,
-    in_error: Collection[str],
-) -> Iterator[NamedListener]:
-    blobs: list[BlobTrigger] = []
-    for plan in plans:
-        name, trigger = plan.function.name, plan.trigger
-        if plan.function.disabled:
-            continue
-        match trigger:
-            case QueueTrigger():
-                listener = _queue_listener(trigger, dispatcher, around, host)
-                yield NamedListener(f"queue '{trigger.queue}' ({name})", listener)
-            case BlobTrigger():
-                blobs.append(trigger)
-            case TimerTrigger():
-                listener = _timer_listener(trigger, dispatcher, around, host)
-                yield NamedListener(f"timer ({name})", listener)
-    if blobs:
-        names = ", ".join(trigger.function for trigger in blobs)
-        listener = _blob_listener(blobs, dispatcher, around, host, in_error)
-        yield NamedListener(f"blobs ({names})", listener)
-
-
-def _queue_listener(
-    trigger: QueueTrigger, dispatcher: Dispatcher, around: Surroundings, host: HostConfig
-) -> Listener:
-    options = host.queues
-    return QueueListener(
-        trigger=trigger,
-        pace=Pace(options.batch_size, options.new_batch_threshold, options.max_polling_interval),
-        visibility_timeout=options.visibility_timeout,
-        max_dequeue_count=options.max_dequeue_count,
-        invoke=dispatcher.invoke,
-        ledger=around.ledger,
-        clock=around.clock,
-        log=around.log,
-    )
-
-
-def _timer_listener(
-    trigger: TimerTrigger, dispatcher: Dispatcher, around: Surroundings, host: HostConfig
-) -> Listener:
-    return TimerListener(
-        trigger=trigger,
-        monitor=ScheduleMonitor(around.host_account.blobs, around.host_id, around.zone, around.log),
-        locks=around.locks,
-        terms=_terms(host),
-        zone=around.zone,
-        invoke=dispatcher.invoke,
-        clock=around.clock,
-        log=around.log,
-    )
-
-
-def _blob_listener(
-    triggers: Sequence[BlobTrigger],
-    dispatcher: Dispatcher,
-    around: Surroundings,
-    host: HostConfig,
-    in_error: Collection[str],
-) -> Listener:
-    options = host.blobs
-    pace = Pace(options.batch_size, options.new_batch_threshold, host.queues.max_polling_interval)
-    return BlobListener(
-        triggers=triggers,
-        receipts=around.receipts,
-        pace=pace,
-        poison_threshold=options.poison_blob_threshold,
-        invoke=dispatcher.invoke,
-        ledger=around.ledger,
-        clock=around.clock,
-        log=around.log,
-        locks=around.locks,
-        terms=_terms(host),
-        in_error=in_error,
-    )
-
-
-def _terms(host: HostConfig) -> LockTerms:
-    """Return how the locks of listeners are held, by host.json's ``singleton``."""
-    singleton = host.singleton
-    return LockTerms(
-        singleton.listener_lock_period,
-        renew_every=singleton.listener_lock_period / 2,
-        retry_every=singleton.listener_lock_recovery_interval,
     )

@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from functools import partial
 from typing import Final
 
-from triggerfish.app import Surroundings, open_app
+from triggerfish.app import open_app
 from triggerfish.config.app_config import AppConfig
 from triggerfish.config.start_options import StartOptions
 from triggerfish.console import Console
@@ -29,6 +29,7 @@ from triggerfish.pool.spare import Spare
 from triggerfish.reloading import reload_on_edits
 from triggerfish.reporter import Reporter
 from triggerfish.storage.choose import Accounts, open_accounts
+from triggerfish.surroundings import Surroundings
 from triggerfish.time_zones import zone_of
 from triggerfish.watching import WatchRules
 from triggerfish_storage.clock import Clock

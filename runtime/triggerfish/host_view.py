@@ -11,7 +11,6 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from triggerfish.app import Surroundings
 from triggerfish.bindings.plan import Plan
 from triggerfish.config.host_options import HttpOptions
 from triggerfish.history import queries
@@ -28,6 +27,7 @@ from triggerfish.model import (
     TriggerEvent,
     TriggerfishError,
 )
+from triggerfish.surroundings import Surroundings
 from triggerfish.watching import OFFLINE_FILE
 
 _NOT_RUNNING: Final = "The function host is not running."
