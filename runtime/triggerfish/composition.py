@@ -62,6 +62,7 @@ async def open_host(
             partial(open_app, around),
             reporter,
             log=around.log,
+            clock=clock,
             strict=options.strict,
             one_at_a_time=bool(pool.arguments),
         )

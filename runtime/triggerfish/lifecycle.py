@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Final, Protocol
@@ -22,10 +22,11 @@ from triggerfish.config.errors import ConfigError
 from triggerfish.config.host_options import HostConfig
 from triggerfish.http.routes import Routes
 from triggerfish.http.view import HostState
+from triggerfish.in_progress import InProgress
 from triggerfish.model import Function, FunctionError, LogLevel, LogLine, TriggerfishError
 from triggerfish.pool.app import AppLoadError
 from triggerfish.serving import GRACE, Serving
-from triggerfish_storage.clock import Clock, SystemClock
+from triggerfish_storage.clock import Clock
 
 _FIRST_RETRY_SECONDS: Final = 1.0
 _LONGEST_RETRY_SECONDS: Final = 120.0
@@ -73,9 +74,9 @@ class Lifecycle:
         audience: Audience,
         *,
         log: Callable[[LogLine], None],
+        clock: Clock,
         strict: bool = False,
         one_at_a_time: bool = False,
-        clock: Clock | None = None,
     ) -> None:
         """``strict`` ends the host where anything of the app does not load.
 
@@ -93,15 +94,14 @@ class Lifecycle:
         self._log = log
         self._strict = strict
         self._one_at_a_time = one_at_a_time
-        self._clock = clock or SystemClock()
+        self._clock = clock
         self._asked = asyncio.Event()
         self._wanted: Request | None = None
         self._loading: asyncio.Task[None] | None = None
         self._retry_seconds: float | None = None
         self._group: asyncio.TaskGroup | None = None  # None while nothing more may be started
         self._open: list[Served] = []  # the current state, and those that still settle
-        self._running: set[asyncio.Task[Any] | None] = set()
-        self._settled = asyncio.Event()
+        self._in_progress = InProgress(clock)
 
     @property
     def is_drained(self) -> bool:
@@ -193,7 +193,7 @@ class Lifecycle:
         """Open one state of the app and serve it until it is retired and has settled."""
         served = None
         try:
-            with self._tracked():
+            with self._in_progress.counted():
                 async with self._open_app() as served:
                     self._loading = None
                     self._open.append(served)
@@ -266,34 +266,17 @@ class Lifecycle:
 
     async def _settle(self) -> None:
         """Await what still runs, within the grace period; what is left is abandoned."""
-        if not self._running:
+        if await self._in_progress.settle(within=GRACE):
             return
-        self._settled.clear()
-        if await self._clock.wait(self._settled, within=GRACE.total_seconds()):
-            return
-        for task in filter(None, self._running):
-            task.cancel()
         self._say(
             LogLevel.WARNING,
             f"Work still running after {GRACE.seconds} s was abandoned: its messages become "
             "visible again after a while and are delivered anew.",
         )
 
-    @contextmanager
-    def _tracked(self) -> Iterator[None]:
-        """Count the current task among what the end of the host waits for."""
-        task = asyncio.current_task()
-        self._running.add(task)
-        try:
-            yield
-        finally:
-            self._running.discard(task)
-            if not self._running:
-                self._settled.set()
-
     async def _in_background(self, work: Coroutine[Any, Any, object]) -> None:
         try:
-            with self._tracked():
+            with self._in_progress.counted():
                 await work
         except Exception as error:  # a run by hand must not end the host
             self._say(LogLevel.ERROR, str(self._explained(error)))
