@@ -20,10 +20,9 @@ from triggerfish.host_view import Host
 from triggerfish.http.server import ServerOptions, serve
 from triggerfish.lifecycle import Lifecycle
 from triggerfish.listeners.blob_receipts import Receipts
-from triggerfish.listeners.consume import Log
 from triggerfish.listeners.locks import Locks
 from triggerfish.listeners.primary import primary_host
-from triggerfish.model import LogLine
+from triggerfish.model import Log, LogLine
 from triggerfish.pool.options import PoolOptions
 from triggerfish.pool.spare import Spare
 from triggerfish.reloading import reload_on_edits

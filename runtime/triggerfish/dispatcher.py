@@ -28,6 +28,7 @@ from triggerfish.model import (
     FailureKind,
     InvocationRequest,
     InvocationResult,
+    Log,
     LogLevel,
     LogLine,
     OnSuccess,
@@ -65,7 +66,7 @@ class Dispatcher:
     plans: Mapping[str, Plan]
     run: Run
     ledger: Ledger
-    log: Callable[[LogLine], None]
+    log: Log
     clock: Clock
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     outstanding: int = field(default=0, init=False)

@@ -23,7 +23,7 @@ from triggerfish.config.host_options import HostConfig
 from triggerfish.http.routes import Routes
 from triggerfish.http.view import HostState
 from triggerfish.in_progress import InProgress
-from triggerfish.model import Function, FunctionError, LogLevel, LogLine, TriggerfishError
+from triggerfish.model import Function, FunctionError, Log, LogLevel, LogLine, TriggerfishError
 from triggerfish.pool.app import AppLoadError
 from triggerfish.serving import GRACE, Serving
 from triggerfish_storage.clock import Clock
@@ -73,7 +73,7 @@ class Lifecycle:
         open_app: OpenApp,
         audience: Audience,
         *,
-        log: Callable[[LogLine], None],
+        log: Log,
         clock: Clock,
         strict: bool = False,
         one_at_a_time: bool = False,

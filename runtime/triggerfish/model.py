@@ -209,6 +209,9 @@ class LogLine(NamedTuple):
     function: str = ""
 
 
+Log = Callable[[LogLine], None]
+
+
 # --- effects ----------------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from triggerfish.lifecycle import Request
-from triggerfish.model import LogLevel, LogLine
+from triggerfish.model import Log, LogLevel, LogLine
 from triggerfish.watching import (
     OFFLINE_FILE,
     QUIET_SECONDS,
@@ -30,7 +30,7 @@ async def reload_on_edits(
     folder: Path,
     rules: Callable[[], WatchRules],
     ask: Callable[[Request], None],
-    log: Callable[[LogLine], None],
+    log: Log,
     *,
     quiet_seconds: float = QUIET_SECONDS,
 ) -> AsyncIterator[None]:
@@ -57,7 +57,7 @@ async def reload_on_edits(
 async def _follow(
     changes: AsyncIterator[AppChange],
     ask: Callable[[Request], None],
-    log: Callable[[LogLine], None],
+    log: Log,
 ) -> None:
     async for change in changes:
         detected = f"File change of type '{change.kind}' detected for '{change.path}'."

@@ -14,8 +14,7 @@ from datetime import timedelta
 from typing import Final, Protocol
 
 from triggerfish.dispatcher import Dispatcher
-from triggerfish.listeners.consume import Log
-from triggerfish.model import LogLevel, LogLine, TriggerfishError
+from triggerfish.model import Log, LogLevel, LogLine, TriggerfishError
 from triggerfish_storage.clock import Clock
 
 GRACE: Final = timedelta(seconds=10)  # for what runs when a generation or the host is to end

@@ -8,8 +8,8 @@ from datetime import tzinfo
 from triggerfish.config.app_config import AppConfig
 from triggerfish.history.ledger import Ledger
 from triggerfish.listeners.blob_receipts import Receipts
-from triggerfish.listeners.consume import Log
 from triggerfish.listeners.locks import Locks
+from triggerfish.model import Log
 from triggerfish.pool.options import PoolOptions
 from triggerfish.pool.spare import Spare
 from triggerfish.storage.account import Account

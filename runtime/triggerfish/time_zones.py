@@ -7,14 +7,13 @@ Behaviour: spec timer-trigger.md, section 4.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from datetime import UTC, tzinfo
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from triggerfish.model import LogLevel, LogLine
+from triggerfish.model import Log, LogLevel, LogLine
 from triggerfish.windows_zones import WINDOWS_ZONES
 
 _LOCAL_TIME: Final = Path("/etc/localtime")
@@ -24,7 +23,7 @@ _DATABASE: Final = "zoneinfo"  # the folder that IANA names are relative to
 def zone_of(
     website_time_zone: str,
     tz: str | None,
-    log: Callable[[LogLine], None],
+    log: Log,
     *,
     local_time: Path = _LOCAL_TIME,
 ) -> tzinfo:

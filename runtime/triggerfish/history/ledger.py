@@ -22,7 +22,7 @@ from triggerfish.history.batch import Batch, Limits, Stray
 from triggerfish.history.entries import FILE_NAME, End, Line
 from triggerfish.history.writer import Writer, open_writer
 from triggerfish.history.writing import begin, keep
-from triggerfish.model import Delivery, Failure, FailureKind, LogLevel, LogLine
+from triggerfish.model import Delivery, Failure, FailureKind, Log, LogLevel, LogLine
 
 T = TypeVar("T")
 
@@ -67,7 +67,7 @@ class Ledger:
         writer: Writer,
         *,
         next_number: int,
-        report: Callable[[LogLine], None],
+        report: Log,
         limits: Limits,
     ) -> None:
         self._writer = writer
@@ -241,7 +241,7 @@ class Ledger:
 
 @asynccontextmanager
 async def open_ledger(
-    folder: Path, *, report: Callable[[LogLine], None], limits: Limits | None = None
+    folder: Path, *, report: Log, limits: Limits | None = None
 ) -> AsyncIterator[Ledger]:
     """Open ``history.db`` in ``folder``; write what is left at the end.
 

@@ -5,7 +5,6 @@ Behaviour: spec http-trigger.md, sections 2 to 5.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from aiohttp import web
@@ -14,9 +13,7 @@ from triggerfish.bindings.http import HttpTrigger, http_response
 from triggerfish.http.replies import NOT_RUNNING, empty, function_response, page, text
 from triggerfish.http.requests import read_request
 from triggerfish.http.view import HostState, HostView, NotServed
-from triggerfish.model import LogLevel, LogLine, Outcome, TriggerfishError
-
-Log = Callable[[LogLine], None]
+from triggerfish.model import Log, LogLevel, LogLine, Outcome, TriggerfishError
 
 _STARTING: Final = (HostState.DEFAULT, HostState.STARTING, HostState.INITIALIZED)
 

@@ -19,13 +19,13 @@ from aiohttp import web
 from triggerfish.config.cors import Cors
 from triggerfish.http.admin import answer_admin
 from triggerfish.http.cors import cors_headers, is_allowed, is_preflight, preflight_headers
-from triggerfish.http.functions import Log, answer_function
+from triggerfish.http.functions import answer_function
 from triggerfish.http.limits import RequestLimits
 from triggerfish.http.pages import home_page
 from triggerfish.http.replies import empty, page, text
 from triggerfish.http.requests import BodyTooLarge, origin_of, target_of
 from triggerfish.http.view import HostView
-from triggerfish.model import LogLevel, LogLine, TriggerfishError
+from triggerfish.model import Log, LogLevel, LogLine, TriggerfishError
 from triggerfish_storage.sockets import both_families
 
 DEFAULT_BODY_LIMIT: Final = 104_857_600

@@ -17,8 +17,8 @@ from typing import Final
 
 from triggerfish.bindings.blob import BlobTrigger
 from triggerfish.listeners.blob_receipts import HOST_CONTAINER, Receipts
-from triggerfish.listeners.consume import Log, wake
-from triggerfish.model import LogLevel, LogLine
+from triggerfish.listeners.consume import wake
+from triggerfish.model import Log, LogLevel, LogLine
 from triggerfish.storage.account import Account, AccountError, BlobProperties, Conflict
 from triggerfish_storage.changes import Watch
 from triggerfish_storage.clock import Clock

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from time import monotonic
 from typing import Final
 
-from triggerfish.model import LogLevel, LogLine
+from triggerfish.model import Log, LogLevel, LogLine
 from triggerfish.storage.account import (
     Account,
     AccountError,
@@ -35,8 +35,6 @@ _MINIMUM_WAIT_SECONDS: Final = 0.1
 _SHORTEST_WAIT_SECONDS: Final = 0.001
 # Where changes are announced, asking is a safety net.
 _LONGEST_PUSHED_WAIT: Final = timedelta(minutes=1)
-
-Log = Callable[[LogLine], None]
 
 
 @dataclass(frozen=True, slots=True)

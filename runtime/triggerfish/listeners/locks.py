@@ -19,8 +19,7 @@ from typing import Final
 
 from triggerfish.host_process import HostProcess, this_process
 from triggerfish.listeners.blob_receipts import HOST_CONTAINER
-from triggerfish.listeners.consume import Log
-from triggerfish.model import LogLevel, LogLine
+from triggerfish.model import Log, LogLevel, LogLine
 from triggerfish.storage.account import Account, AccountError, Blobs, Conflict, NotFound
 from triggerfish_storage.clock import Clock
 

@@ -12,9 +12,8 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Final
 
-from triggerfish.listeners.consume import Log
 from triggerfish.listeners.locks import Locks, LockTerms
-from triggerfish.model import LogLevel, LogLine
+from triggerfish.model import Log, LogLevel, LogLine
 from triggerfish.storage.account import AccountError
 from triggerfish_storage.clock import Clock
 

@@ -12,12 +12,13 @@ from datetime import timedelta
 from typing import Final, Protocol
 
 from triggerfish.bindings.queue import NotBase64, QueueTrigger, decode_text
-from triggerfish.listeners.consume import Consumer, Held, Log, Pace
+from triggerfish.listeners.consume import Consumer, Held, Pace
 from triggerfish.model import (
     DeleteMessage,
     Delivery,
     Effect,
     Invoke,
+    Log,
     LogLevel,
     LogLine,
     PutMessage,

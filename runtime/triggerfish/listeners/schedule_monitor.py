@@ -7,14 +7,13 @@ been stored. Behaviour: spec timer-trigger.md, sections 6.1 and 6.2.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Final
 
 from triggerfish.bindings.timer import ScheduleStatus
 from triggerfish.listeners.blob_receipts import HOST_CONTAINER
-from triggerfish.model import LogLevel, LogLine
+from triggerfish.model import Log, LogLevel, LogLine
 from triggerfish.schedule import Schedule
 from triggerfish.storage.account import AccountError, Blobs
 
@@ -28,7 +27,7 @@ class ScheduleMonitor:
     blobs: Blobs
     host_id: str
     zone: tzinfo
-    log: Callable[[LogLine], None]
+    log: Log
 
     async def read(self, function: str) -> ScheduleStatus | None:
         """Return what is stored, None where that is nothing or cannot be read."""

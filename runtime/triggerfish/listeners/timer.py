@@ -11,10 +11,9 @@ from datetime import UTC, datetime, tzinfo
 from typing import Final
 
 from triggerfish.bindings.timer import ScheduleStatus, TimerTrigger, round_trip_text
-from triggerfish.listeners.consume import Log
 from triggerfish.listeners.locks import Locks, LockTerms
 from triggerfish.listeners.schedule_monitor import CATEGORY, ScheduleMonitor, status_at_start
-from triggerfish.model import Invoke, LogLevel, LogLine
+from triggerfish.model import Invoke, Log, LogLevel, LogLine
 from triggerfish.schedule import IntervalSchedule, is_ambiguous
 from triggerfish.timespan import timespan_text
 from triggerfish_storage.clock import Clock

@@ -20,13 +20,14 @@ from triggerfish.model import (
     FunctionError,
     InvocationRequest,
     InvocationResult,
+    Log,
     LogLevel,
     LogLine,
 )
 from triggerfish.pool.app import AppLoadError, AppToLoad, Contents
 from triggerfish.pool.crashes import Crashes
 from triggerfish.pool.messages import failed
-from triggerfish.pool.options import Log, PoolOptions
+from triggerfish.pool.options import PoolOptions
 from triggerfish.pool.spare import Spare, start_of
 from triggerfish.pool.suspects import AT_ONCE, Suspects, is_suspect
 from triggerfish.pool.worker import SYSTEM, Worker, start_worker

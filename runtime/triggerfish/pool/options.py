@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from triggerfish.interpreter import Interpreter
-from triggerfish.model import LogLine
-
-Log = Callable[[LogLine], None]
 
 
 @dataclass(frozen=True, slots=True)

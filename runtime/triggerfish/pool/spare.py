@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from triggerfish.background import beside
-from triggerfish.pool.options import Log, PoolOptions
+from triggerfish.model import Log
+from triggerfish.pool.options import PoolOptions
 from triggerfish.pool.worker import Start, Worker, start_worker
 from triggerfish.worker import frames
 

@@ -12,9 +12,16 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Final, NamedTuple
 
-from triggerfish.model import FailureKind, InvocationRequest, InvocationResult, LogLevel, LogLine
+from triggerfish.model import (
+    FailureKind,
+    InvocationRequest,
+    InvocationResult,
+    Log,
+    LogLevel,
+    LogLine,
+)
 from triggerfish.pool.app import AppLoadError, AppToLoad
-from triggerfish.pool.options import Log, PoolOptions
+from triggerfish.pool.options import PoolOptions
 from triggerfish.pool.worker import SYSTEM, Worker
 
 AT_ONCE: Final = 2  # so that one that takes its time does not hold up all others

@@ -19,6 +19,7 @@ from triggerfish.model import (
     FailureKind,
     InvocationRequest,
     InvocationResult,
+    Log,
     LogLevel,
     LogLine,
 )
@@ -34,7 +35,7 @@ from triggerfish.pool.app import (
 from triggerfish.pool.connection import Connection
 from triggerfish.pool.in_hand import InHand
 from triggerfish.pool.messages import failed
-from triggerfish.pool.options import Log, PoolOptions
+from triggerfish.pool.options import PoolOptions
 from triggerfish.pool.process import Process, Stream, start_process
 from triggerfish.timespan import timespan_text
 from triggerfish.worker import frames

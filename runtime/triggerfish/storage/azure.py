@@ -9,7 +9,7 @@ Design: docs/design/storage-port.md
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from datetime import datetime
 from typing import Final
@@ -18,6 +18,7 @@ from triggerfish.config.connections import ConnectionString, Identity
 from triggerfish.model import (
     DeleteMessage,
     Effect,
+    Log,
     LogLevel,
     LogLine,
     PutBlob,
@@ -41,7 +42,7 @@ class AzureAccount:
 
     is_embedded: Final = False
 
-    def __init__(self, clients: Clients, changes: Changes, log: Callable[[LogLine], None]) -> None:
+    def __init__(self, clients: Clients, changes: Changes, log: Log) -> None:
         self.name = clients.account
         self.queues = AzureQueues(clients, lambda queue: changes.announce(Change("queue", queue)))
         self.blobs = AzureBlobs(clients)
@@ -118,7 +119,7 @@ async def open_azure(
     connection: ConnectionString | Identity,
     *,
     changes: Changes,
-    log: Callable[[LogLine], None],
+    log: Log,
 ) -> AsyncIterator[AzureAccount]:
     """Open the account that a connection names; nothing is sent before it is used.
 

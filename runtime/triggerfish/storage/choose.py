@@ -9,7 +9,7 @@ Anything else is reached through the SDK. Design: docs/design/storage-port.md
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -30,7 +30,7 @@ from triggerfish.config.connections import (
 )
 from triggerfish.config.notes import remark
 from triggerfish.config.start_options import StartOptions
-from triggerfish.model import LogLevel, LogLine
+from triggerfish.model import Log, LogLevel, LogLine
 from triggerfish.storage.account import Account, AccountError
 from triggerfish.storage.embedded import EmbeddedAccount
 from triggerfish.storage.probe import ask
@@ -95,7 +95,7 @@ class Accounts:
         stack: AsyncExitStack,
         *,
         clock: Clock,
-        log: Callable[[LogLine], None],
+        log: Log,
     ) -> None:
         self._settings = settings
         self._place = place
@@ -285,7 +285,7 @@ async def open_accounts(
     *,
     data: Path,
     clock: Clock,
-    log: Callable[[LogLine], None],
+    log: Log,
 ) -> AsyncIterator[Accounts]:
     """Give the accounts that an app's connections name; close what was opened at the end."""
     place = Place(

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import base64
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from triggerfish.model import Effect, LogLevel, LogLine, PutBlob, PutMessage, ReleaseMessage
+from triggerfish.model import Effect, Log, LogLevel, LogLine, PutBlob, PutMessage, ReleaseMessage
 from triggerfish.storage.account import (
     AccountError,
     Blob,
@@ -79,7 +79,7 @@ class EmbeddedAccount:
         stores: Stores,
         *,
         blob_endpoint: str,
-        log: Callable[[LogLine], None],
+        log: Log,
         announces: bool = True,
     ) -> None:
         """``announces`` False keeps what changes to itself, so that it is polled like Azure."""
