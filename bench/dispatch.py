@@ -40,7 +40,8 @@ from triggerfish.console import Console
 from triggerfish.dispatcher import Dispatcher, Run
 from triggerfish.history.ledger import open_ledger
 from triggerfish.interpreter import Interpreter
-from triggerfish.listeners.consume import HIDE_FOR, Pace
+from triggerfish.listeners.consume import Pace
+from triggerfish.listeners.holding import HIDE_FOR
 from triggerfish.listeners.queue import QueueListener
 from triggerfish.log_filter import LogFilter
 from triggerfish.model import (

@@ -16,7 +16,8 @@ from triggerfish.bindings.blob import BlobTrigger
 from triggerfish.bindings.queue import NotBase64, decode_text
 from triggerfish.listeners.blob_receipts import Receipts, function_id, internal_queue
 from triggerfish.listeners.blob_scan import ContainerScan
-from triggerfish.listeners.consume import Consumer, Held, Pace
+from triggerfish.listeners.consume import Consumer, Pace
+from triggerfish.listeners.holding import Held
 from triggerfish.listeners.locks import Locks, LockTerms
 from triggerfish.listeners.queue import QUEUE_PROCESSOR, Ledger
 from triggerfish.model import (

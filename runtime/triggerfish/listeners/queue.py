@@ -12,7 +12,8 @@ from datetime import timedelta
 from typing import Final, Protocol
 
 from triggerfish.bindings.queue import NotBase64, QueueTrigger, decode_text
-from triggerfish.listeners.consume import Consumer, Held, Pace
+from triggerfish.listeners.consume import Consumer, Pace
+from triggerfish.listeners.holding import Held
 from triggerfish.model import (
     DeleteMessage,
     Delivery,

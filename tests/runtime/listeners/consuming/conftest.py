@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from triggerfish.listeners.consume import Consumer, Held, Pace
+from triggerfish.listeners.consume import Consumer, Pace
+from triggerfish.listeners.holding import Held
 from triggerfish.model import DeleteMessage
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from triggerfish.listeners.consume import Held
+from triggerfish.listeners.holding import Held
 from triggerfish.model import LogLevel
 from triggerfish.storage.account import AccountError, Conflict, NotFound, Unavailable
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from triggerfish.listeners.consume import Held
+from triggerfish.listeners.holding import Held
 from triggerfish.model import LogLevel
 from triggerfish.storage.account import Unavailable
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from triggerfish.listeners.consume import Backoff
+from triggerfish.listeners.backoff import Backoff
 
 
 @pytest.mark.parametrize(
