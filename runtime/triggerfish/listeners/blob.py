@@ -6,15 +6,14 @@ Behaviour: spec blob-trigger.md, sections 3.5, 5 and 11.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from triggerfish.bindings.blob import BlobTrigger
-from triggerfish.bindings.queue import NotBase64, decode_text
-from triggerfish.listeners.blob_receipts import Receipts, function_id, internal_queue
+from triggerfish.listeners.blob_notices import Notice, function_id, internal_queue, read_notice
+from triggerfish.listeners.blob_receipts import Receipts
 from triggerfish.listeners.blob_scan import ContainerScan
 from triggerfish.listeners.consume import Consumer, Pace
 from triggerfish.listeners.holding import Held
@@ -126,7 +125,7 @@ class _Settle:
         self._in_error = {function_id(function): function for function in listener.in_error}
 
     async def settle(self, held: Held) -> None:
-        notice = _parse(held.message.text)
+        notice = read_notice(held.message.text)
         if notice is None:
             self._warn(f"Message '{held.message.id}' is no notice of a blob. It was deleted.")
             await self._drop(held)
@@ -147,7 +146,7 @@ class _Settle:
         else:
             await self._run(held, trigger, blob)
 
-    async def _pass_over(self, held: Held, notice: _Notice) -> None:
+    async def _pass_over(self, held: Held, notice: Notice) -> None:
         """Drop a notice for a function that does not run, but an edit must not cost it."""
         blob, broken = f"{notice.container}/{notice.name}", self._in_error.get(notice.function_id)
         if broken is None:
@@ -230,24 +229,6 @@ class _Settle:
 
     def _warn(self, message: str) -> None:
         self._listener.log(LogLine(LogLevel.WARNING, QUEUE_PROCESSOR, message))
-
-
-class _Notice(NamedTuple):
-    """What a message of the internal queue says."""
-
-    function_id: str
-    container: str
-    name: str
-    etag: str
-
-
-def _parse(text: str) -> _Notice | None:
-    try:
-        document = json.loads(decode_text(text, "base64"))
-        keys = ("FunctionId", "ContainerName", "BlobName", "ETag")
-        return _Notice(*(str(document[key]) for key in keys))
-    except (NotBase64, ValueError, LookupError, TypeError):
-        return None
 
 
 def _details(message: Message, blob: Blob) -> str:

@@ -8,7 +8,6 @@ Behaviour: spec blob-trigger.md, sections 4 and 5.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
@@ -16,7 +15,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, Protocol
 
-from triggerfish.bindings.queue import encode_body
+from triggerfish.listeners.blob_notices import function_id, internal_queue, notice_text
 from triggerfish.model import PutBlob, PutMessage
 from triggerfish.names import LONGEST_BLOB_NAME
 from triggerfish.storage.account import Account, BlobProperties, Conflict
@@ -24,29 +23,6 @@ from triggerfish.storage.account import Account, BlobProperties, Conflict
 HOST_CONTAINER: Final = "azure-webjobs-hosts"
 _INCOMPLETE: Final = {"Incomplete": "Incomplete"}
 _LEASE_SECONDS: Final = 30
-
-
-def internal_queue(host_id: str) -> str:
-    """Return the name of the queue between scan and functions."""
-    return f"azure-webjobs-blobtrigger-{host_id}"
-
-
-def function_id(function: str) -> str:
-    """Return a function's id as receipts and messages carry it."""
-    return f"Host.Functions.{function}"
-
-
-def internal_message(function: str, blob: BlobProperties) -> str:
-    """Return the text of the message that asks for ``blob`` to be given to ``function``."""
-    document = {
-        "Type": "BlobTrigger",
-        "FunctionId": function_id(function),
-        "BlobType": blob.blob_type,
-        "ContainerName": blob.container,
-        "BlobName": blob.name,
-        "ETag": blob.etag,
-    }
-    return encode_body(json.dumps(document, indent=2, ensure_ascii=False).encode(), "base64")
 
 
 class BlobVersion(Protocol):
@@ -127,7 +103,7 @@ class Receipts:
         try:
             if await self.is_queued(function, blob):
                 return False
-            message = PutMessage(internal_queue(self.host_id), internal_message(function, blob))
+            message = PutMessage(internal_queue(self.host_id), notice_text(function, blob))
             if self.account.is_embedded:
                 await self.account.apply([PutBlob(HOST_CONTAINER, receipt, b""), message])
                 return True
