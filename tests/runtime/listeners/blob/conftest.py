@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -20,44 +20,6 @@ from triggerfish.path_pattern import PathPattern
 
 if TYPE_CHECKING:
     from conftest import World
-
-NewListener = Callable[..., BlobListener]
-Put = Callable[..., Awaitable[None]]
-
-
-def _listener(
-    world: World,
-    *paths: str,
-    account: Any = None,
-    parallelism: int = 8,
-    threshold: int = 5,
-    instance: str = "one",
-    in_error: Collection[str] = (),
-) -> BlobListener:
-    """Return the listener for functions F1, F2, … with these paths; host storage is the world's."""
-    port = account or world.account
-    options = BlobOptions(parallelism, threshold)
-    return BlobListener(
-        triggers=[
-            BlobTrigger(f"F{number}", "blob", PathPattern.parse(path), port, world.account)
-            for number, path in enumerate(paths or ("uploads/{name}",), 1)
-        ],
-        receipts=Receipts(world.account, "host-1"),
-        pace=Pace(options.batch_size, options.new_batch_threshold, timedelta(seconds=2)),
-        poison_threshold=threshold,
-        invoke=world.function,
-        ledger=world.ledger,
-        clock=world.clock,
-        log=world.lines,
-        locks=Locks(world.account, "host-1", instance, clock=world.clock, log=world.lines),
-        terms=LockTerms(),
-        in_error=in_error,
-    )
-
-
-async def _put(world: World, *names: str, content: bytes = b"content") -> None:
-    for name in names:
-        await world.account.blobs.put("uploads", name, content)
 
 
 class Passing:
@@ -79,19 +41,47 @@ class Passing:
             await self._world.clock.advance(seconds=0.5)
 
 
-@pytest.fixture
-def listener() -> NewListener:
-    """Make a listener for functions F1, F2, … with these paths."""
-    return _listener
+class Uploads:
+    """Blobs in ``uploads``, and the listener for them."""
+
+    passing = Passing
+
+    @staticmethod
+    def listener(
+        world: World,
+        *paths: str,
+        account: Any = None,
+        parallelism: int = 8,
+        threshold: int = 5,
+        instance: str = "one",
+        in_error: Collection[str] = (),
+    ) -> BlobListener:
+        """Return the listener for functions F1, F2, … with these paths, over one account."""
+        port = account or world.account
+        options = BlobOptions(parallelism, threshold)
+        return BlobListener(
+            triggers=[
+                BlobTrigger(f"F{number}", "blob", PathPattern.parse(path), port, world.account)
+                for number, path in enumerate(paths or ("uploads/{name}",), 1)
+            ],
+            receipts=Receipts(world.account, "host-1"),
+            pace=Pace(options.batch_size, options.new_batch_threshold, timedelta(seconds=2)),
+            poison_threshold=threshold,
+            invoke=world.function,
+            ledger=world.ledger,
+            clock=world.clock,
+            log=world.lines,
+            locks=Locks(world.account, "host-1", instance, clock=world.clock, log=world.lines),
+            terms=LockTerms(),
+            in_error=in_error,
+        )
+
+    @staticmethod
+    async def put(world: World, *names: str, content: bytes = b"content") -> None:
+        for name in names:
+            await world.account.blobs.put("uploads", name, content)
 
 
 @pytest.fixture
-def put() -> Put:
-    """Write blobs into ``uploads``."""
-    return _put
-
-
-@pytest.fixture
-def passing() -> type[Passing]:
-    """Let time pass during a block."""
-    return Passing
+def uploads() -> Uploads:
+    return Uploads()

@@ -15,7 +15,7 @@ from triggerfish.model import LogLevel
 from triggerfish.storage.account import AccountError, BlobProperties, Unavailable
 
 if TYPE_CHECKING:
-    from conftest import NewListener, Passing, Put, World
+    from conftest import Uploads, World
 
 QUEUE = "azure-webjobs-blobtrigger-host-1"
 POISON = "webjobs-blobtrigger-poison"
@@ -39,11 +39,11 @@ def notice(**changes: str) -> str:
     ["not base64!", "e29vcHN9", "W10=", "MQ==", base64.b64encode(b'{"BlobName": "a"}').decode()],
 )
 async def test_what_is_no_notice_is_deleted_with_a_warning(
-    world: World, text: str, listener: NewListener, passing: type[Passing]
+    world: World, text: str, uploads: Uploads
 ) -> None:
     await world.queue(QUEUE).put_raw(text)
 
-    async with world.running(listener(world).listen), passing(world):
+    async with world.running(uploads.listener(world).listen), uploads.passing(world):
         await world.lines.saw("is no notice of a blob")
         await world.lines.saw("found 0 messages")
 
@@ -53,11 +53,11 @@ async def test_what_is_no_notice_is_deleted_with_a_warning(
 
 
 async def test_a_notice_for_a_function_that_is_gone_is_dropped_with_a_line(
-    world: World, listener: NewListener, passing: type[Passing]
+    world: World, uploads: Uploads
 ) -> None:
     await world.queue(QUEUE).put_raw(notice(FunctionId="Host.Functions.Old"))
 
-    async with world.running(listener(world).listen), passing(world):
+    async with world.running(uploads.listener(world).listen), uploads.passing(world):
         line = await world.lines.saw("Host.Functions.Old")
         await world.lines.saw("found 0 messages")
 
@@ -66,24 +66,21 @@ async def test_a_notice_for_a_function_that_is_gone_is_dropped_with_a_line(
 
 
 async def test_a_blob_whose_function_an_edit_broke_runs_once_it_is_mended(
-    world: World,
-    listener: NewListener,
-    put: Put,
-    passing: type[Passing],
+    world: World, uploads: Uploads
 ) -> None:
-    await put(world, "a")
+    await uploads.put(world, "a")
     blob = await world.account.blobs.properties("uploads", "a")
     assert blob is not None
     await Receipts(world.account, "host-1").queue_once("F2", blob)
 
-    broken = listener(world, "other/{name}", in_error=["F2"])
-    async with world.running(broken.listen), passing(world):
+    broken = uploads.listener(world, "other/{name}", in_error=["F2"])
+    async with world.running(broken.listen), uploads.passing(world):
         line = await world.lines.saw("'F2' is in error")
     assert line.level == LogLevel.WARNING
     assert world.function.events == []
 
-    mended = listener(world, "other/{name}", "uploads/{name}")
-    async with world.running(mended.listen), passing(world):
+    mended = uploads.listener(world, "other/{name}", "uploads/{name}")
+    async with world.running(mended.listen), uploads.passing(world):
         await world.function.ended(1)
 
     assert world.function.sources == ["uploads/a"]
@@ -91,19 +88,17 @@ async def test_a_blob_whose_function_an_edit_broke_runs_once_it_is_mended(
 
 
 async def test_a_notice_of_another_version_is_dropped_and_the_blob_looked_at(
-    embedded: World,
-    listener: NewListener,
-    put: Put,
+    embedded: World, uploads: Uploads
 ) -> None:
     account = embedded.faulty()
-    await put(embedded, "a")
+    await uploads.put(embedded, "a")
 
     async def nothing(_container: str, **_: object) -> AsyncIterator[BlobProperties]:
         for blob in ():
             yield blob
 
     account.blobs.list = nothing  # so that the notice alone leads to the blob
-    async with embedded.running(listener(embedded, account=account).listen):
+    async with embedded.running(uploads.listener(embedded, account=account).listen):
         await embedded.lines.saw("Scan of container")
         await embedded.queue(QUEUE).put_raw(notice(ETag='"0x1"'))
         await embedded.function.ended(1)  # though time stands still
@@ -114,12 +109,9 @@ async def test_a_notice_of_another_version_is_dropped_and_the_blob_looked_at(
 
 
 async def test_a_notice_received_too_often_before_goes_straight_to_poison(
-    world: World,
-    listener: NewListener,
-    put: Put,
-    passing: type[Passing],
+    world: World, uploads: Uploads
 ) -> None:
-    await put(world, "a")
+    await uploads.put(world, "a")
     blob = await world.account.blobs.properties("uploads", "a")
     assert blob is not None
     receipts = Receipts(world.account, "host-1")
@@ -128,7 +120,7 @@ async def test_a_notice_received_too_often_before_goes_straight_to_poison(
         await world.account.queues.take(QUEUE, count=1, hide_for=timedelta(seconds=1))
         await world.clock.advance(seconds=1)
 
-    async with world.running(listener(world).listen), passing(world):
+    async with world.running(uploads.listener(world).listen), uploads.passing(world):
         await world.lines.saw("Moving message")
         await world.lines.saw("found 0 messages")
 
@@ -140,17 +132,17 @@ async def test_a_notice_received_too_often_before_goes_straight_to_poison(
 
 
 async def test_a_poison_notice_that_cannot_be_written_is_kept(
-    world: World,
-    listener: NewListener,
-    put: Put,
-    passing: type[Passing],
+    world: World, uploads: Uploads
 ) -> None:
     account = world.faulty()
-    await put(world, "a")
+    await uploads.put(world, "a")
     world.function.fails = lambda _event: True
     account.failing["apply"] = Unavailable("it is down")
 
-    async with world.running(listener(world, account=account, threshold=1).listen), passing(world):
+    async with (
+        world.running(uploads.listener(world, account=account, threshold=1).listen),
+        uploads.passing(world),
+    ):
         await world.lines.saw("was not settled")
 
     assert await world.queue(QUEUE).count() == 1
@@ -159,17 +151,17 @@ async def test_a_poison_notice_that_cannot_be_written_is_kept(
 
 
 async def test_an_account_without_queues_has_its_poison_in_the_hosts(
-    world: World,
-    listener: NewListener,
-    put: Put,
-    passing: type[Passing],
+    world: World, uploads: Uploads
 ) -> None:
     account = world.faulty()
-    await put(world, "a")
+    await uploads.put(world, "a")
     world.function.fails = lambda _event: True
     account.failing["apply"] = AccountError("names no Queue service")
 
-    async with world.running(listener(world, account=account, threshold=1).listen), passing(world):
+    async with (
+        world.running(uploads.listener(world, account=account, threshold=1).listen),
+        uploads.passing(world),
+    ):
         await world.lines.saw("Moving message")
         await world.lines.saw("found 0 messages")
 

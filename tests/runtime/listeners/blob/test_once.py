@@ -12,24 +12,24 @@ from triggerfish.listeners.locks import Locks
 from triggerfish.storage.account import Unavailable
 
 if TYPE_CHECKING:
-    from conftest import NewListener, Passing, Put, World
+    from conftest import Uploads, World
 
 QUEUE = "azure-webjobs-blobtrigger-host-1"
 
 
 async def test_a_blob_queued_before_a_crash_runs_once_after_it(
-    embedded: World, listener: NewListener, put: Put
+    embedded: World, uploads: Uploads
 ) -> None:
-    await put(embedded, "a")
+    await uploads.put(embedded, "a")
     embedded.function.hold()
-    running = asyncio.create_task(listener(embedded).listen(asyncio.Event()))
+    running = asyncio.create_task(uploads.listener(embedded).listen(asyncio.Event()))
     await embedded.function.started(1)
     running.cancel()  # killed in the middle of the run
     await asyncio.wait([running])
     await embedded.stores.queues.release_orphans(now=embedded.clock.now())  # as opening does
     embedded.function.let_go()
 
-    async with embedded.running(listener(embedded).listen):
+    async with embedded.running(uploads.listener(embedded).listen):
         await embedded.function.ended(1)
         await embedded.lines.saw("found 0 messages")
 
@@ -38,17 +38,14 @@ async def test_a_blob_queued_before_a_crash_runs_once_after_it(
 
 
 async def test_hosts_that_share_an_account_run_each_blob_once(
-    polled: World,
-    listener: NewListener,
-    put: Put,
-    passing: type[Passing],
+    polled: World, uploads: Uploads
 ) -> None:
-    await put(polled, *map(str, range(20)))
+    await uploads.put(polled, *map(str, range(20)))
 
     async with (
-        polled.running(listener(polled).listen),
-        polled.running(listener(polled).listen),
-        passing(polled),
+        polled.running(uploads.listener(polled).listen),
+        polled.running(uploads.listener(polled).listen),
+        uploads.passing(polled),
     ):
         await polled.function.ended(20)
         await polled.lines.saw("0 new")
@@ -56,24 +53,24 @@ async def test_hosts_that_share_an_account_run_each_blob_once(
     assert len(polled.function.sources) == len(set(polled.function.sources)) == 20
 
 
-async def test_one_host_of_several_scans(polled: World, listener: NewListener, put: Put) -> None:
-    await put(polled, "a")
-    async with polled.running(listener(polled).listen):
+async def test_one_host_of_several_scans(polled: World, uploads: Uploads) -> None:
+    await uploads.put(polled, "a")
+    async with polled.running(uploads.listener(polled).listen):
         await polled.lines.saw("1 new")
-        async with polled.running(listener(polled, instance="two").listen):
+        async with polled.running(uploads.listener(polled, instance="two").listen):
             await polled.lines.saw("is held by another host")
             scans = [line for line in polled.lines if "Scan of" in line.message]
             assert len(scans) == 1
 
 
 async def test_without_its_lock_a_host_scans_all_the_same(
-    embedded: World, listener: NewListener, put: Put
+    embedded: World, uploads: Uploads
 ) -> None:
     host = embedded.faulty()
     host.failing["acquire_lease"] = Unavailable("it is down")
-    await put(embedded, "a")
+    await uploads.put(embedded, "a")
     one = replace(
-        listener(embedded),
+        uploads.listener(embedded),
         locks=Locks(host, "host-1", "one", clock=embedded.clock, log=embedded.lines),
     )
 
@@ -81,20 +78,15 @@ async def test_without_its_lock_a_host_scans_all_the_same(
         await embedded.function.ended(1)
 
 
-async def test_stopping_awaits_the_running_function(
-    world: World,
-    listener: NewListener,
-    put: Put,
-    passing: type[Passing],
-) -> None:
-    await put(world, "a")
+async def test_stopping_awaits_the_running_function(world: World, uploads: Uploads) -> None:
+    await uploads.put(world, "a")
     world.function.hold()
     before = asyncio.all_tasks()
 
-    async with world.running(listener(world).listen) as stopping, passing(world):
+    async with world.running(uploads.listener(world).listen) as stopping, uploads.passing(world):
         await world.function.started(1)
         stopping.set()
-        await put(world, "b")
+        await uploads.put(world, "b")
         await world.clock.advance(seconds=5)
         world.function.let_go()
 
@@ -103,17 +95,12 @@ async def test_stopping_awaits_the_running_function(
     assert asyncio.all_tasks() == before
 
 
-async def test_cancelling_leaves_nothing_running(
-    world: World,
-    listener: NewListener,
-    put: Put,
-    passing: type[Passing],
-) -> None:
-    await put(world, "a")
+async def test_cancelling_leaves_nothing_running(world: World, uploads: Uploads) -> None:
+    await uploads.put(world, "a")
     world.function.hold()
     before = asyncio.all_tasks()
-    running = asyncio.create_task(listener(world).listen(asyncio.Event()))
-    async with passing(world):
+    running = asyncio.create_task(uploads.listener(world).listen(asyncio.Event()))
+    async with uploads.passing(world):
         await world.function.started(1)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):

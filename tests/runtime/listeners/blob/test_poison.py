@@ -9,22 +9,19 @@ from typing import TYPE_CHECKING
 from triggerfish.model import LogLevel, TriggerEvent
 
 if TYPE_CHECKING:
-    from conftest import NewListener, Passing, Put, World
+    from conftest import Uploads, World
 
 QUEUE = "azure-webjobs-blobtrigger-host-1"
 POISON = "webjobs-blobtrigger-poison"
 
 
 async def test_a_function_that_always_fails_runs_five_times_and_poisons_its_blob(
-    world: World,
-    listener: NewListener,
-    put: Put,
-    passing: type[Passing],
+    world: World, uploads: Uploads
 ) -> None:
-    await put(world, "a")
+    await uploads.put(world, "a")
     world.function.fails = lambda _event: True
 
-    async with world.running(listener(world).listen), passing(world):
+    async with world.running(uploads.listener(world).listen), uploads.passing(world):
         await world.lines.saw("Moving message")
 
     reason = "Message has reached MaxDequeueCount of 5."
@@ -39,25 +36,20 @@ async def test_a_function_that_always_fails_runs_five_times_and_poisons_its_blob
 
 
 async def test_a_failing_blob_is_tried_again_without_pause(
-    embedded: World, listener: NewListener, put: Put
+    embedded: World, uploads: Uploads
 ) -> None:
-    await put(embedded, "a")
+    await uploads.put(embedded, "a")
     embedded.function.fails = lambda _event: True
 
-    async with embedded.running(listener(embedded).listen):
+    async with embedded.running(uploads.listener(embedded).listen):
         await embedded.function.ended(5)  # and time stands still
 
 
-async def test_a_threshold_of_one_is_one_try(
-    world: World,
-    listener: NewListener,
-    put: Put,
-    passing: type[Passing],
-) -> None:
-    await put(world, "a")
+async def test_a_threshold_of_one_is_one_try(world: World, uploads: Uploads) -> None:
+    await uploads.put(world, "a")
     world.function.fails = lambda _event: True
 
-    async with world.running(listener(world, threshold=1).listen), passing(world):
+    async with world.running(uploads.listener(world, threshold=1).listen), uploads.passing(world):
         await world.lines.saw("Moving message")
 
     assert len(world.function.events) == 1
@@ -65,12 +57,9 @@ async def test_a_threshold_of_one_is_one_try(
 
 
 async def test_a_blob_overwritten_between_failures_starts_with_a_fresh_count(
-    world: World,
-    listener: NewListener,
-    put: Put,
-    passing: type[Passing],
+    world: World, uploads: Uploads
 ) -> None:
-    await put(world, "a", content=b"old")
+    await uploads.put(world, "a", content=b"old")
     world.function.fails = lambda event: event.payload == b"old"
     third = asyncio.Event()
 
@@ -81,12 +70,12 @@ async def test_a_blob_overwritten_between_failures_starts_with_a_fresh_count(
 
     world.function.fails = fails
     world.function.hold()
-    async with world.running(listener(world).listen), passing(world):
+    async with world.running(uploads.listener(world).listen), uploads.passing(world):
         for number in (1, 2):
             await world.function.started(number)
             world.function.let_go(1)
         await world.function.started(3)
-        await put(world, "a", content=b"new")
+        await uploads.put(world, "a", content=b"new")
         world.function.let_go()
         await world.function.ended(4)
 

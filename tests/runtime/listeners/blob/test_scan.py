@@ -20,7 +20,7 @@ from triggerfish.storage.account import AccountError, BlobProperties
 from triggerfish_storage import changes
 
 if TYPE_CHECKING:
-    from conftest import Put, World
+    from conftest import Uploads, World
 
 QUEUE = "azure-webjobs-blobtrigger-host-1"
 SENTINEL = "the-last-one"
@@ -81,8 +81,8 @@ async def nothing_more(world: World) -> None:
 # --- what is new ------------------------------------------------------------------------------
 
 
-async def test_blobs_from_before_the_start_are_found(world: World, put: Put) -> None:
-    await put(world, "a", "b/c")
+async def test_blobs_from_before_the_start_are_found(world: World, uploads: Uploads) -> None:
+    await uploads.put(world, "a", "b/c")
 
     async with world.running(scan_of(world).run):
         await world.lines.saw("Scan of container 'uploads': 2 blobs, 2 new")
@@ -90,8 +90,8 @@ async def test_blobs_from_before_the_start_are_found(world: World, put: Put) -> 
     assert queued(world) == [("F1", "a"), ("F1", "b/c")]
 
 
-async def test_after_a_restart_nothing_runs_again(world: World, put: Put) -> None:
-    await put(world, "a", "b")
+async def test_after_a_restart_nothing_runs_again(world: World, uploads: Uploads) -> None:
+    await uploads.put(world, "a", "b")
     async with world.running(scan_of(world).run):
         await world.lines.saw("2 blobs, 2 new")
 
@@ -101,29 +101,33 @@ async def test_after_a_restart_nothing_runs_again(world: World, put: Put) -> Non
     assert len(queued(world)) == 2
 
 
-async def test_what_is_written_later_is_found(world: World, put: Put) -> None:
-    await put(world, "a")
+async def test_what_is_written_later_is_found(world: World, uploads: Uploads) -> None:
+    await uploads.put(world, "a")
     async with world.running(scan_of(world).run):
         await world.lines.saw("Scan of container")
-        await put(world, "b")
+        await uploads.put(world, "b")
         await has_queued(world, 2)
 
     assert queued(world) == [("F1", "a"), ("F1", "b")]
 
 
-async def test_a_blob_of_an_embedded_account_is_found_at_once(embedded: World, put: Put) -> None:
-    await put(embedded, "a")
+async def test_a_blob_of_an_embedded_account_is_found_at_once(
+    embedded: World, uploads: Uploads
+) -> None:
+    await uploads.put(embedded, "a")
     async with embedded.running(scan_of(embedded).run):
         await embedded.lines.saw("Scan of container")
-        await put(embedded, "b")
+        await uploads.put(embedded, "b")
         await embedded.lines.saw("1 blobs, 1 new")  # though time stands still
 
 
-async def test_a_polled_account_is_scanned_every_two_seconds(polled: World, put: Put) -> None:
-    await put(polled, "a")
+async def test_a_polled_account_is_scanned_every_two_seconds(
+    polled: World, uploads: Uploads
+) -> None:
+    await uploads.put(polled, "a")
     async with polled.running(scan_of(polled).run):
         await polled.lines.saw("Scan of container")
-        await put(polled, "b")
+        await uploads.put(polled, "b")
         await polled.clock.advance(seconds=1.9)
         assert len(queued(polled)) == 1
         await polled.clock.advance(seconds=0.1)
@@ -131,13 +135,15 @@ async def test_a_polled_account_is_scanned_every_two_seconds(polled: World, put:
 
 
 @pytest.mark.parametrize("change", ["overwritten", "metadata", "nothing", "deleted", "leased"])
-async def test_a_new_version_is_new_and_nothing_else(world: World, change: str, put: Put) -> None:
-    await put(world, "a")
+async def test_a_new_version_is_new_and_nothing_else(
+    world: World, change: str, uploads: Uploads
+) -> None:
+    await uploads.put(world, "a")
     async with world.running(scan_of(world).run):
         await has_queued(world, 1)
         match change:
             case "overwritten":
-                await put(world, "a")
+                await uploads.put(world, "a")
             case "metadata":
                 await world.account.blobs.set_metadata("uploads", "a", {"k": "v"})
             case "deleted":
@@ -150,15 +156,15 @@ async def test_a_new_version_is_new_and_nothing_else(world: World, change: str, 
     assert runs == (2 if change in ("overwritten", "metadata") else 1)
 
 
-async def test_a_container_created_later_is_found(world: World, put: Put) -> None:
+async def test_a_container_created_later_is_found(world: World, uploads: Uploads) -> None:
     async with world.running(scan_of(world).run):
         await world.lines.saw("Scan of container 'uploads': 0 blobs")
-        await put(world, "a")
+        await uploads.put(world, "a")
         await has_queued(world, 1)
 
 
-async def test_every_function_whose_pattern_fits_is_asked(world: World, put: Put) -> None:
-    await put(world, "a.txt", "b.csv")
+async def test_every_function_whose_pattern_fits_is_asked(world: World, uploads: Uploads) -> None:
+    await uploads.put(world, "a.txt", "b.csv")
 
     async with world.running(scan_of(world, "uploads/{n}.txt", "uploads/{n}", "uploads/x").run):
         await world.lines.saw("Scan of container 'uploads': 2 blobs, 3 new")
@@ -166,8 +172,8 @@ async def test_every_function_whose_pattern_fits_is_asked(world: World, put: Put
     assert queued(world) == [("F1", "a.txt"), ("F2", "a.txt"), ("F2", "b.csv")]
 
 
-async def test_a_deleted_receipt_makes_its_blob_new(world: World, put: Put) -> None:
-    await put(world, "a", "b")
+async def test_a_deleted_receipt_makes_its_blob_new(world: World, uploads: Uploads) -> None:
+    await uploads.put(world, "a", "b")
     receipts = Receipts(world.account, "host-1")
     async with world.running(scan_of(world, receipts=receipts).run):
         await has_queued(world, 2)
@@ -179,9 +185,9 @@ async def test_a_deleted_receipt_makes_its_blob_new(world: World, put: Put) -> N
     assert queued(world) == [("F1", "a"), ("F1", "a"), ("F1", "b")]
 
 
-async def test_names_are_found_as_they_are(world: World, put: Put) -> None:
+async def test_names_are_found_as_they_are(world: World, uploads: Uploads) -> None:
     names = ["a b", "100%", "50%25", "#1", "a+b", "größe/日本語.txt", "?x=1", "a'b\"c", "x" * 1024]
-    await put(world, *names)
+    await uploads.put(world, *names)
 
     async with world.running(scan_of(world).run):
         await world.lines.saw(f"{len(names)} blobs, {len(names)} new")
@@ -191,15 +197,14 @@ async def test_names_are_found_as_they_are(world: World, put: Put) -> None:
 
 
 async def test_blobs_written_within_a_second_while_scans_run_are_all_found_once(
-    world: World,
-    put: Put,
+    world: World, uploads: Uploads
 ) -> None:
     names = [f"{number:03}" for number in range(300)]
 
     async with world.running(scan_of(world).run), asyncio.TaskGroup() as group:
         await world.lines.saw("Scan of container")
         for start in range(10):
-            group.create_task(put(world, *names[start::10]))
+            group.create_task(uploads.put(world, *names[start::10]))
         await has_queued(world, 300)
         await nothing_more(world)
 
@@ -207,11 +212,11 @@ async def test_blobs_written_within_a_second_while_scans_run_are_all_found_once(
 
 
 async def test_a_blob_written_behind_the_back_of_a_listing_is_found(
-    polled: World, put: Put
+    polled: World, uploads: Uploads
 ) -> None:
     """It comes late in the listing of round two, and has the time of round one."""
     account, hidden = polled.faulty(), {"a"}
-    await put(polled, "a", "b")
+    await uploads.put(polled, "a", "b")
     plain = polled.account.blobs.list
 
     async def list_without_hidden(
@@ -225,7 +230,7 @@ async def test_a_blob_written_behind_the_back_of_a_listing_is_found(
     async with polled.running(scan_of(polled, account=account).run):
         await has_queued(polled, 1)
         await polled.clock.advance(minutes=5)
-        await put(polled, "c")
+        await uploads.put(polled, "c")
         await has_queued(polled, 2)
         hidden.clear()
         await has_queued(polled, 3)
@@ -242,9 +247,9 @@ async def test_more_changes_than_are_remembered_make_it_look_at_everything(
 
 
 async def test_more_deleted_receipts_than_are_remembered_do_so_too(
-    embedded: World, monkeypatch: pytest.MonkeyPatch, put: Put
+    embedded: World, monkeypatch: pytest.MonkeyPatch, uploads: Uploads
 ) -> None:
-    await put(embedded, "a", "b")
+    await uploads.put(embedded, "a", "b")
     receipts = Receipts(embedded.account, "host-1")
     async with embedded.running(scan_of(embedded, receipts=receipts).run):
         await embedded.lines.saw("2 blobs, 2 new")
@@ -260,9 +265,9 @@ async def test_more_deleted_receipts_than_are_remembered_do_so_too(
 # --- what goes wrong --------------------------------------------------------------------------
 
 
-async def test_a_listing_that_fails_half_way_loses_nothing(world: World, put: Put) -> None:
+async def test_a_listing_that_fails_half_way_loses_nothing(world: World, uploads: Uploads) -> None:
     account, plain, failures = world.faulty(), world.account.blobs.list, [1, 1]
-    await put(world, "a", "b", "c")
+    await uploads.put(world, "a", "b", "c")
 
     async def list_half(container: str, *, prefix: str = "") -> AsyncIterator[BlobProperties]:
         async for blob in plain(container, prefix=prefix):
@@ -284,10 +289,10 @@ async def test_a_listing_that_fails_half_way_loses_nothing(world: World, put: Pu
 
 
 async def test_a_blob_that_cannot_be_queued_is_tried_again_next_round(
-    world: World, put: Put
+    world: World, uploads: Uploads
 ) -> None:
     account = world.faulty()
-    await put(world, "a")
+    await uploads.put(world, "a")
     account.failing["apply"] = AccountError("forbidden (403)")
     scan = scan_of(world, receipts=Receipts(account, "host-1"))
 
@@ -306,10 +311,9 @@ async def test_a_blob_that_cannot_be_queued_is_tried_again_next_round(
 
 
 async def test_a_receipt_in_the_hands_of_another_host_is_looked_at_next_round(
-    polled: World,
-    put: Put,
+    polled: World, uploads: Uploads
 ) -> None:
-    await put(polled, "a")
+    await uploads.put(polled, "a")
     receipts = Receipts(polled.account, "host-1")
     blob = await polled.account.blobs.properties("uploads", "a")
     assert blob is not None
@@ -327,8 +331,8 @@ async def test_a_receipt_in_the_hands_of_another_host_is_looked_at_next_round(
     assert queued(polled) == [("F1", "a")]
 
 
-async def test_asked_to_look_again_it_does_so_at_once(embedded: World, put: Put) -> None:
-    await put(embedded, "a")
+async def test_asked_to_look_again_it_does_so_at_once(embedded: World, uploads: Uploads) -> None:
+    await uploads.put(embedded, "a")
     scan = scan_of(embedded)
     async with embedded.running(scan.run):
         await embedded.lines.saw("1 blobs, 1 new")
@@ -346,9 +350,9 @@ async def test_stopping_ends_the_wait_for_the_next_round(world: World) -> None:
     assert asyncio.all_tasks() == before
 
 
-async def test_stopping_ends_a_long_listing(world: World, put: Put) -> None:
+async def test_stopping_ends_a_long_listing(world: World, uploads: Uploads) -> None:
     account, asked = world.faulty(), asyncio.Event()
-    await put(world, "a")
+    await uploads.put(world, "a")
     plain = world.account.blobs.list
 
     async def endless(container: str, *, prefix: str = "") -> AsyncIterator[BlobProperties]:

@@ -11,74 +11,53 @@ from triggerfish.listeners.blob_receipts import HOST_CONTAINER, Receipts
 from triggerfish.model import LogLevel
 
 if TYPE_CHECKING:
-    from conftest import NewListener, Passing, Put, World
+    from conftest import Uploads, World
 
 QUEUE = "azure-webjobs-blobtrigger-host-1"
 
 
-async def test_blobs_from_before_the_start_run(
-    world: World,
-    listener: NewListener,
-    put: Put,
-    passing: type[Passing],
-) -> None:
-    await put(world, "a", "b", "c")
+async def test_blobs_from_before_the_start_run(world: World, uploads: Uploads) -> None:
+    await uploads.put(world, "a", "b", "c")
 
-    async with world.running(listener(world).listen), passing(world):
+    async with world.running(uploads.listener(world).listen), uploads.passing(world):
         await world.function.ended(3)
 
     assert world.function.sources == ["uploads/a", "uploads/b", "uploads/c"]
     assert await world.queue(QUEUE).count() == 0
 
 
-async def test_after_a_restart_nothing_runs_again(
-    world: World,
-    listener: NewListener,
-    put: Put,
-    passing: type[Passing],
-) -> None:
-    await put(world, "a")
-    async with world.running(listener(world).listen), passing(world):
+async def test_after_a_restart_nothing_runs_again(world: World, uploads: Uploads) -> None:
+    await uploads.put(world, "a")
+    async with world.running(uploads.listener(world).listen), uploads.passing(world):
         await world.function.ended(1)
 
-    async with world.running(listener(world).listen), passing(world):
+    async with world.running(uploads.listener(world).listen), uploads.passing(world):
         await world.lines.saw("0 new")
 
     assert len(world.function.events) == 1
 
 
 @pytest.mark.parametrize("change", ["overwritten", "metadata"])
-async def test_a_new_version_runs_once(
-    world: World,
-    change: str,
-    listener: NewListener,
-    put: Put,
-    passing: type[Passing],
-) -> None:
-    await put(world, "a")
-    async with world.running(listener(world).listen), passing(world):
+async def test_a_new_version_runs_once(world: World, change: str, uploads: Uploads) -> None:
+    await uploads.put(world, "a")
+    async with world.running(uploads.listener(world).listen), uploads.passing(world):
         await world.function.ended(1)
         if change == "metadata":
             await world.account.blobs.set_metadata("uploads", "a", {"k": "v"})
         else:
-            await put(world, "a")
+            await uploads.put(world, "a")
         await world.function.ended(2)
         await world.lines.saw("found 0 messages")
 
     assert len(world.function.events) == 2
 
 
-async def test_two_functions_whose_patterns_fit_both_run(
-    world: World,
-    listener: NewListener,
-    put: Put,
-    passing: type[Passing],
-) -> None:
-    await put(world, "a.txt")
+async def test_two_functions_whose_patterns_fit_both_run(world: World, uploads: Uploads) -> None:
+    await uploads.put(world, "a.txt")
 
     async with (
-        world.running(listener(world, "uploads/{n}.txt", "uploads/{n}").listen),
-        passing(world),
+        world.running(uploads.listener(world, "uploads/{n}.txt", "uploads/{n}").listen),
+        uploads.passing(world),
     ):
         await world.function.ended(2)
 
@@ -87,16 +66,11 @@ async def test_two_functions_whose_patterns_fit_both_run(
     assert captured == {"F1": "a", "F2": "a.txt"}
 
 
-async def test_a_blob_deleted_before_its_turn_runs_nothing(
-    world: World,
-    listener: NewListener,
-    put: Put,
-    passing: type[Passing],
-) -> None:
-    await put(world, "a", "b")
+async def test_a_blob_deleted_before_its_turn_runs_nothing(world: World, uploads: Uploads) -> None:
+    await uploads.put(world, "a", "b")
     world.function.hold()
 
-    async with world.running(listener(world, parallelism=1).listen), passing(world):
+    async with world.running(uploads.listener(world, parallelism=1).listen), uploads.passing(world):
         await world.function.started(1)
         running = world.function.events[0].source
         other = "b" if running == "uploads/a" else "a"
@@ -111,26 +85,16 @@ async def test_a_blob_deleted_before_its_turn_runs_nothing(
     assert await world.queue(QUEUE).count() == 0
 
 
-async def test_a_container_created_later_is_watched(
-    world: World,
-    listener: NewListener,
-    put: Put,
-    passing: type[Passing],
-) -> None:
-    async with world.running(listener(world).listen), passing(world):
+async def test_a_container_created_later_is_watched(world: World, uploads: Uploads) -> None:
+    async with world.running(uploads.listener(world).listen), uploads.passing(world):
         await world.lines.saw("0 blobs")
-        await put(world, "a")
+        await uploads.put(world, "a")
         await world.function.ended(1)
 
 
-async def test_a_deleted_receipt_runs_its_blob_again(
-    world: World,
-    listener: NewListener,
-    put: Put,
-    passing: type[Passing],
-) -> None:
-    await put(world, "a")
-    async with world.running(listener(world).listen), passing(world):
+async def test_a_deleted_receipt_runs_its_blob_again(world: World, uploads: Uploads) -> None:
+    await uploads.put(world, "a")
+    async with world.running(uploads.listener(world).listen), uploads.passing(world):
         await world.function.ended(1)
         blob = await world.account.blobs.properties("uploads", "a")
         assert blob is not None
@@ -140,29 +104,21 @@ async def test_a_deleted_receipt_runs_its_blob_again(
 
 
 async def test_ten_blobs_and_a_parallelism_of_one_run_one_at_a_time(
-    world: World,
-    listener: NewListener,
-    put: Put,
-    passing: type[Passing],
+    world: World, uploads: Uploads
 ) -> None:
-    await put(world, *map(str, range(10)))
+    await uploads.put(world, *map(str, range(10)))
 
-    async with world.running(listener(world, parallelism=1).listen), passing(world):
+    async with world.running(uploads.listener(world, parallelism=1).listen), uploads.passing(world):
         await world.function.ended(10)
 
     assert world.function.most_at_once == 1
 
 
-async def test_batch_and_threshold_make_up_the_parallelism(
-    world: World,
-    listener: NewListener,
-    put: Put,
-    passing: type[Passing],
-) -> None:
-    await put(world, *map(str, range(20)))
+async def test_batch_and_threshold_make_up_the_parallelism(world: World, uploads: Uploads) -> None:
+    await uploads.put(world, *map(str, range(20)))
     world.function.hold()
 
-    async with world.running(listener(world, parallelism=8).listen), passing(world):
+    async with world.running(uploads.listener(world, parallelism=8).listen), uploads.passing(world):
         await world.function.started(5)  # 8 // 2 + 1
         await world.clock.advance(seconds=5)
         assert world.function.running == 5
@@ -175,17 +131,12 @@ async def test_batch_and_threshold_make_up_the_parallelism(
     assert world.function.most_at_once == 8
 
 
-async def test_names_and_contents_arrive_as_they_are(
-    world: World,
-    listener: NewListener,
-    put: Put,
-    passing: type[Passing],
-) -> None:
+async def test_names_and_contents_arrive_as_they_are(world: World, uploads: Uploads) -> None:
     given = {"a b": b"1", "100%": b"2", "#1": b"\x00\xff", "a+b": b"", "größe/日本語": b"5"}
     for name, content in given.items():
-        await put(world, name, content=content)
+        await uploads.put(world, name, content=content)
 
-    async with world.running(listener(world).listen), passing(world):
+    async with world.running(uploads.listener(world).listen), uploads.passing(world):
         await world.function.ended(5)
 
     seen = {event.source: event.payload for event in world.function.events}
@@ -193,33 +144,23 @@ async def test_names_and_contents_arrive_as_they_are(
     assert {e.metadata["name"] for e in world.function.events} == set(given)
 
 
-async def test_blobs_written_within_a_second_run_each_once(
-    world: World,
-    listener: NewListener,
-    put: Put,
-    passing: type[Passing],
-) -> None:
+async def test_blobs_written_within_a_second_run_each_once(world: World, uploads: Uploads) -> None:
     everything = [f"{number:03}" for number in range(300)]
 
-    async with world.running(listener(world).listen), passing(world):
+    async with world.running(uploads.listener(world).listen), uploads.passing(world):
         async with asyncio.TaskGroup() as group:
             for start in range(10):
-                group.create_task(put(world, *everything[start::10]))
+                group.create_task(uploads.put(world, *everything[start::10]))
         await world.function.ended(300)
         await world.lines.saw("found 0 messages")
 
     assert world.function.sources == [f"uploads/{name}" for name in everything]
 
 
-async def test_the_trigger_details_tell_of_message_and_blob(
-    world: World,
-    listener: NewListener,
-    put: Put,
-    passing: type[Passing],
-) -> None:
-    await put(world, "a")
+async def test_the_trigger_details_tell_of_message_and_blob(world: World, uploads: Uploads) -> None:
+    await uploads.put(world, "a")
 
-    async with world.running(listener(world).listen), passing(world):
+    async with world.running(uploads.listener(world).listen), uploads.passing(world):
         await world.function.ended(1)
 
     [event] = world.function.events

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +14,6 @@ from triggerfish.model import DeleteMessage
 
 if TYPE_CHECKING:
     from conftest import World
-
-NewConsumer = Callable[..., Consumer]
 
 
 class Handler:
@@ -46,27 +43,26 @@ class Handler:
             await self._more.wait()
 
 
-def _consumer(
-    world: World, handle: Any, *, account: Any = None, batch: int = 16, threshold: int = 8
-) -> Consumer:
-    return Consumer(
-        account=account or world.account,
-        queue="orders",
-        name="F",
-        pace=Pace(batch, threshold, timedelta(seconds=2)),
-        handle=handle,
-        clock=world.clock,
-        log=world.lines,
-    )
+class Orders:
+    """The queue ``orders`` and its consumer."""
+
+    handler = Handler
+
+    @staticmethod
+    def consumer(
+        world: World, handle: Any, *, account: Any = None, batch: int = 16, threshold: int = 8
+    ) -> Consumer:
+        return Consumer(
+            account=account or world.account,
+            queue="orders",
+            name="F",
+            pace=Pace(batch, threshold, timedelta(seconds=2)),
+            handle=handle,
+            clock=world.clock,
+            log=world.lines,
+        )
 
 
 @pytest.fixture
-def consumer() -> NewConsumer:
-    """Make a consumer; it calls what it is given with each message."""
-    return _consumer
-
-
-@pytest.fixture
-def new_handler() -> type[Handler]:
-    """Make a handler that holds its messages."""
-    return Handler
+def orders() -> Orders:
+    return Orders()

@@ -12,17 +12,17 @@ from triggerfish.model import LogLevel
 from triggerfish.storage.account import AccountError, Conflict, NotFound, Unavailable
 
 if TYPE_CHECKING:
-    from conftest import Handler, NewConsumer, World
+    from conftest import Orders, World
 
 
 @pytest.mark.parametrize("error", [NotFound("gone"), Conflict("disabled")])
 async def test_a_queue_that_is_not_there_is_an_empty_poll(
-    world: World, error: AccountError, consumer: NewConsumer, new_handler: type[Handler]
+    world: World, error: AccountError, orders: Orders
 ) -> None:
     account = world.faulty()
     account.failing["take"] = error
 
-    async with world.running(consumer(world, new_handler(world), account=account).run):
+    async with world.running(orders.consumer(world, orders.handler(world), account=account).run):
         await world.clock.advance(seconds=5)
 
     assert account.calls.count("take") > 3
@@ -30,15 +30,13 @@ async def test_a_queue_that_is_not_there_is_an_empty_poll(
 
 
 async def test_an_account_out_of_reach_is_told_once_and_asked_until_it_answers(
-    world: World,
-    consumer: NewConsumer,
-    new_handler: type[Handler],
+    world: World, orders: Orders
 ) -> None:
-    account, handler = world.faulty(), new_handler(world)
+    account, handler = world.faulty(), orders.handler(world)
     await world.queue("orders").put("1")
     account.failing["take"] = Unavailable("it is down")
 
-    async with world.running(consumer(world, handler, account=account).run):
+    async with world.running(orders.consumer(world, handler, account=account).run):
         await world.clock.advance(seconds=5)
         [warning] = world.lines.at(LogLevel.WARNING)
         assert warning == "Function 'F' cannot poll queue 'orders': it is down"
@@ -54,11 +52,13 @@ async def test_an_account_out_of_reach_is_told_once_and_asked_until_it_answers(
 
 
 async def test_a_refusal_ends_the_listener_once_the_work_is_settled(
-    world: World, consumer: NewConsumer, new_handler: type[Handler]
+    world: World, orders: Orders
 ) -> None:
-    account, handler = world.faulty(), new_handler(world)
+    account, handler = world.faulty(), orders.handler(world)
     await world.queue("orders").put("1")
-    running = asyncio.create_task(consumer(world, handler, account=account).run(asyncio.Event()))
+    running = asyncio.create_task(
+        orders.consumer(world, handler, account=account).run(asyncio.Event())
+    )
     await handler.has(1)
 
     account.failing["take"] = AccountError("forbidden (403)")
@@ -73,9 +73,9 @@ async def test_a_refusal_ends_the_listener_once_the_work_is_settled(
 
 
 async def test_a_message_whose_handling_fails_disturbs_no_other(
-    world: World, consumer: NewConsumer, new_handler: type[Handler]
+    world: World, orders: Orders
 ) -> None:
-    handler = new_handler(world)
+    handler = orders.handler(world)
     await world.queue("orders").put("1", "2", "3")
 
     async def handle(held: Held) -> None:
@@ -84,7 +84,7 @@ async def test_a_message_whose_handling_fails_disturbs_no_other(
             raise KeyError("a fault of ours")
         await handler(held)
 
-    async with world.running(consumer(world, handle).run):
+    async with world.running(orders.consumer(world, handle).run):
         await handler.has(3)
         handler.finish(2)
 
@@ -95,15 +95,14 @@ async def test_a_message_whose_handling_fails_disturbs_no_other(
 
 
 async def test_a_completion_that_cannot_be_written_leaves_the_message_hidden(
-    world: World,
-    consumer: NewConsumer,
+    world: World, orders: Orders
 ) -> None:
     await world.queue("orders").put("1")
 
     async def handle(_held: Held) -> None:
         raise Unavailable("it is down")
 
-    async with world.running(consumer(world, handle).run):
+    async with world.running(orders.consumer(world, handle).run):
         await world.lines.saw("was not settled, so it stays hidden until 12:10:00 UTC: it is down")
 
     assert await world.queue("orders").visible() == []

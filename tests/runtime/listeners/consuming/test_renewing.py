@@ -13,7 +13,7 @@ from triggerfish.model import LogLevel
 from triggerfish.storage.account import Unavailable
 
 if TYPE_CHECKING:
-    from conftest import Handler, NewConsumer, World
+    from conftest import Orders, World
 
 
 def renewals(world: World, account: Any) -> list[datetime]:
@@ -29,15 +29,13 @@ def renewals(world: World, account: Any) -> list[datetime]:
     return found
 
 
-async def test_a_long_run_renews_after_five_and_ten_minutes(
-    world: World, consumer: NewConsumer, new_handler: type[Handler]
-) -> None:
-    handler, account = new_handler(world), world.faulty()
+async def test_a_long_run_renews_after_five_and_ten_minutes(world: World, orders: Orders) -> None:
+    handler, account = orders.handler(world), world.faulty()
     queue, start = world.queue("orders"), world.clock.now()
     await queue.put("1")
     found = renewals(world, account)
 
-    async with world.running(consumer(world, handler, account=account).run):
+    async with world.running(orders.consumer(world, handler, account=account).run):
         await handler.has(1)
         for _ in range(12):
             await world.clock.advance(minutes=1)
@@ -50,15 +48,13 @@ async def test_a_long_run_renews_after_five_and_ten_minutes(
     assert handler.held[0].pop_receipt != handler.held[0].message.pop_receipt
 
 
-async def test_renewals_that_fail_come_sooner_each_time(
-    world: World, consumer: NewConsumer, new_handler: type[Handler]
-) -> None:
-    handler, account = new_handler(world), world.faulty()
+async def test_renewals_that_fail_come_sooner_each_time(world: World, orders: Orders) -> None:
+    handler, account = orders.handler(world), world.faulty()
     await world.queue("orders").put("1")
     found, start = renewals(world, account), world.clock.now()
     account.failing["renew"] = Unavailable("it is down")
 
-    async with world.running(consumer(world, handler, account=account).run):
+    async with world.running(orders.consumer(world, handler, account=account).run):
         await handler.has(1)
         await world.clock.advance(minutes=9.5)
         account.failing.clear()
@@ -73,13 +69,13 @@ async def test_renewals_that_fail_come_sooner_each_time(
 
 
 async def test_a_message_that_is_no_longer_ours_is_not_renewed_again(
-    world: World, consumer: NewConsumer, new_handler: type[Handler]
+    world: World, orders: Orders
 ) -> None:
-    handler, account = new_handler(world), world.faulty()
+    handler, account = orders.handler(world), world.faulty()
     await world.queue("orders").put("1")
     found = renewals(world, account)
 
-    async with world.running(consumer(world, handler, account=account).run):
+    async with world.running(orders.consumer(world, handler, account=account).run):
         await handler.has(1)
         await world.stores.queues.clear("orders")
         await world.clock.advance(minutes=30)
@@ -89,10 +85,8 @@ async def test_a_message_that_is_no_longer_ours_is_not_renewed_again(
     assert world.lines.at(LogLevel.ERROR) == []
 
 
-async def test_a_settlement_waits_for_the_renewal_under_way(
-    world: World, consumer: NewConsumer, new_handler: type[Handler]
-) -> None:
-    handler, account = new_handler(world), world.faulty()
+async def test_a_settlement_waits_for_the_renewal_under_way(world: World, orders: Orders) -> None:
+    handler, account = orders.handler(world), world.faulty()
     await world.queue("orders").put("1")
     reached, goes_on = asyncio.Event(), asyncio.Event()
     renew = world.account.queues.renew
@@ -104,7 +98,7 @@ async def test_a_settlement_waits_for_the_renewal_under_way(
         return receipt
 
     account.queues.renew = slow
-    async with world.running(consumer(world, handler, account=account).run):
+    async with world.running(orders.consumer(world, handler, account=account).run):
         await handler.has(1)
         await world.clock.advance(minutes=5)
         await reached.wait()
@@ -116,9 +110,7 @@ async def test_a_settlement_waits_for_the_renewal_under_way(
     assert await world.queue("orders").count() == 0
 
 
-async def test_what_was_left_hidden_meanwhile_is_not_renewed(
-    world: World, consumer: NewConsumer
-) -> None:
+async def test_what_was_left_hidden_meanwhile_is_not_renewed(world: World, orders: Orders) -> None:
     account, ends = world.faulty(), asyncio.Event()
     await world.queue("orders").put("1", "2")
     reached, goes_on, renewed = asyncio.Event(), asyncio.Event(), []
@@ -134,7 +126,7 @@ async def test_what_was_left_hidden_meanwhile_is_not_renewed(
         await ends.wait()  # on a queue without poison queue there is nothing else to do
 
     account.queues.renew = slow
-    async with world.running(consumer(world, fail, account=account).run):
+    async with world.running(orders.consumer(world, fail, account=account).run):
         await world.clock.advance(minutes=5)
         await reached.wait()  # one of the two is being renewed
         ends.set()
@@ -146,13 +138,13 @@ async def test_what_was_left_hidden_meanwhile_is_not_renewed(
 
 
 async def test_no_renewal_comes_between_settlement_and_its_receipt(
-    world: World, consumer: NewConsumer, new_handler: type[Handler]
+    world: World, orders: Orders
 ) -> None:
-    handler, account = new_handler(world), world.faulty()
+    handler, account = orders.handler(world), world.faulty()
     await world.queue("orders").put("1")
     found = renewals(world, account)
 
-    async with world.running(consumer(world, handler, account=account).run):
+    async with world.running(orders.consumer(world, handler, account=account).run):
         await handler.has(1)
         await world.clock.advance(minutes=4, seconds=59)
         receipt = await handler.held[0].last_receipt()

@@ -10,24 +10,22 @@ import pytest
 from triggerfish.model import LogLevel
 
 if TYPE_CHECKING:
-    from conftest import Handler, NewConsumer, World
+    from conftest import Orders, World
 
 
-async def test_stopping_while_idle_ends_at_once(
-    world: World, consumer: NewConsumer, new_handler: type[Handler]
-) -> None:
+async def test_stopping_while_idle_ends_at_once(world: World, orders: Orders) -> None:
     await world.queue("orders").create()
-    async with world.running(consumer(world, new_handler(world)).run):
+    async with world.running(orders.consumer(world, orders.handler(world)).run):
         await world.lines.saw("will wait")
 
 
 async def test_stopping_takes_nothing_new_and_awaits_what_was_taken(
-    world: World, consumer: NewConsumer, new_handler: type[Handler]
+    world: World, orders: Orders
 ) -> None:
-    handler = new_handler(world)
+    handler = orders.handler(world)
     await world.queue("orders").put(*map(str, range(20)))
 
-    async with world.running(consumer(world, handler, batch=4, threshold=0).run) as stopping:
+    async with world.running(orders.consumer(world, handler, batch=4, threshold=0).run) as stopping:
         await handler.has(4)
         stopping.set()
         await world.clock.advance(minutes=1)
@@ -39,12 +37,12 @@ async def test_stopping_takes_nothing_new_and_awaits_what_was_taken(
 
 
 async def test_a_cancelled_listener_leaves_its_messages_to_come_back(
-    world: World, consumer: NewConsumer, new_handler: type[Handler]
+    world: World, orders: Orders
 ) -> None:
-    handler = new_handler(world)
+    handler = orders.handler(world)
     await world.queue("orders").put("1", "2")
     before = asyncio.all_tasks()
-    running = asyncio.create_task(consumer(world, handler).run(asyncio.Event()))
+    running = asyncio.create_task(orders.consumer(world, handler).run(asyncio.Event()))
     await handler.has(2)
 
     running.cancel()
@@ -57,11 +55,9 @@ async def test_a_cancelled_listener_leaves_its_messages_to_come_back(
     assert [m.dequeue_count for m in await world.queue("orders").visible()] == [1, 1]
 
 
-async def test_beginning_and_end_are_debug_lines(
-    world: World, consumer: NewConsumer, new_handler: type[Handler]
-) -> None:
+async def test_beginning_and_end_are_debug_lines(world: World, orders: Orders) -> None:
     await world.queue("orders").create()
-    async with world.running(consumer(world, new_handler(world)).run):
+    async with world.running(orders.consumer(world, orders.handler(world)).run):
         await world.lines.saw("will wait")
 
     place = "queue 'orders' of storage account 'devstoreaccount1' for function 'F'"

@@ -11,16 +11,16 @@ import pytest
 from triggerfish.model import LogLevel
 
 if TYPE_CHECKING:
-    from conftest import Handler, NewConsumer, World
+    from conftest import Orders, World
 
 
 async def test_the_next_batch_is_asked_for_once_few_enough_are_in_work(
-    world: World, consumer: NewConsumer, new_handler: type[Handler]
+    world: World, orders: Orders
 ) -> None:
-    queue, handler = world.queue("orders"), new_handler(world)
+    queue, handler = world.queue("orders"), orders.handler(world)
     await queue.put(*map(str, range(40)))
 
-    async with world.running(consumer(world, handler).run):
+    async with world.running(orders.consumer(world, handler).run):
         await handler.has(16)
         handler.finish(7)  # nine are left: one more than the threshold
         await world.clock.advance(seconds=30)
@@ -37,13 +37,11 @@ async def test_the_next_batch_is_asked_for_once_few_enough_are_in_work(
     assert await queue.count() == 0
 
 
-async def test_a_batch_that_is_not_full_is_no_reason_to_wait(
-    world: World, consumer: NewConsumer, new_handler: type[Handler]
-) -> None:
-    queue, handler = world.queue("orders"), new_handler(world)
+async def test_a_batch_that_is_not_full_is_no_reason_to_wait(world: World, orders: Orders) -> None:
+    queue, handler = world.queue("orders"), orders.handler(world)
     await queue.put("1")
 
-    async with world.running(consumer(world, handler).run):
+    async with world.running(orders.consumer(world, handler).run):
         await handler.has(1)
         # With one message in work the queue is asked again at once, before it waits.
         await world.lines.saw("found 0 messages")
@@ -51,12 +49,12 @@ async def test_a_batch_that_is_not_full_is_no_reason_to_wait(
 
 
 async def test_one_at_a_time_is_a_batch_of_one_and_no_threshold(
-    world: World, consumer: NewConsumer, new_handler: type[Handler]
+    world: World, orders: Orders
 ) -> None:
-    queue, handler = world.queue("orders"), new_handler(world)
+    queue, handler = world.queue("orders"), orders.handler(world)
     await queue.put("1", "2", "3")
 
-    async with world.running(consumer(world, handler, batch=1, threshold=0).run):
+    async with world.running(orders.consumer(world, handler, batch=1, threshold=0).run):
         for number in (1, 2, 3):
             await handler.has(number)
             await world.clock.advance(seconds=10)
@@ -65,11 +63,11 @@ async def test_one_at_a_time_is_a_batch_of_one_and_no_threshold(
 
 
 async def test_a_missing_queue_is_watched_until_somebody_creates_it(
-    world: World, consumer: NewConsumer, new_handler: type[Handler]
+    world: World, orders: Orders
 ) -> None:
-    queue, handler = world.queue("orders"), new_handler(world)
+    queue, handler = world.queue("orders"), orders.handler(world)
 
-    async with world.running(consumer(world, handler).run):
+    async with world.running(orders.consumer(world, handler).run):
         await world.clock.advance(seconds=10)
         assert handler.held == []
 
@@ -82,13 +80,11 @@ async def test_a_missing_queue_is_watched_until_somebody_creates_it(
     assert world.lines.at(LogLevel.WARNING) == []
 
 
-async def test_a_deleted_queue_is_a_missing_queue(
-    world: World, consumer: NewConsumer, new_handler: type[Handler]
-) -> None:
-    queue, handler = world.queue("orders"), new_handler(world)
+async def test_a_deleted_queue_is_a_missing_queue(world: World, orders: Orders) -> None:
+    queue, handler = world.queue("orders"), orders.handler(world)
     await queue.create()
 
-    async with world.running(consumer(world, handler).run):
+    async with world.running(orders.consumer(world, handler).run):
         await world.lines.saw("will wait")
         await world.stores.queues.delete_queue("orders")
         await world.clock.advance(minutes=2)
@@ -98,9 +94,7 @@ async def test_a_deleted_queue_is_a_missing_queue(
         handler.finish(1)
 
 
-async def test_a_polled_queue_is_asked_after_growing_waits(
-    polled: World, consumer: NewConsumer, new_handler: type[Handler]
-) -> None:
+async def test_a_polled_queue_is_asked_after_growing_waits(polled: World, orders: Orders) -> None:
     account, polls = polled.faulty(), []
     await polled.queue("orders").create()
     start = polled.clock.now()
@@ -108,7 +102,7 @@ async def test_a_polled_queue_is_asked_after_growing_waits(
     def count() -> None:
         polls.append((polled.clock.now() - start).total_seconds())
 
-    one = consumer(polled, new_handler(polled), account=account)
+    one = orders.consumer(polled, orders.handler(polled), account=account)
     one.log = lambda line: count() if "found 0" in line.message else None
     async with polled.running(one.run):
         await polled.clock.advance(seconds=16)
@@ -121,12 +115,12 @@ async def test_a_polled_queue_is_asked_after_growing_waits(
 
 
 async def test_a_polled_queue_is_asked_sooner_after_a_message(
-    polled: World, consumer: NewConsumer, new_handler: type[Handler]
+    polled: World, orders: Orders
 ) -> None:
-    handler, account = new_handler(polled), polled.faulty()
+    handler, account = orders.handler(polled), polled.faulty()
     await polled.queue("orders").create()
 
-    async with polled.running(consumer(polled, handler, account=account).run):
+    async with polled.running(orders.consumer(polled, handler, account=account).run):
         await polled.clock.advance(seconds=30)
         await polled.queue("orders").put("1")
         await polled.clock.advance(seconds=2)
@@ -139,13 +133,11 @@ async def test_a_polled_queue_is_asked_sooner_after_a_message(
     assert "next_visible" not in account.calls
 
 
-async def test_an_embedded_queue_announces_its_messages(
-    embedded: World, consumer: NewConsumer, new_handler: type[Handler]
-) -> None:
-    handler = new_handler(embedded)
+async def test_an_embedded_queue_announces_its_messages(embedded: World, orders: Orders) -> None:
+    handler = orders.handler(embedded)
     await embedded.queue("orders").create()
 
-    async with embedded.running(consumer(embedded, handler).run):
+    async with embedded.running(orders.consumer(embedded, handler).run):
         await embedded.lines.saw("will wait")
         await embedded.queue("orders").put("1")
         await handler.has(1)  # though time stands still
@@ -153,13 +145,13 @@ async def test_an_embedded_queue_announces_its_messages(
 
 
 async def test_an_embedded_queue_is_asked_when_a_hidden_message_shows(
-    embedded: World, consumer: NewConsumer, new_handler: type[Handler]
+    embedded: World, orders: Orders
 ) -> None:
-    handler = new_handler(embedded)
+    handler = orders.handler(embedded)
     await embedded.queue("orders").create()
     await embedded.account.queues.put("orders", "dGV4dA==", after=timedelta(seconds=45))
 
-    async with embedded.running(consumer(embedded, handler).run):
+    async with embedded.running(orders.consumer(embedded, handler).run):
         await embedded.clock.advance(seconds=44.9)
         assert handler.held == []
         await embedded.clock.advance(seconds=0.1)
@@ -168,9 +160,9 @@ async def test_an_embedded_queue_is_asked_when_a_hidden_message_shows(
 
 
 async def test_a_message_that_another_client_took_first_is_awaited(
-    embedded: World, consumer: NewConsumer, new_handler: type[Handler]
+    embedded: World, orders: Orders
 ) -> None:
-    handler, account = new_handler(embedded), embedded.faulty()
+    handler, account = orders.handler(embedded), embedded.faulty()
     await embedded.queue("orders").create()
     take = embedded.account.queues.take
 
@@ -179,7 +171,7 @@ async def test_a_message_that_another_client_took_first_is_awaited(
         account.queues.take = take
         return await take(*given, **named)
 
-    async with embedded.running(consumer(embedded, handler, account=account).run):
+    async with embedded.running(orders.consumer(embedded, handler, account=account).run):
         await embedded.clock.advance(minutes=5)  # its waits have grown
         account.queues.take = take_after_another
         await embedded.queue("orders").put("1")
@@ -192,10 +184,10 @@ async def test_a_message_that_another_client_took_first_is_awaited(
 
 
 async def test_a_message_that_shows_right_after_the_poll_is_not_missed(
-    embedded: World, consumer: NewConsumer, new_handler: type[Handler]
+    embedded: World, orders: Orders
 ) -> None:
     """Timers wake a little early, and a commit takes a moment: both happen."""
-    handler, account = new_handler(embedded), embedded.faulty()
+    handler, account = orders.handler(embedded), embedded.faulty()
     await embedded.queue("orders").create()
     await embedded.account.queues.put("orders", "dGV4dA==", after=timedelta(seconds=45))
     take = embedded.account.queues.take
@@ -207,7 +199,7 @@ async def test_a_message_that_shows_right_after_the_poll_is_not_missed(
         return found
 
     account.queues.take = take_and_time_passes
-    async with embedded.running(consumer(embedded, handler, account=account).run):
+    async with embedded.running(orders.consumer(embedded, handler, account=account).run):
         await embedded.clock.advance(seconds=44)
         embedded.stores.queues.announce("orders")
         await embedded.clock.settle()
