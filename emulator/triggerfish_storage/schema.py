@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Final, Literal
@@ -45,22 +46,20 @@ def migrate(path: Path, migrations: Traversable, durability: Durability) -> None
     """Bring the file to the newest schema, each step in a transaction of its own.
 
     ``migrations`` is a folder of ``NNNN_name.sql`` files. Raises ``DatabaseError`` where the
-    file is no database, is damaged, or comes from a newer version.
+    file is no database, is damaged, or comes from a newer version or another program; then it
+    stays as it is.
     """
     steps = _steps(migrations)
     try:
-        connection = connect_writer(path, durability)
-        try:
-            _check(connection, path, newest=steps[-1][0])
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
+        with closing(connect_reader(path)) as reader:
+            version = _checked_version(reader, path, newest=steps[-1][0])
+        with closing(connect_writer(path, durability)) as writer:
             for number, file in steps:
                 if number > version:
                     script = file.read_text(encoding="utf-8")
-                    connection.executescript(
+                    writer.executescript(
                         f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;"
                     )
-        finally:
-            connection.close()
     except sqlite3.Error as error:
         raise _unusable(path, error) from error
 
@@ -91,15 +90,22 @@ def _steps(migrations: Traversable) -> list[tuple[int, Traversable]]:
     )
 
 
-def _check(connection: sqlite3.Connection, path: Path, *, newest: int) -> None:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
+def _checked_version(reader: sqlite3.Connection, path: Path, *, newest: int) -> int:
+    """Return the version of the file's schema, 0 where it has none yet."""
+    version: int
+    (version,) = reader.execute("PRAGMA user_version").fetchone()
     if version > newest:
         raise DatabaseError(
             f"{path}: written by a newer version (schema {version}, this one knows {newest}). "
             "Upgrade triggerfish, or move the file away to start afresh."
         )
     # Reads the whole schema, which a damaged file does not survive.
-    connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    (entries,) = reader.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if entries and not version:
+        raise DatabaseError(
+            f"{path}: the database of another program. Choose another folder (--data FOLDER)."
+        )
+    return version
 
 
 def _connect(path: Path, *pragmas: str) -> sqlite3.Connection:

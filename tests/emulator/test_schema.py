@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from contextlib import closing
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
@@ -78,6 +79,20 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path, migrations: Travers
     with pytest.raises(DatabaseError, match=r"storage\.db: not a usable database.*Move the file"):
         migrate(path, migrations, "process")
     assert path.read_bytes().startswith(b"this is not")
+
+
+def test_a_database_of_another_program_is_left_alone(
+    tmp_path: Path, migrations: Traversable
+) -> None:
+    path = tmp_path / "storage.db"
+    with closing(sqlite3.connect(path)) as theirs:
+        theirs.execute("CREATE TABLE shelf (book TEXT)")
+    before = path.read_bytes()
+
+    with pytest.raises(DatabaseError, match=r"storage\.db: the database of another program"):
+        migrate(path, migrations, "process")
+
+    assert path.read_bytes() == before
 
 
 def test_a_damaged_schema_is_an_error_and_not_a_crash(
