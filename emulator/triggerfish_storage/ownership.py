@@ -86,13 +86,16 @@ class Ownership:
 
 @contextmanager
 def own(folder: Path, *, started: str) -> Iterator[Ownership]:
-    """Own ``folder`` for the block; raises FolderOwned where another process does."""
+    """Own ``folder`` for the block; raises FolderOwned where another process does.
+
+    Raises OSError where the folder cannot be made or written, or its file system has no locks.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / LOCK_FILE
     with path.open("a+", encoding="utf-8") as file:
         try:
             _lock(file)
-        except OSError as error:
+        except (BlockingIOError, PermissionError) as error:  # as flock says, and as Windows does
             raise FolderOwned(folder, read_owner(folder)) from error
         try:
             yield Ownership(file, Owner(os.getpid(), started))
