@@ -12,7 +12,7 @@ from triggerfish.cli.func import func
 from triggerfish.cli.main import triggerfish
 from triggerfish.cli.reference import PAGE, render_reference
 
-REFERENCE = Path(__file__).parent.parent.parent / "docs" / "reference"
+REFERENCE = Path(__file__).parents[3] / "docs" / "reference"
 PAGE_TEXT = render_reference()
 
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -26,23 +23,11 @@ from triggerfish.history.queries import Filter
 from triggerfish.model import Delivery, Failure, FailureKind
 from triggerfish_storage.ownership import own
 
+if TYPE_CHECKING:
+    from conftest import Answering, NewDelivery
+
 NOW = datetime.now(UTC)
 BROKEN = Failure(FailureKind.USER, "ValueError", "no such customer")
-
-
-def delivery(id_: str, **changes: object) -> Delivery:
-    values: dict[str, object] = {
-        "id": id_,
-        "function": "ship",
-        "trigger": "queueTrigger",
-        "source": "orders",
-        "payload": b'{"order": 1}',
-        "metadata": {"id": f"message-{id_}"},
-        "attempt": 1,
-        "reason": "New queue message detected on 'orders'.",
-        "at": NOW,
-    }
-    return Delivery(**(values | changes))  # type: ignore[arg-type]
 
 
 def record(data: Path, *happened: tuple[Delivery, Failure | None]) -> None:
@@ -60,12 +45,17 @@ class Admin:
     """A fake host: answers the admin endpoint, and writes what it "ran" to the history."""
 
     data: Path
+    delivery: NewDelivery
     port: int = 0
     batches: list[list[str]] = field(default_factory=list)
     dry_asked: list[list[str]] = field(default_factory=list)
     refuses: dict[str, str] = field(default_factory=dict)
     fails: set[str] = field(default_factory=set)
     status: int = 200
+
+    def answer(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+        assert (method, path) == ("POST", "/admin/triggerfish/replay")
+        return self.status, json.dumps(self.replay(json.loads(body))).encode()
 
     def replay(self, wanted: dict[str, Any]) -> list[dict[str, str]]:
         (self.dry_asked if wanted["dry"] else self.batches).append(wanted["ids"])
@@ -76,43 +66,20 @@ class Admin:
                 answer["error"] = self.refuses[id_]
             elif not wanted["dry"]:
                 answer["new_invocation_id"] = f"again-{id_}"
-                again = delivery(f"again-{id_}", replay_of=id_)
+                again = self.delivery(f"again-{id_}", replay_of=id_)
                 record(self.data, (again, BROKEN if id_ in self.fails else None))
             answers.append(answer)
         return answers
 
 
-@contextmanager
-def serving(admin: Admin) -> Iterator[None]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            assert self.path == "/admin/triggerfish/replay"
-            answer = json.dumps(admin.replay(json.loads(body))).encode()
-            self.send_response(admin.status)
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        admin.port = server.server_address[1]
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 @pytest.fixture
-def admin(tmp_path: Path) -> Iterator[Admin]:
+def admin(tmp_path: Path, delivery: NewDelivery, answering: Answering) -> Iterator[Admin]:
     """A host that owns the data folder and says so."""
-    fake = Admin(tmp_path)
-    with serving(fake), own(tmp_path, started=NOW.isoformat()) as ownership:
+    fake = Admin(tmp_path, delivery)
+    with (
+        answering(fake.answer) as fake.port,
+        own(tmp_path, started=NOW.isoformat()) as ownership,
+    ):
         ownership.serves("127.0.0.1", {HOST_PORT: fake.port})
         yield fake
 
@@ -121,7 +88,9 @@ def run(data: Path, *arguments: str) -> Result:
     return CliRunner().invoke(triggerfish, ["replay", *arguments, "--data", str(data)])
 
 
-def test_a_delivery_is_replayed_by_the_beginning_of_its_id(tmp_path: Path, admin: Admin) -> None:
+def test_a_delivery_is_replayed_by_the_beginning_of_its_id(
+    tmp_path: Path, admin: Admin, delivery: NewDelivery
+) -> None:
     record(tmp_path, (delivery("aaaa-1"), BROKEN), (delivery("bbbb-2"), None))
 
     result = run(tmp_path, "aaaa", "--json")
@@ -131,7 +100,9 @@ def test_a_delivery_is_replayed_by_the_beginning_of_its_id(tmp_path: Path, admin
     assert [one["newId"] for one in json.loads(result.stdout)] == ["again-aaaa-1"]
 
 
-def test_failures_are_replayed_once_each_oldest_first(tmp_path: Path, admin: Admin) -> None:
+def test_failures_are_replayed_once_each_oldest_first(
+    tmp_path: Path, admin: Admin, delivery: NewDelivery
+) -> None:
     same = {"metadata": {"id": "same"}}
     record(
         tmp_path,
@@ -148,7 +119,9 @@ def test_failures_are_replayed_once_each_oldest_first(tmp_path: Path, admin: Adm
     assert admin.batches == [["second-try", "other"]]
 
 
-def test_what_a_replay_mended_is_not_replayed_again(tmp_path: Path, admin: Admin) -> None:
+def test_what_a_replay_mended_is_not_replayed_again(
+    tmp_path: Path, admin: Admin, delivery: NewDelivery
+) -> None:
     record(tmp_path, (delivery("one"), BROKEN), (delivery("two"), BROKEN))
     admin.fails = {"two"}
 
@@ -158,7 +131,9 @@ def test_what_a_replay_mended_is_not_replayed_again(tmp_path: Path, admin: Admin
     assert admin.batches == [["one", "two"], ["again-two"]]
 
 
-def test_waiting_tells_the_outcomes_and_fails_if_one_failed(tmp_path: Path, admin: Admin) -> None:
+def test_waiting_tells_the_outcomes_and_fails_if_one_failed(
+    tmp_path: Path, admin: Admin, delivery: NewDelivery
+) -> None:
     record(tmp_path, (delivery("good"), BROKEN), (delivery("bad"), BROKEN))
     admin.fails = {"bad"}
 
@@ -173,7 +148,7 @@ def test_waiting_tells_the_outcomes_and_fails_if_one_failed(tmp_path: Path, admi
 
 
 def test_what_the_host_cannot_send_is_a_failure_with_its_reason(
-    tmp_path: Path, admin: Admin
+    tmp_path: Path, admin: Admin, delivery: NewDelivery
 ) -> None:
     record(tmp_path, (delivery("one"), BROKEN))
     admin.refuses = {"one": "There is no function 'ship'."}
@@ -186,7 +161,7 @@ def test_what_the_host_cannot_send_is_a_failure_with_its_reason(
 
 
 def test_many_are_sent_a_few_at_a_time(
-    tmp_path: Path, admin: Admin, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, admin: Admin, monkeypatch: pytest.MonkeyPatch, delivery: NewDelivery
 ) -> None:
     monkeypatch.setattr(redelivery, "AT_ONCE", 3)
     record(tmp_path, *((delivery(f"{number:02}"), BROKEN) for number in range(7)))
@@ -196,7 +171,7 @@ def test_many_are_sent_a_few_at_a_time(
     assert [len(batch) for batch in admin.batches] == [3, 3, 1]
 
 
-def test_a_limit_keeps_the_newest(tmp_path: Path, admin: Admin) -> None:
+def test_a_limit_keeps_the_newest(tmp_path: Path, admin: Admin, delivery: NewDelivery) -> None:
     record(tmp_path, *((delivery(f"{number:02}"), BROKEN) for number in range(5)))
 
     run(tmp_path, "--failed", "--limit", "2")
@@ -204,7 +179,9 @@ def test_a_limit_keeps_the_newest(tmp_path: Path, admin: Admin) -> None:
     assert admin.batches == [["03", "04"]]
 
 
-def test_dry_shows_what_would_be_sent_and_what_could_not(tmp_path: Path, admin: Admin) -> None:
+def test_dry_shows_what_would_be_sent_and_what_could_not(
+    tmp_path: Path, admin: Admin, delivery: NewDelivery
+) -> None:
     record(tmp_path, (delivery("one"), BROKEN), (delivery("two"), BROKEN))
     admin.refuses = {"two": "Its payload was too large to be kept."}
 
@@ -219,7 +196,7 @@ def test_dry_shows_what_would_be_sent_and_what_could_not(tmp_path: Path, admin: 
     assert admin.batches == []
 
 
-def test_dry_needs_no_running_host(tmp_path: Path) -> None:
+def test_dry_needs_no_running_host(tmp_path: Path, delivery: NewDelivery) -> None:
     record(tmp_path, (delivery("one"), BROKEN))
 
     result = run(tmp_path, "--failed", "--dry")
@@ -229,7 +206,9 @@ def test_dry_needs_no_running_host(tmp_path: Path) -> None:
     assert "Not checked against the app" in result.stderr
 
 
-def test_nothing_to_replay_is_no_failure(tmp_path: Path, admin: Admin) -> None:
+def test_nothing_to_replay_is_no_failure(
+    tmp_path: Path, admin: Admin, delivery: NewDelivery
+) -> None:
     record(tmp_path, (delivery("one"), None))
 
     result = run(tmp_path, "--failed")
@@ -238,7 +217,7 @@ def test_nothing_to_replay_is_no_failure(tmp_path: Path, admin: Admin) -> None:
     assert "Nothing to replay" in result.stderr
 
 
-def test_without_a_running_host_the_remedy_is_told(tmp_path: Path) -> None:
+def test_without_a_running_host_the_remedy_is_told(tmp_path: Path, delivery: NewDelivery) -> None:
     record(tmp_path, (delivery("one"), BROKEN))
 
     result = run(tmp_path, "--failed")
@@ -247,7 +226,7 @@ def test_without_a_running_host_the_remedy_is_told(tmp_path: Path) -> None:
     assert "triggerfish start" in str(result.exception)
 
 
-def test_a_host_that_is_gone_is_not_running(tmp_path: Path) -> None:
+def test_a_host_that_is_gone_is_not_running(tmp_path: Path, delivery: NewDelivery) -> None:
     record(tmp_path, (delivery("one"), BROKEN))
     with own(tmp_path, started=NOW.isoformat()) as ownership:
         ownership.serves("127.0.0.1", {HOST_PORT: 9})  # the discard service: nobody there
@@ -257,7 +236,7 @@ def test_a_host_that_is_gone_is_not_running(tmp_path: Path) -> None:
     assert "No host answers at http://127.0.0.1:9" in str(result.exception)
 
 
-def test_a_host_that_refuses_is_quoted(tmp_path: Path, admin: Admin) -> None:
+def test_a_host_that_refuses_is_quoted(tmp_path: Path, admin: Admin, delivery: NewDelivery) -> None:
     record(tmp_path, (delivery("one"), BROKEN))
     admin.status = 500
 
@@ -267,9 +246,11 @@ def test_a_host_that_refuses_is_quoted(tmp_path: Path, admin: Admin) -> None:
     assert "answered 500" in str(result.exception)
 
 
-def test_another_host_replays_ids_of_its_own_history(tmp_path: Path) -> None:
-    admin = Admin(tmp_path)
-    with serving(admin):
+def test_another_host_replays_ids_of_its_own_history(
+    tmp_path: Path, delivery: NewDelivery, answering: Answering
+) -> None:
+    admin = Admin(tmp_path, delivery)
+    with answering(admin.answer) as admin.port:
         arguments = ["replay", "abc", "--host", f"http://127.0.0.1:{admin.port}"]
         result = CliRunner().invoke(triggerfish, arguments)
 
@@ -299,7 +280,7 @@ class Gone(Exception):  # noqa: N818
     """The fake host of the next test has ended."""
 
 
-def test_waiting_ends_when_the_host_does(tmp_path: Path) -> None:
+def test_waiting_ends_when_the_host_does(tmp_path: Path, delivery: NewDelivery) -> None:
     record(tmp_path, (delivery("one"), None))
 
     class Host:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -22,6 +22,9 @@ from triggerfish.history.ledger import Ledger, open_ledger
 from triggerfish.history.queries import Filter, HistoryError
 from triggerfish.model import Delivery, Failure, FailureKind, LogLevel, LogLine
 
+if TYPE_CHECKING:
+    from conftest import NewDelivery
+
 NOW = datetime.now(UTC)
 BROKEN = Failure(FailureKind.USER, "ValueError", "no such customer", "Traceback:\n  line 3")
 IDS = {
@@ -32,19 +35,19 @@ IDS = {
 }
 
 
-def delivery(name: str, **changes: object) -> Delivery:
-    values: dict[str, object] = {
-        "id": IDS[name],
-        "function": "ship",
-        "trigger": "queueTrigger",
-        "source": "orders",
-        "payload": b'{"name": "Zo\xc3\xab"}',
-        "metadata": {"id": f"message-{name}"},
-        "attempt": 1,
-        "reason": "New queue message detected on 'orders'.",
-        "at": NOW,
-    }
-    return Delivery(**(values | changes))  # type: ignore[arg-type]
+@pytest.fixture
+def delivery(delivery: NewDelivery) -> NewDelivery:
+    """Make a delivery that has a name in ``IDS``."""
+
+    def made(name: str, **changes: object) -> Delivery:
+        own = {
+            "payload": b'{"name": "Zo\xc3\xab"}',
+            "metadata": {"id": f"message-{name}"},
+            "at": NOW,
+        }
+        return delivery(IDS[name], **(own | changes))
+
+    return made
 
 
 def happen(ledger: Ledger, kept: Delivery, **ended: Any) -> None:
@@ -54,7 +57,7 @@ def happen(ledger: Ledger, kept: Delivery, **ended: Any) -> None:
 
 
 @pytest.fixture
-async def data(tmp_path: Path) -> Path:
+async def data(tmp_path: Path, delivery: NewDelivery) -> Path:
     """A data folder whose history holds the deliveries of ``IDS``, in that order."""
     async with open_ledger(tmp_path, report=print, limits=Limits()) as ledger:
         blob = Written("label", "labels/1.txt", b"Zoe")
@@ -163,7 +166,9 @@ def test_a_delivery_as_json_is_complete(data: Path) -> None:
     assert shown["seconds"] == 0.25
 
 
-async def test_other_deliveries_of_the_same_message_are_named(data: Path) -> None:
+async def test_other_deliveries_of_the_same_message_are_named(
+    data: Path, delivery: NewDelivery
+) -> None:
     async with open_ledger(data, report=print) as ledger:
         again = "eeeeeeee-0000-4000-8000-000000000000"
         same = {"id": again, "metadata": {"id": "message-broken"}, "replay_of": IDS["broken"]}
@@ -174,7 +179,9 @@ async def test_other_deliveries_of_the_same_message_are_named(data: Path) -> Non
     assert "eeeeeeee replay: succeeded" in shown
 
 
-async def test_a_payload_that_was_too_large_is_said_to_be_cut(tmp_path: Path) -> None:
+async def test_a_payload_that_was_too_large_is_said_to_be_cut(
+    tmp_path: Path, delivery: NewDelivery
+) -> None:
     limits = Limits(max_payload_bytes=10, cut_payload_bytes=5)
     async with open_ledger(tmp_path, report=print, limits=limits) as ledger:
         happen(ledger, delivery("fine", payload=b"x" * 3000))
@@ -273,7 +280,7 @@ def test_clearing_asks_first(data: Path) -> None:
     assert len(listed(data)) == 4
 
 
-async def test_clearing_goes_on_while_a_host_writes(data: Path) -> None:
+async def test_clearing_goes_on_while_a_host_writes(data: Path, delivery: NewDelivery) -> None:
     async with open_ledger(data, report=print) as ledger:
         happen(ledger, delivery("fine", id="before"))
         await ledger.flush()
@@ -289,7 +296,9 @@ async def test_clearing_goes_on_while_a_host_writes(data: Path) -> None:
 # --- following ----------------------------------------------------------------------------------
 
 
-async def test_following_gives_each_delivery_once_when_it_has_ended(data: Path) -> None:
+async def test_following_gives_each_delivery_once_when_it_has_ended(
+    data: Path, delivery: NewDelivery
+) -> None:
     async with open_ledger(data / "live", report=print) as ledger:
         happen(ledger, delivery("fine"))
         ledger.began(delivery("running"))
@@ -316,7 +325,9 @@ async def test_following_gives_each_delivery_once_when_it_has_ended(data: Path) 
     assert seen == ["fine", "pause", "broken", "pause", "running", "pause", "bytes"]
 
 
-async def test_following_failures_sees_one_that_ran_when_it_began(data: Path) -> None:
+async def test_following_failures_sees_one_that_ran_when_it_began(
+    data: Path, delivery: NewDelivery
+) -> None:
     async with open_ledger(data / "live", report=print) as ledger:
         ledger.began(delivery("running"))
         await ledger.flush()

@@ -7,10 +7,9 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
 from pathlib import Path
-from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -22,8 +21,11 @@ from triggerfish.cli.running import HOST_PORT, HostRefused, NotRunning
 from triggerfish.history.entries import End, Written
 from triggerfish.history.ledger import open_ledger
 from triggerfish.history.queries import HistoryError
-from triggerfish.model import Delivery, Failure, FailureKind, LogLevel, LogLine, TriggerfishError
+from triggerfish.model import Failure, FailureKind, LogLevel, LogLine, TriggerfishError
 from triggerfish_storage.ownership import own
+
+if TYPE_CHECKING:
+    from conftest import Answering, NewDelivery
 
 NOW = datetime.now(UTC)
 HTTP = {"type": "httpTrigger", "name": "req"}
@@ -34,6 +36,7 @@ class Host:
     """A fake host: answers what ``invoke`` asks, and writes what it "ran" to the history."""
 
     data: Path
+    delivery: NewDelivery
     port: int = 0
     inputs: list[str] = field(default_factory=list)
     requests: list[tuple[str, str, bytes]] = field(default_factory=list)
@@ -72,19 +75,11 @@ class Host:
         }
 
     async def run(self, text: str) -> None:
-        delivery = Delivery(
-            id="aaaaaaaa-0000-4000-8000-000000000000",
-            function="Ship",
-            trigger="queueTrigger",
-            source="orders",
-            payload=text.encode(),
-            metadata={},
-            attempt=1,
-            reason=BY_HAND,
-            at=NOW,
-        )
+        made = partial(self.delivery, function="Ship", metadata={})
+        asked = made("aaaaaaaa-0000-4000-8000-000000000000", payload=text.encode(), reason=BY_HAND)
+        meanwhile = made("other", payload=b"")  # by a listener
         async with open_ledger(self.data, report=print) as ledger:
-            for kept in (delivery, _other()):
+            for kept in (asked, meanwhile):
                 ledger.began(kept)
                 ledger.logged(LogLine(LogLevel.INFORMATION, "mine", "shipping", kept.id))
                 ended = End(
@@ -95,54 +90,21 @@ class Host:
                 ledger.ended(kept.id, ended)
 
 
-def _other() -> Delivery:
-    """What a listener delivers to the same function meanwhile."""
-    return Delivery(
-        id="other",
-        function="Ship",
-        trigger="queueTrigger",
-        source="orders",
-        payload=b"",
-        metadata={},
-        attempt=1,
-        reason="New queue message detected on 'orders'.",
-        at=NOW,
-    )
-
-
 @pytest.fixture
-def host(tmp_path: Path) -> Iterator[Host]:
-    fake = Host(tmp_path)
+def host(tmp_path: Path, delivery: NewDelivery, answering: Answering) -> Iterator[Host]:
+    fake = Host(tmp_path, delivery)
 
     async def make_history() -> None:
         async with open_ledger(tmp_path, report=print):
             pass
 
     asyncio.run(make_history())
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            status, answer = fake.answer(self.command, self.path, body)
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
-
-        do_POST = do_PUT = do_GET  # noqa: N815 - the server looks for these names
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        fake.port = server.server_address[1]
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        with own(tmp_path, started=NOW.isoformat()) as ownership:
-            ownership.serves("127.0.0.1", {HOST_PORT: fake.port})
-            yield fake
-        server.shutdown()
-        thread.join()
+    with (
+        answering(fake.answer) as fake.port,
+        own(tmp_path, started=NOW.isoformat()) as ownership,
+    ):
+        ownership.serves("127.0.0.1", {HOST_PORT: fake.port})
+        yield fake
 
 
 def run(host: Host, *arguments: str, **settings: Any) -> Result:
@@ -268,8 +230,8 @@ def test_two_inputs_are_refused(host: Host, given: list[str]) -> None:
     assert "give one" in result.stderr
 
 
-def test_without_a_host_the_remedy_is_told(tmp_path: Path) -> None:
-    result = run(Host(tmp_path), "ship", "-d", "x")
+def test_without_a_host_the_remedy_is_told(tmp_path: Path, delivery: NewDelivery) -> None:
+    result = run(Host(tmp_path, delivery), "ship", "-d", "x")
 
     assert isinstance(result.exception, NotRunning)
     assert "triggerfish start" in str(result.exception)
