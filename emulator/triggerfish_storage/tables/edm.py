@@ -43,6 +43,7 @@ _SPECIAL: Final = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf
 _INT32: Final = range(-(2**31), 2**31)
 _INT64: Final = range(-(2**63), 2**63)
 _WHOLE: Final = re.compile(r"[+-]?\d{1,20}", re.ASCII)
+_NUMBER: Final = re.compile(r"\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\s*", re.ASCII)
 _DATE_TIME: Final = re.compile(
     r"(\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,7})\d*)?(Z|[+-]\d\d:\d\d)?", re.ASCII
 )
@@ -208,10 +209,9 @@ def _double(value: object) -> Property:
     if isinstance(value, str):
         if value in _SPECIAL:
             return Property("Edm.Double", value)
-        try:
-            value = float(value)
-        except ValueError:
-            raise StorageError(errors.INVALID_VALUE_TYPE) from None
+        if not _NUMBER.fullmatch(value):  # Python would take more, such as 1_000
+            raise StorageError(errors.INVALID_VALUE_TYPE)
+        value = float(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise StorageError(errors.INVALID_VALUE_TYPE)
     try:
