@@ -224,9 +224,8 @@ def main() -> None:
         finally:
             host.stop()
     head = ("minutes", "messages", "host, MiB", "workers, MiB", "descriptors", "folder, MiB")
-    print(
-        results.table(head, [tuple(f"{value:,.0f}" for value in astuple(look)) for look in looks])
-    )
+    rows = [tuple(results.number(float(value)) for value in astuple(look)) for look in looks]
+    print(results.table(head, rows))
     print(f"{put:,} messages, {given.kills} kills: none lost, {twice} came twice")
     found = {"minutes": given.minutes, "kills": given.kills, "messages": put, "twice": twice}
     memory_seen = [round(look.host, 1) for look in looks]
