@@ -44,6 +44,16 @@ REFUSALS: Final[Mapping[Handler[Any], ErrorCode]] = {
 # What of a client does not work here as in the cloud, and why: found by tests/clients.
 CLIENTS: Final[Sequence[tuple[str, str, str]]] = (
     (
+        "adlfs: a store of Zarr",
+        "with `use_listings_cache=False`",
+        "its cached listings do not know of what Zarr writes meanwhile",
+    ),
+    (
+        "Apache Libcloud: signed URLs",
+        "403 for names with spaces or beyond ASCII",
+        "it signs the name as it is escaped; the rules ask for the name itself",
+    ),
+    (
         "AzCopy: all commands",
         "with `--from-to` or `--location`; `make` takes neither",
         "it tells a service by its host name, which is an address here",
@@ -69,6 +79,11 @@ CLIENTS: Final[Sequence[tuple[str, str, str]]] = (
         "it asks for the secondary in the cloud, and takes no other",
     ),
     (
+        "FlyStorage: copies and moves",
+        "with a public container; else 404 CannotVerifyCopySource",
+        "it uses Copy Blob From URL with an address that is not signed, as Azurite allows",
+    ),
+    (
         "JavaScript: `@azure/storage-queue`",
         "a message loses its line feeds; base64 keeps them",
         "the client leaves them out before it sends",
@@ -89,9 +104,19 @@ CLIENTS: Final[Sequence[tuple[str, str, str]]] = (
         "it signs the name as it is escaped; the rules ask for the name itself",
     ),
     (
+        "OpenDAL: signed URLs",
+        "with the account's name in the host name",
+        "of an address with the account in its path it signs the account twice",
+    ),
+    (
         "pyarrow: `AzureFileSystem.move`",
         "not implemented, says the client",
         "it needs a hierarchical namespace",
+    ),
+    (
+        "unstorage: the driver `azure-storage-table`",
+        "over HTTPS",
+        "the client of tables refuses to send over HTTP, and the driver does not allow it",
     ),
     (
         "rclone 1.60, Debian's",

@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from pathlib import Path
@@ -31,6 +32,7 @@ COMMANDS: Final[Mapping[str, str]] = {  # how each is asked for its version
     "azcopy": "--version",
     "az": "--version",
     "node": "--version",
+    "restic": "version",
 }
 PACKAGES: Final = (
     *("azure-storage-blob", "azure-storage-queue", "azure-data-tables"),
@@ -39,16 +41,20 @@ PACKAGES: Final = (
         "obstore",
         "deltalake",
         "pyarrow",
+        "cloudpathlib",
+        "django-storages",
         "kombu",
         "celery",
         "smart-open",
         "pandas",
         "polars",
+        "xarray",
+        "zarr",
     ),
 )
 NODE_PACKAGES: Final = (
     *("@azure/storage-blob", "@azure/storage-queue", "@azure/data-tables"),
-    "azure-storage",
+    *("azure-storage", "unstorage", "@azure/eventhubs-checkpointstore-blob"),
 )
 LARGE_BYTES: Final = 5 * 1024 * 1024 + 3
 FILES: Final[Mapping[str, bytes]] = {
@@ -136,31 +142,48 @@ def find_command() -> FindCommand:
     return find
 
 
+StartAccount = Callable[..., AbstractContextManager[Account]]
+
+
 @pytest.fixture
-def account(tmp_path: Path) -> Iterator[Account]:
+def start_account(tmp_path: Path) -> StartAccount:
+    """Start a program on free ports with nothing in it, and end it well."""
+
+    @contextmanager
+    def start(
+        *options: str | Path, environment: Mapping[str, str] | None = None
+    ) -> Iterator[Account]:
+        command = [sys.executable, "-m", "triggerfish", "storage", *ANYWHERE]
+        log = tmp_path / "account.log"
+        with (
+            log.open("wb") as errors,
+            subprocess.Popen(
+                [*command, "--data", str(tmp_path / "account"), *map(str, options)],
+                env=_own_environment() | dict(environment or {}),
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            ) as program,
+        ):
+            try:
+                assert program.stdout is not None
+                said = next((line for line in program.stdout if "AccountKey=" in line), None)
+                assert said is not None, log.read_text(encoding="utf-8")
+                yield Account(said.strip())
+                program.send_signal(signal.SIGTERM)
+                assert program.wait(30) == 0
+            finally:
+                program.kill()
+        assert "Traceback" not in log.read_text(encoding="utf-8")
+
+    return start
+
+
+@pytest.fixture
+def account(start_account: StartAccount) -> Iterator[Account]:
     """A storage account with nothing in it, served by a program on free ports."""
-    command = [sys.executable, "-m", "triggerfish", "storage", *ANYWHERE]
-    log = tmp_path / "account.log"
-    with (
-        log.open("wb") as errors,
-        subprocess.Popen(
-            [*command, "--data", str(tmp_path / "account")],
-            env=_own_environment(),
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        ) as program,
-    ):
-        try:
-            assert program.stdout is not None
-            said = next((line for line in program.stdout if "AccountKey=" in line), None)
-            assert said is not None, log.read_text(encoding="utf-8")
-            yield Account(said.strip())
-            program.send_signal(signal.SIGTERM)
-            assert program.wait(30) == 0
-        finally:
-            program.kill()
-    assert "Traceback" not in log.read_text(encoding="utf-8")
+    with start_account() as account:
+        yield account
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
-"""The official JavaScript clients, run by Node.js: today's, and the one before them.
+"""The official JavaScript clients, run by Node.js: today's, the one before them, and what others
+built on them.
 
 ``TRIGGERFISH_NODE_MODULES`` names the folder the packages are installed in.
 """
@@ -18,13 +19,21 @@ PROGRAMS: Final = Path(__file__).parent / "programs"
 PACKAGES: Final = {
     "round_trip.cjs": ("@azure/storage-blob", "@azure/storage-queue", "@azure/data-tables"),
     "legacy.cjs": ("azure-storage",),
+    "stores.cjs": ("@azure/eventhubs-checkpointstore-blob", "unstorage"),
 }
+PARTS: Final = {"stores.cjs": ("checkpoints", "unstorage")}
 
 pytestmark = [pytest.mark.external, pytest.mark.slow]
 
 
-@pytest.mark.parametrize("part", ["blobs", "queues", "tables"])
-@pytest.mark.parametrize("program", PACKAGES)
+@pytest.mark.parametrize(
+    ("program", "part"),
+    [
+        (program, part)
+        for program in PACKAGES
+        for part in PARTS.get(program, ("blobs", "queues", "tables"))
+    ],
+)
 def test_everything_survives_the_javascript_clients(
     find_command: FindCommand, account: Account, program: str, part: str
 ) -> None:
