@@ -82,7 +82,6 @@ def _from_pfx(cert: str, password: str | None, *, prefix: str) -> ssl.SSLContext
         ) from error
     if key is None or own is None:
         raise click.UsageError(f"{named}: it has to hold a certificate and its private key.")
-    # ssl reads files only: this one lives for a moment, and its key stays encrypted.
     secret = secrets.token_hex()
     pem = key.private_bytes(
         serialization.Encoding.PEM,
@@ -90,7 +89,12 @@ def _from_pfx(cert: str, password: str | None, *, prefix: str) -> ssl.SSLContext
         serialization.BestAvailableEncryption(secret.encode()),
     )
     chain = [one.public_bytes(serialization.Encoding.PEM) for one in (own, *others)]
+    return _loaded_from_memory(pem + b"".join(chain), secret, named=named)
+
+
+def _loaded_from_memory(pem: bytes, secret: str, *, named: str) -> ssl.SSLContext:
+    """Load a key and its chain; ``ssl`` reads files only, so one lives for a moment."""
     with tempfile.TemporaryDirectory(prefix="triggerfish-") as folder:
         file = Path(folder) / "chain.pem"
-        file.write_bytes(pem + b"".join(chain))
+        file.write_bytes(pem)
         return _loaded(str(file), None, secret, named=named)

@@ -47,32 +47,12 @@ async def attending(folder: Path, perform: Perform) -> AsyncIterator[None]:
     A TransferError of ``perform`` is what they are answered. Where the disk is full nobody can
     ask, and what is stored is served all the same.
     """
-    key = secrets.token_hex(32)
-    turn = asyncio.Lock()
-    asking: set[asyncio.Task[None]] = set()
-
-    async def attend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - every handler is one
-        asking.add(task)
-        try:
-            request = await _read_request(reader, key)
-            if request is not None:
-                async with turn:
-                    answer = await _answer(perform, request, _Told(writer))
-                writer.write(json.dumps(answer).encode() + b"\n")
-                await writer.drain()
-        except OSError:
-            pass  # whoever asked has gone
-        finally:
-            asking.discard(task)
-            writer.close()
-
-    server = await asyncio.start_server(attend, LOOPBACK, 0, limit=LINE_LIMIT_BYTES)
+    attendant = _Attendant(perform)
+    server = await asyncio.start_server(attendant.attend, LOOPBACK, 0, limit=LINE_LIMIT_BYTES)
     file = folder / CONTROL_FILE
     try:
         try:
-            _publish(file, server.sockets[0].getsockname()[1], key)
+            _publish(file, server.sockets[0].getsockname()[1], attendant.key)
         except OSError as error:
             _log.error("%s: other commands cannot reach this process: %s", folder, error)
         yield
@@ -80,10 +60,42 @@ async def attending(folder: Path, perform: Perform) -> AsyncIterator[None]:
         with suppress(OSError):
             file.unlink()
         server.close()
-        for task in asking:
+        await attendant.dismiss()
+
+
+class _Attendant:
+    """Does what whoever knows the ``key`` asks for, one request after the other."""
+
+    def __init__(self, perform: Perform) -> None:
+        self.key = secrets.token_hex(32)
+        self._perform = perform
+        self._turn = asyncio.Lock()
+        self._asking: set[asyncio.Task[Any]] = set()
+
+    async def attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one connection: a request, or nothing for whoever does not know the key."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - every handler is one
+        self._asking.add(task)
+        try:
+            request = await _read_request(reader, self.key)
+            if request is not None:
+                async with self._turn:
+                    answer = await _answer(self._perform, request, _Told(writer))
+                writer.write(json.dumps(answer).encode() + b"\n")
+                await writer.drain()
+        except OSError:
+            pass  # whoever asked has gone
+        finally:
+            self._asking.discard(task)
+            writer.close()
+
+    async def dismiss(self) -> None:
+        """End what is being done, and whoever waits for it."""
+        for task in self._asking:
             task.cancel()
-        if asking:
-            await asyncio.wait(asking)
+        if self._asking:
+            await asyncio.wait(self._asking)
 
 
 def ask(folder: Path, request: Request, *, advance: Advance = unwatched) -> dict[str, Any]:
