@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -39,20 +39,27 @@ from triggerfish_storage.transfer.tally import Tally, unwatched
 ACCOUNT = "devstoreaccount1"
 SERVICES = ("blob", "queue", "table")
 
+Make = Callable[[dict[str, str]], Path]
+Export = Callable[..., Tally]
+Import = Callable[..., Tally]
+Open = Callable[[Path, ManualClock], AbstractAsyncContextManager[StorageAccount]]
+Fill = Callable[[str], None]
+See = Callable[[str], dict[str, Any]]
 
-def export(folder: Path, target: Path, now: datetime, *, overwrite: bool = False) -> Tally:
+
+def _export(folder: Path, target: Path, now: datetime, *, overwrite: bool = False) -> Tally:
     with pinned(folder) as view, carrier(target, overwrite=overwrite) as files:
         origin = FolderOrigin(view, ACCOUNT, now)
         return export_account(origin, files, now=now, advance=unwatched)
 
 
-def import_from(source: Path, folder: Path, now: datetime, **options: Any) -> Tally:
+def _import_from(source: Path, folder: Path, now: datetime, **options: Any) -> Tally:
     with sources.opened(source, folder) as found:
         return import_account(folder, found, ImportOptions(**options), now=now, advance=unwatched)
 
 
 @asynccontextmanager
-async def opened(folder: Path, clock: ManualClock) -> AsyncIterator[StorageAccount]:
+async def _opened(folder: Path, clock: ManualClock) -> AsyncIterator[StorageAccount]:
     async with storage_account(folder, clock=clock) as served:
         yield served.account
 
@@ -81,7 +88,7 @@ NAMES = (
 )
 
 
-def fill(connection_string: str) -> None:
+def _fill(connection_string: str) -> None:
     """Make something of every kind."""
     _fill_blobs(BlobServiceClient.from_connection_string(connection_string))
     _fill_queues(QueueServiceClient.from_connection_string(connection_string))
@@ -167,7 +174,7 @@ def _fill_tables(service: TableServiceClient) -> None:
     service.create_table("nul")
 
 
-def seen(connection_string: str) -> dict[str, Any]:
+def _seen(connection_string: str) -> dict[str, Any]:
     """Return all that clients can see of an account."""
     return {
         "blobs": _seen_blobs(BlobServiceClient.from_connection_string(connection_string)),
@@ -228,3 +235,51 @@ def _seen_tables(service: TableServiceClient) -> dict[str, Any]:
         ]
         for table in service.list_tables()
     }
+
+
+# --- for tests --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def export() -> Export:
+    """Export a data folder, at an instant, to a folder or an archive."""
+    return _export
+
+
+@pytest.fixture
+def import_from() -> Import:
+    """Import a source into a data folder, at an instant."""
+    return _import_from
+
+
+@pytest.fixture
+def opened() -> Open:
+    """Open the account in a data folder."""
+    return _opened
+
+
+@pytest.fixture
+def fill() -> Fill:
+    """Make something of every kind."""
+    return _fill
+
+
+@pytest.fixture
+def seen() -> See:
+    """Return all that clients can see of an account."""
+    return _seen
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Make:
+    """Make a folder of files, by path."""
+
+    def make(files: dict[str, str]) -> Path:
+        root = tmp_path / "source"
+        for path, text in files.items():
+            file = root / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+        return root
+
+    return make

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.emulator.transfer.conftest import import_from
 
 from triggerfish_storage.testing import START
 from triggerfish_storage.transfer.failure import TransferError
+
+if TYPE_CHECKING:
+    from conftest import Import
 
 BLOB = {
     "name": "a",
@@ -94,7 +96,7 @@ VALUES = st.recursive(
 @settings(max_examples=100, deadline=None)
 @given(file=st.sampled_from(sorted(FILES)), data=st.data())
 def test_an_import_takes_any_line_or_names_what_is_wrong(
-    tmp_path_factory: pytest.TempPathFactory, file: str, data: st.DataObject
+    tmp_path_factory: pytest.TempPathFactory, file: str, data: st.DataObject, import_from: Import
 ) -> None:
     line: dict[str, Any] = dict(FILES[file])
     for key in data.draw(st.lists(st.sampled_from(sorted(line)), min_size=1, max_size=3)):

@@ -8,9 +8,9 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from tests.emulator.transfer.conftest import ACCOUNT, export, opened
 
 from triggerfish_storage.data_folder import new_name
 from triggerfish_storage.testing import ManualClock
@@ -20,11 +20,16 @@ from triggerfish_storage.transfer.failure import TransferError
 from triggerfish_storage.transfer.folder_origin import FolderOrigin
 from triggerfish_storage.transfer.pinning import pinned
 
+if TYPE_CHECKING:
+    from conftest import Export, Open
+
+ACCOUNT = "devstoreaccount1"
+
 LARGE = bytes(100_000)
 
 
 async def test_an_account_in_use_is_exported_as_it_was_when_the_export_began(
-    clock: ManualClock, tmp_path: Path
+    clock: ManualClock, tmp_path: Path, opened: Open
 ) -> None:
     async with opened(tmp_path / "data", clock) as account:
         await account.blobs.create_container("uploads", now=clock.now())
@@ -49,7 +54,7 @@ async def test_an_account_in_use_is_exported_as_it_was_when_the_export_began(
 
 @pytest.mark.slow
 async def test_exports_under_a_load_of_large_blobs_are_each_in_themselves_right(
-    clock: ManualClock, tmp_path: Path
+    clock: ManualClock, tmp_path: Path, export: Export, opened: Open
 ) -> None:
     async with opened(tmp_path / "data", clock) as account:
         await account.blobs.create_container("uploads", now=clock.now())
@@ -76,7 +81,7 @@ async def test_exports_under_a_load_of_large_blobs_are_each_in_themselves_right(
 
 @pytest.mark.parametrize("name", ["saved", "saved.tar", "saved.tar.gz", "saved.zip"])
 async def test_an_export_that_breaks_off_leaves_what_was_there_before(
-    clock: ManualClock, tmp_path: Path, name: str
+    clock: ManualClock, tmp_path: Path, name: str, export: Export, opened: Open
 ) -> None:
     async with opened(tmp_path / "data", clock) as account:
         await account.blobs.create_container("uploads", now=clock.now())
@@ -107,7 +112,7 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("name", ["saved", "saved.tar"])
 async def test_what_is_there_is_replaced_only_where_that_is_asked_for(
-    clock: ManualClock, tmp_path: Path, name: str
+    clock: ManualClock, tmp_path: Path, name: str, export: Export, opened: Open
 ) -> None:
     async with opened(tmp_path / "data", clock) as account:
         await account.queues.create("orders")
@@ -118,7 +123,9 @@ async def test_what_is_there_is_replaced_only_where_that_is_asked_for(
     export(tmp_path / "data", tmp_path / name, clock.now(), overwrite=True)
 
 
-async def test_an_empty_folder_may_be_exported_into(clock: ManualClock, tmp_path: Path) -> None:
+async def test_an_empty_folder_may_be_exported_into(
+    clock: ManualClock, tmp_path: Path, export: Export, opened: Open
+) -> None:
     (tmp_path / "saved").mkdir()
     async with opened(tmp_path / "data", clock):
         pass
@@ -153,12 +160,14 @@ def test_a_name_that_cannot_be_written_is_told_as_it_was_given(tmp_path: Path) -
     assert str(caught.value).startswith(f"{target}: cannot be written (")
 
 
-def test_a_folder_without_an_account_is_named(clock: ManualClock, tmp_path: Path) -> None:
+def test_a_folder_without_an_account_is_named(
+    clock: ManualClock, tmp_path: Path, export: Export
+) -> None:
     with pytest.raises(TransferError, match="no account is kept there"):
         export(tmp_path, tmp_path / "saved", clock.now())
 
 
-def test_a_damaged_database_is_named(clock: ManualClock, tmp_path: Path) -> None:
+def test_a_damaged_database_is_named(clock: ManualClock, tmp_path: Path, export: Export) -> None:
     (tmp_path / "storage.db").write_bytes(b"no database" * 1000)
 
     with pytest.raises(TransferError, match=r"storage\.db: not a usable database"):
@@ -166,7 +175,7 @@ def test_a_damaged_database_is_named(clock: ManualClock, tmp_path: Path) -> None
 
 
 async def test_what_a_killed_export_left_is_removed_by_the_next_one(
-    clock: ManualClock, tmp_path: Path
+    clock: ManualClock, tmp_path: Path, export: Export, opened: Open
 ) -> None:
     async with opened(tmp_path / "data", clock):
         pass

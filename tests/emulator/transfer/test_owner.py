@@ -7,9 +7,9 @@ import json
 import os
 import socket
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from tests.emulator.transfer.conftest import opened
 
 from triggerfish_storage.account import StorageAccount
 from triggerfish_storage.blobs.listing import Listing
@@ -22,6 +22,9 @@ from triggerfish_storage.transfer.handover import NobodyAttends, ask
 from triggerfish_storage.transfer.owner import asked_import, asked_restore
 from triggerfish_storage.transfer.steps import ImportOptions
 from triggerfish_storage.transfer.tally import FILE_BYTES
+
+if TYPE_CHECKING:
+    from conftest import Open
 
 LARGE = 100_000
 
@@ -211,7 +214,7 @@ async def test_only_its_user_can_read_the_key(account: StorageAccount, tmp_path:
 
 
 async def test_nobody_attends_once_the_account_is_closed(
-    clock: ManualClock, tmp_path: Path
+    clock: ManualClock, tmp_path: Path, opened: Open
 ) -> None:
     async with opened(tmp_path, clock):
         pass
@@ -222,7 +225,7 @@ async def test_nobody_attends_once_the_account_is_closed(
 
 
 async def test_an_account_opens_where_the_key_cannot_be_written(
-    clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: Open
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError("no space left")

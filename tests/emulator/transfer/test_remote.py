@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from azure.data.tables import TableServiceClient
@@ -25,7 +25,6 @@ from azure.storage.blob import (
 )
 from azure.storage.queue import QueueServiceClient
 from click.testing import CliRunner
-from tests.emulator.transfer.conftest import ACCOUNT, SERVICES, fill, seen
 
 from triggerfish_storage.blobs.model import Draft, Encryption, etag_text
 from triggerfish_storage.cli.storage import storage
@@ -45,6 +44,12 @@ from triggerfish_storage.transfer.exporting import export_account
 from triggerfish_storage.transfer.failure import TransferError
 from triggerfish_storage.transfer.steps import ImportOptions
 from triggerfish_storage.transfer.tally import Tally, unwatched
+
+if TYPE_CHECKING:
+    from conftest import Fill, See
+
+ACCOUNT = "devstoreaccount1"
+SERVICES = ("blob", "queue", "table")
 
 # What the services have no request for, or set by themselves.
 OWN = {
@@ -114,7 +119,7 @@ def carried(found: Any) -> Any:
 
 @pytest.mark.slow
 async def test_clients_see_the_same_account_once_it_went_over_requests(
-    accounts: list[Account], tmp_path: Path
+    accounts: list[Account], tmp_path: Path, fill: Fill, seen: See
 ) -> None:
     one, two = accounts
     await one.ask(fill)

@@ -6,12 +6,11 @@ from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.emulator.transfer.conftest import export, fill, import_from, opened, seen
 
 from triggerfish_storage.blobs import deletion
 from triggerfish_storage.blobs.exact import all_blobs, all_containers
@@ -22,13 +21,23 @@ from triggerfish_storage.errors import StorageError
 from triggerfish_storage.server import open_account
 from triggerfish_storage.testing import ManualClock
 
+if TYPE_CHECKING:
+    from conftest import Export, Fill, Import, Open, See
+
 Clients = Callable[..., Awaitable[Any]]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["", ".tar", ".tar.gz", ".zip"])
 async def test_clients_see_the_same_account_after_export_and_import(
-    clients: Clients, clock: ManualClock, tmp_path: Path, suffix: str
+    clients: Clients,
+    clock: ManualClock,
+    tmp_path: Path,
+    suffix: str,
+    export: Export,
+    import_from: Import,
+    fill: Fill,
+    seen: See,
 ) -> None:
     await clients(tmp_path / "one", fill)
     before = await clients(tmp_path / "one", seen)
@@ -42,7 +51,7 @@ async def test_clients_see_the_same_account_after_export_and_import(
 
 
 async def test_what_is_soft_deleted_comes_along_and_can_be_undeleted(
-    clock: ManualClock, tmp_path: Path
+    clock: ManualClock, tmp_path: Path, export: Export, import_from: Import, opened: Open
 ) -> None:
     async with opened(tmp_path / "one", clock) as account:
         await account.blobs.create_container("uploads", now=clock.now())
@@ -69,7 +78,7 @@ def _soft_delete_is_on(tx: Any) -> None:
 
 
 async def test_a_blob_comes_along_with_the_hash_of_its_customers_key(
-    clock: ManualClock, tmp_path: Path
+    clock: ManualClock, tmp_path: Path, export: Export, import_from: Import, opened: Open
 ) -> None:
     key_sha256 = b64encode(bytes(32)).decode()
     async with opened(tmp_path / "one", clock) as account:
@@ -88,7 +97,7 @@ async def test_a_blob_comes_along_with_the_hash_of_its_customers_key(
 
 
 async def test_a_blob_on_its_way_out_of_the_archive_arrives_elsewhere(
-    clock: ManualClock, tmp_path: Path
+    clock: ManualClock, tmp_path: Path, export: Export, import_from: Import, opened: Open
 ) -> None:
     until = clock.now() + timedelta(hours=1)
     async with opened(tmp_path / "one", clock) as account:
@@ -114,7 +123,9 @@ async def test_a_blob_on_its_way_out_of_the_archive_arrives_elsewhere(
         assert account.blobs.properties(account.blobs.at("uploads", "a"), now=until).tier == "Hot"
 
 
-async def test_versions_of_blobs_come_along(clock: ManualClock, tmp_path: Path) -> None:
+async def test_versions_of_blobs_come_along(
+    clock: ManualClock, tmp_path: Path, export: Export, import_from: Import
+) -> None:
     async with open_account(tmp_path / "one", clock=clock, keeps_versions=True) as account:
         await account.blobs.create_container("uploads", now=clock.now())
         first = await account.blobs.put("uploads", "a.csv", b"one", now=clock.now())
@@ -131,7 +142,9 @@ async def test_versions_of_blobs_come_along(clock: ManualClock, tmp_path: Path) 
     assert [entry.is_earlier_version for entry in page.entries] == [True, False]  # type: ignore[union-attr]
 
 
-async def test_leases_stay_behind(clock: ManualClock, tmp_path: Path) -> None:
+async def test_leases_stay_behind(
+    clock: ManualClock, tmp_path: Path, export: Export, import_from: Import, opened: Open
+) -> None:
     async with opened(tmp_path / "one", clock) as account:
         await account.blobs.create_container("uploads", now=clock.now())
         await account.blobs.put("uploads", "a.csv", b"", now=clock.now())
@@ -144,7 +157,7 @@ async def test_leases_stay_behind(clock: ManualClock, tmp_path: Path) -> None:
 
 
 async def test_what_a_function_holds_is_exported_as_if_it_had_not_been_delivered(
-    clock: ManualClock, tmp_path: Path
+    clock: ManualClock, tmp_path: Path, export: Export, import_from: Import, opened: Open
 ) -> None:
     async with opened(tmp_path / "one", clock) as account:
         await account.queues.create("orders")
@@ -162,7 +175,7 @@ async def test_what_a_function_holds_is_exported_as_if_it_had_not_been_delivered
 
 
 async def test_a_message_that_has_expired_meanwhile_lives_as_long_again(
-    clock: ManualClock, tmp_path: Path
+    clock: ManualClock, tmp_path: Path, export: Export, import_from: Import, opened: Open
 ) -> None:
     async with opened(tmp_path / "one", clock) as account:
         await account.queues.create("orders")
@@ -193,7 +206,11 @@ NAME = st.text(
 )
 @given(names=st.sets(NAME, min_size=1, max_size=12))
 async def test_blobs_of_any_names_come_back_byte_for_byte(
-    tmp_path_factory: pytest.TempPathFactory, names: set[str]
+    tmp_path_factory: pytest.TempPathFactory,
+    names: set[str],
+    export: Export,
+    import_from: Import,
+    opened: Open,
 ) -> None:
     folder = tmp_path_factory.mktemp("any")
     clock = ManualClock(datetime(2024, 5, 1, tzinfo=UTC))

@@ -7,14 +7,16 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.emulator.transfer.conftest import fill, opened, seen
 
 from triggerfish_storage.testing import ManualClock
 from triggerfish_storage.transfer import snapshots
 from triggerfish_storage.transfer.failure import TransferError
+
+if TYPE_CHECKING:
+    from conftest import Fill, Open, See
 
 LARGE = 100_000
 
@@ -29,7 +31,9 @@ def restore(folder: Path, place: Path) -> None:
     snapshots.restore(folder, place, advance=lambda _: None)
 
 
-async def put_all(folder: Path, clock: ManualClock, content: bytes, *, count: int = 3) -> None:
+async def put_all(
+    opened: Open, folder: Path, clock: ManualClock, content: bytes, *, count: int = 3
+) -> None:
     async with opened(folder, clock) as account:
         if account.database.look(_is_empty):
             await account.blobs.create_container("uploads", now=clock.now())
@@ -43,7 +47,7 @@ def _is_empty(tx: Any) -> bool:
     return tx.execute("SELECT count(*) FROM container").fetchone()[0] == 0
 
 
-async def state(folder: Path, clock: ManualClock) -> tuple[set[bytes], list[str]]:
+async def state(opened: Open, folder: Path, clock: ManualClock) -> tuple[set[bytes], list[str]]:
     async with opened(folder, clock) as account:
         contents = {
             (await account.blobs.get("uploads", f"{number}", now=clock.now()))[1]
@@ -55,26 +59,26 @@ async def state(folder: Path, clock: ManualClock) -> tuple[set[bytes], list[str]
 
 @pytest.mark.parametrize("size", [10, LARGE])
 async def test_restoring_brings_back_what_was_there(
-    clock: ManualClock, tmp_path: Path, size: int
+    clock: ManualClock, tmp_path: Path, size: int, opened: Open
 ) -> None:
-    await put_all(tmp_path, clock, b"a" * size)
+    await put_all(opened, tmp_path, clock, b"a" * size)
     place = take(tmp_path, "before", clock)
-    await put_all(tmp_path, clock, b"b" * size)
+    await put_all(opened, tmp_path, clock, b"b" * size)
 
     restore(tmp_path, place)
-    assert await state(tmp_path, clock) == ({b"a" * size}, ["aaaaa"])
+    assert await state(opened, tmp_path, clock) == ({b"a" * size}, ["aaaaa"])
 
-    await put_all(tmp_path, clock, b"c" * size)
+    await put_all(opened, tmp_path, clock, b"c" * size)
     restore(tmp_path, place)
-    assert await state(tmp_path, clock) == ({b"a" * size}, ["aaaaa"])
+    assert await state(opened, tmp_path, clock) == ({b"a" * size}, ["aaaaa"])
 
 
 async def test_files_of_what_came_since_are_gone_after_restoring(
-    clock: ManualClock, tmp_path: Path
+    clock: ManualClock, tmp_path: Path, opened: Open
 ) -> None:
-    await put_all(tmp_path, clock, b"a" * LARGE)
+    await put_all(opened, tmp_path, clock, b"a" * LARGE)
     place = take(tmp_path, "before", clock)
-    await put_all(tmp_path, clock, b"b" * LARGE)
+    await put_all(opened, tmp_path, clock, b"b" * LARGE)
 
     restore(tmp_path, place)
 
@@ -83,7 +87,7 @@ async def test_files_of_what_came_since_are_gone_after_restoring(
 
 @pytest.mark.slow
 async def test_clients_see_the_same_account_after_restoring_it_elsewhere(
-    clients: Any, clock: ManualClock, tmp_path: Path
+    clients: Any, clock: ManualClock, tmp_path: Path, fill: Fill, seen: See
 ) -> None:
     await clients(tmp_path / "one", fill)
     before = await clients(tmp_path / "one", seen)
@@ -95,9 +99,9 @@ async def test_clients_see_the_same_account_after_restoring_it_elsewhere(
 
 
 async def test_a_snapshot_is_taken_while_the_account_is_in_use(
-    clock: ManualClock, tmp_path: Path
+    clock: ManualClock, tmp_path: Path, opened: Open
 ) -> None:
-    await put_all(tmp_path, clock, b"a" * LARGE)
+    await put_all(opened, tmp_path, clock, b"a" * LARGE)
     async with opened(tmp_path, clock) as account:
         place = await asyncio.to_thread(take, tmp_path, "now", clock)
         for number in range(3):
@@ -105,13 +109,13 @@ async def test_a_snapshot_is_taken_while_the_account_is_in_use(
 
     restore(tmp_path, place)
 
-    assert await state(tmp_path, clock) == ({b"a" * LARGE}, ["aaaaa"])
+    assert await state(opened, tmp_path, clock) == ({b"a" * LARGE}, ["aaaaa"])
 
 
 async def test_large_contents_are_shared_with_the_account(
-    clock: ManualClock, tmp_path: Path
+    clock: ManualClock, tmp_path: Path, opened: Open
 ) -> None:
-    await put_all(tmp_path, clock, b"a" * LARGE)
+    await put_all(opened, tmp_path, clock, b"a" * LARGE)
 
     place = take(tmp_path, "kept", clock)
 
@@ -120,23 +124,25 @@ async def test_large_contents_are_shared_with_the_account(
 
 
 async def test_a_copy_is_made_where_the_file_system_has_no_links(
-    clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: Open
 ) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError("no links here")
 
     monkeypatch.setattr(os, "link", refuse)
-    await put_all(tmp_path, clock, b"a" * LARGE)
+    await put_all(opened, tmp_path, clock, b"a" * LARGE)
     place = take(tmp_path, "kept", clock)
-    await put_all(tmp_path, clock, b"b" * LARGE)
+    await put_all(opened, tmp_path, clock, b"b" * LARGE)
 
     restore(tmp_path, place)
 
-    assert await state(tmp_path, clock) == ({b"a" * LARGE}, ["aaaaa"])
+    assert await state(opened, tmp_path, clock) == ({b"a" * LARGE}, ["aaaaa"])
 
 
-async def test_snapshots_are_listed_and_removed(clock: ManualClock, tmp_path: Path) -> None:
-    await put_all(tmp_path, clock, b"a")
+async def test_snapshots_are_listed_and_removed(
+    clock: ManualClock, tmp_path: Path, opened: Open
+) -> None:
+    await put_all(opened, tmp_path, clock, b"a")
     take(tmp_path, "one", clock)
     clock.move(minutes=1)
     place = take(tmp_path, "two", clock)
@@ -149,18 +155,18 @@ async def test_snapshots_are_listed_and_removed(clock: ManualClock, tmp_path: Pa
 
 
 async def test_a_name_is_used_twice_only_where_that_is_asked_for(
-    clock: ManualClock, tmp_path: Path
+    clock: ManualClock, tmp_path: Path, opened: Open
 ) -> None:
-    await put_all(tmp_path, clock, b"old")
+    await put_all(opened, tmp_path, clock, b"old")
     take(tmp_path, "one", clock)
-    await put_all(tmp_path, clock, b"new")
+    await put_all(opened, tmp_path, clock, b"new")
 
     with pytest.raises(TransferError, match="exists already"):
         take(tmp_path, "one", clock)
     place = take(tmp_path, "one", clock, overwrite=True)
 
     restore(tmp_path, place)
-    assert (await state(tmp_path, clock))[0] == {b"new"}
+    assert (await state(opened, tmp_path, clock))[0] == {b"new"}
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "a\0b", "-x"])
@@ -170,17 +176,17 @@ def test_what_can_be_no_name_is_refused(tmp_path: Path, name: str) -> None:
 
 
 async def test_a_snapshot_without_one_of_its_files_changes_nothing(
-    clock: ManualClock, tmp_path: Path
+    clock: ManualClock, tmp_path: Path, opened: Open
 ) -> None:
-    await put_all(tmp_path, clock, b"a" * LARGE)
+    await put_all(opened, tmp_path, clock, b"a" * LARGE)
     place = take(tmp_path, "kept", clock)
-    await put_all(tmp_path, clock, b"b" * LARGE)
+    await put_all(opened, tmp_path, clock, b"b" * LARGE)
     next((place / "contents").iterdir()).unlink()
 
     with pytest.raises(TransferError, match="is missing"):
         restore(tmp_path, place)
 
-    assert (await state(tmp_path, clock))[0] == {b"b" * LARGE}
+    assert (await state(opened, tmp_path, clock))[0] == {b"b" * LARGE}
 
 
 RESTORE = """
@@ -202,11 +208,11 @@ snapshots.restore(Path(sys.argv[1]), Path(sys.argv[2]), advance=advance)
 
 @pytest.mark.slow
 async def test_a_kill_while_restoring_leaves_the_old_account_or_the_new_one(
-    clock: ManualClock, tmp_path: Path
+    clock: ManualClock, tmp_path: Path, opened: Open
 ) -> None:
-    await put_all(tmp_path / "data", clock, b"a" * LARGE)
+    await put_all(opened, tmp_path / "data", clock, b"a" * LARGE)
     place = take(tmp_path / "data", "kept", clock)
-    await put_all(tmp_path / "data", clock, b"b" * LARGE)
+    await put_all(opened, tmp_path / "data", clock, b"b" * LARGE)
     as_kept, as_before = ({b"a" * LARGE}, 1), ({b"b" * LARGE}, 2)
     found = []
 
@@ -215,7 +221,7 @@ async def test_a_kill_while_restoring_leaves_the_old_account_or_the_new_one(
             *(sys.executable, "-c", RESTORE, str(tmp_path / "data"), str(place), str(steps))
         )
         ended = await process.wait()
-        contents, texts = await state(tmp_path / "data", clock)
+        contents, texts = await state(opened, tmp_path / "data", clock)
         found.append((ended, (contents, len(texts))))
 
     assert found[:3] == [(-signal.SIGKILL, as_before)] * 3

@@ -9,16 +9,18 @@ import shlex
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
 from tests.emulator.test_storage_cli import ANYWHERE, running
-from tests.emulator.transfer.conftest import opened
 
 from triggerfish_storage.cli.storage import storage
 from triggerfish_storage.data_folder import CONTROL_FILE
 from triggerfish_storage.testing import ManualClock
+
+if TYPE_CHECKING:
+    from conftest import Open
 
 
 def invoke(*arguments: str | Path) -> Any:
@@ -26,7 +28,7 @@ def invoke(*arguments: str | Path) -> Any:
 
 
 @pytest.fixture
-async def data(clock: ManualClock, tmp_path: Path) -> Path:
+async def data(clock: ManualClock, tmp_path: Path, opened: Open) -> Path:
     async with opened(tmp_path / "data", clock) as account:
         await account.blobs.create_container("uploads", now=clock.now())
         await account.blobs.put("uploads", "a.csv", b"content", now=clock.now())
@@ -126,7 +128,7 @@ def test_an_account_that_nobody_can_address_gets_nothing(tmp_path: Path) -> None
 
 
 async def test_one_of_several_accounts_has_to_be_chosen(
-    data: Path, clock: ManualClock, tmp_path: Path
+    data: Path, clock: ManualClock, tmp_path: Path, opened: Open
 ) -> None:
     async with opened(data, clock) as account:
         await account.queues_of("other").create("orders")
@@ -140,7 +142,7 @@ async def test_one_of_several_accounts_has_to_be_chosen(
 
 
 async def test_an_owner_that_takes_no_requests_is_named(
-    data: Path, clock: ManualClock, tmp_path: Path
+    data: Path, clock: ManualClock, tmp_path: Path, opened: Open
 ) -> None:
     invoke("export", tmp_path / "saved", "--data", data)
     invoke("snapshot", "one", "--data", data)
