@@ -35,7 +35,7 @@ from triggerfish_storage.database import DatabaseError, Durability, open_databas
 from triggerfish_storage.ownership import own
 from triggerfish_storage.protocol.accounts import Accounts
 from triggerfish_storage.protocol.auth import ServiceName
-from triggerfish_storage.protocol.http import Endpoint, serve_endpoint
+from triggerfish_storage.protocol.http import Endpoint, Listening, listen, stop
 from triggerfish_storage.protocol.service import Service
 from triggerfish_storage.queues import operations as queue_operations
 from triggerfish_storage.queues.store import QueueStore
@@ -136,25 +136,26 @@ async def serve(
     """
     accounts = accounts or Accounts()
     addresses = addresses or {}
-    bound: dict[ServiceName, int] = {}
-    async with AsyncExitStack() as stack:
+    listening: dict[ServiceName, Listening] = {}
+    try:
         for name, port in ports.items():
             endpoint = Endpoint(
                 services(account)[name], accounts, account.clock, accepts_bearer=accepts_bearer
             )
             host = addresses.get(name, address)
             try:
-                bound[name] = await stack.enter_async_context(
-                    serve_endpoint(endpoint, address=host, port=port, tls=tls)
-                )
+                listening[name] = await listen(endpoint, address=host, port=port, tls=tls)
             except OSError as error:
                 raise _unusable(error, name, host, port) from error
+        bound = {name: one.port for name, one in listening.items()}
         account.ownership.serves(
             address,
             {str(name): port for name, port in bound.items()},
             certificate=shown_certificate(tls) if tls is not None else "",
         )
         yield bound
+    finally:
+        await stop(list(listening.values()))
 
 
 def _unusable(error: OSError, service: str, address: str, port: int) -> PortUnusable:

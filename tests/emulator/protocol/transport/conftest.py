@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from triggerfish_storage.protocol.http import serve_endpoint
+from triggerfish_storage.protocol.http import Listening, listen, serve_endpoint
 from triggerfish_storage.protocol.operations import Reply
 from triggerfish_storage.protocol.steps import Incoming, Outgoing
 
@@ -133,6 +133,18 @@ async def _serve(
 def serving() -> Serving:
     """Serve what a function answers, or an echo."""
     return _serve
+
+
+@pytest.fixture
+def listening() -> Callable[..., Awaitable[tuple[Listening, Server]]]:
+    """Listen for what a function answers, or an echo, until the test stops it."""
+
+    async def listen_on_a_port(answer: Answer = echo) -> tuple[Listening, Server]:
+        endpoint: Any = Fake(answer)
+        found = await listen(endpoint, address="127.0.0.1", port=0)
+        return found, Server(found.port, None)
+
+    return listen_on_a_port
 
 
 @pytest.fixture(params=["http", "https"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from triggerfish_storage.protocol.operations import Reply
 from triggerfish_storage.protocol.steps import Incoming
 
 if TYPE_CHECKING:
-    from conftest import Serving
+    from conftest import Server, Serving
 
 
 async def test_an_idle_connection_is_closed(
@@ -103,3 +104,27 @@ async def test_at_the_end_what_does_not_finish_is_cancelled(
             await server.enter(writer, server.get("/"), entered)
 
         assert cancelled.is_set()
+
+
+async def test_at_the_end_no_port_takes_requests_while_another_one_finishes_its_own(
+    listening: Callable[..., Awaitable[tuple[http.Listening, Server]]],
+) -> None:
+    entered, go_on = asyncio.Event(), asyncio.Event()
+
+    async def answer(incoming: Incoming) -> Reply:
+        entered.set()
+        await go_on.wait()
+        return Reply(200, b"done")
+
+    (busy, server), (idle, _) = await listening(answer), await listening()
+    async with server.connected() as (reader, writer), asyncio.TaskGroup() as group:
+        await server.enter(writer, server.last("/"), entered)
+        stopping = group.create_task(http.stop([busy, idle]))
+        await asyncio.sleep(0)
+
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", idle.port)
+        assert not stopping.done()
+
+        go_on.set()
+        assert (await server.rest(reader)).bodies == [b"done"]
