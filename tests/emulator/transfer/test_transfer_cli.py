@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
-from tests.emulator.test_storage_cli import ANYWHERE, running
 
 from triggerfish_storage.cli.storage import storage
 from triggerfish_storage.data_folder import CONTROL_FILE
 from triggerfish_storage.testing import ManualClock
 
 if TYPE_CHECKING:
-    from conftest import Open
+    from conftest import Open, Running
+
+ANYWHERE = ("--blob-port", "0", "--queue-port", "0", "--table-port", "0")
 
 
 def invoke(*arguments: str | Path) -> Any:
@@ -156,7 +157,9 @@ async def test_an_owner_that_takes_no_requests_is_named(
 
 
 @pytest.mark.slow
-async def test_a_running_program_is_seeded_exported_and_kept(tmp_path: Path) -> None:
+async def test_a_running_program_is_seeded_exported_and_kept(
+    tmp_path: Path, running: Running
+) -> None:
     (tmp_path / "seed" / "uploads").mkdir(parents=True)
     (tmp_path / "seed" / "uploads" / "a.csv").write_text("x,y")
     arguments = (*ANYWHERE, "--data", str(tmp_path / "data"))
@@ -189,11 +192,12 @@ async def test_a_running_program_is_seeded_exported_and_kept(tmp_path: Path) -> 
 @pytest.mark.slow
 async def test_an_account_in_memory_can_be_exported_from_the_folder_that_is_told(
     tmp_path: Path,
+    running: Running,
 ) -> None:
     async with running(*ANYWHERE, "--in-memory") as program, program.client() as client:
         await client.create_queue("orders")
         [line] = [line for line in program.greeting.splitlines() if line.startswith("Data")]
-        folder = line.removeprefix("Data").partition("(")[0].strip()
+        folder = line.removeprefix("Data is kept in").partition("(")[0].strip()
 
         result = invoke("export", tmp_path / "saved", "--data", folder)
 
