@@ -7,13 +7,16 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 
 from triggerfish_storage.client import StorageClient, connect
 from triggerfish_storage.connection_string import parse_connection_string
+from triggerfish_storage.signed_requests import Request, signing
 
 if TYPE_CHECKING:
     from conftest import Launch, Running
@@ -51,6 +54,34 @@ async def test_it_says_where_it_is_and_ends_well(
     assert f"Data is kept in {tmp_path / '.triggerfish'}" in program.greeting
     assert "Queue service is successfully listening at http://127.0.0.1:" in program.greeting
     assert (tmp_path / ".triggerfish" / "storage.db").exists()
+
+
+@pytest.mark.slow
+async def test_a_second_signal_does_not_wait_for_a_client_that_is_stuck(
+    tmp_path: Path, running: Running
+) -> None:
+    async with running(*ANYWHERE, "--data", str(tmp_path)) as program:
+        connection = parse_connection_string(program.connection_string)
+        async with program.client() as client, signing(connection) as requests:
+            await client.create_container("data")
+            await client.put_blob("data", "large", bytes(50_000_000))
+            async with requests.opened(Request("blob", "GET", "/data/large")) as answer:
+                await answer.read(1)  # and no more
+
+                program.process.send_signal(signal.SIGINT)
+                await closed(connection.endpoint("queue"))
+                assert program.process.returncode is None
+
+                assert await program.end(signal.SIGINT) == 130
+
+
+async def closed(endpoint: str) -> None:
+    """Wait until nobody listens any more."""
+    url = urlsplit(endpoint)
+    with suppress(ConnectionError):
+        while True:
+            _, writer = await asyncio.open_connection(url.hostname, url.port)
+            writer.close()
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -19,6 +19,8 @@ from triggerfish_storage.cli.options import TO_TERMINAL, Options, options_from
 from triggerfish_storage.cli.output import remark
 from triggerfish_storage.cli.progress import progress
 from triggerfish_storage.protocol.auth import ServiceName
+
+CUT_SHORT: Final = 130  # exit code, as shells have it for Ctrl-C
 
 if TYPE_CHECKING:
     from triggerfish_storage.account import StorageAccount
@@ -36,7 +38,10 @@ def serve_account(given: Mapping[str, Any]) -> None:
 
         loop_factory = uvloop.new_event_loop
     with asyncio.Runner(loop_factory=loop_factory) as runner:
-        problem = runner.run(_run(options))
+        try:
+            problem = runner.run(_run(options))
+        except asyncio.CancelledError:
+            raise SystemExit(CUT_SHORT) from None
     if problem:
         raise Failed(problem)
 
@@ -111,12 +116,19 @@ async def _opened(options: Options, stopping: asyncio.Event) -> AsyncIterator[St
 
 
 def _stop_on_signals(stopping: asyncio.Event) -> None:
-    loop = asyncio.get_running_loop()
+    """Let a signal stop the program, and a second one not wait for what is in work."""
+    loop, running = asyncio.get_running_loop(), asyncio.current_task()
+
+    def stop() -> None:
+        if stopping.is_set() and running is not None:
+            running.cancel()
+        stopping.set()
+
     for name in (signal.SIGINT, signal.SIGTERM):
         try:
-            loop.add_signal_handler(name, stopping.set)
+            loop.add_signal_handler(name, stop)
         except NotImplementedError:  # Windows
-            signal.signal(name, lambda *_: loop.call_soon_threadsafe(stopping.set))
+            signal.signal(name, lambda *_: loop.call_soon_threadsafe(stop))
 
 
 def _greeting(options: Options, ports: Mapping[ServiceName, int], account: StorageAccount) -> str:
