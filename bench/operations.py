@@ -30,7 +30,7 @@ import uvloop
 
 from triggerfish_storage.protocol.accounts import Accounts
 from triggerfish_storage.protocol.auth import ServiceName
-from triggerfish_storage.protocol.operations import BytesBody
+from triggerfish_storage.protocol.operations import BytesBody, Link
 from triggerfish_storage.protocol.steps import Endpoint, Incoming
 from triggerfish_storage.server import open_account, services
 
@@ -143,7 +143,7 @@ def incoming(
     target, sent = account.head(service, method, path, query, length=len(body), headers=headers)
     raw = tuple((name.encode(), value.encode()) for name, value in sent.items())
     raw = ((b"host", b"127.0.0.1:10000"), *raw)
-    return Incoming(method, target, raw, BytesBody(body), "http", "127.0.0.1", keeps_alive=True)
+    return Incoming(method, target, raw, BytesBody(body), Link(), keeps_alive=True)
 
 
 def put_message(bench: Bench) -> Iterator[Incoming]:

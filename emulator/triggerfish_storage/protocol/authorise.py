@@ -107,7 +107,7 @@ async def _check_sas(
         headers=call.headers,
         resource=resource,
         name=call.path.get("blob", ""),
-        client=call.client,
+        client=call.link.client,
         is_https=call.endpoint.startswith("https:"),
         now=call.now,
         identity=call.caller.identity if call.caller else None,

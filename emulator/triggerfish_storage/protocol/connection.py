@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 
 from triggerfish_storage.protocol.blocks import Blocks
 from triggerfish_storage.protocol.body import Body
-from triggerfish_storage.protocol.operations import BytesBody
+from triggerfish_storage.protocol.operations import BytesBody, Link
 from triggerfish_storage.protocol.outlet import Outlet
 from triggerfish_storage.protocol.reader import RequestReader
 from triggerfish_storage.protocol.steps import Endpoint, Incoming, Outgoing
@@ -73,9 +73,10 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        peer = transport.get_extra_info("peername")
-        address = str(peer[0]) if isinstance(peer, tuple) else ""
-        self._reader = RequestReader(self, self._blocks, scheme=self._scheme, peer=address)
+        peer, here = map(transport.get_extra_info, ("peername", "sockname"))
+        client = str(peer[0]) if isinstance(peer, tuple) else ""
+        self._link = Link(self._scheme, client, here[:2] if isinstance(here, tuple) else None)
+        self._reader = RequestReader(self, self._blocks, link=self._link)
         self._outlet = Outlet(self._transport, is_plain=self._scheme == "http")
         self._timer = self._loop.call_later(IDLE_SECONDS, self._look_at_clock)
         self._opened.add(self)
@@ -229,7 +230,7 @@ class Connection(asyncio.BufferedProtocol):
 
     async def _refuse(self, problem: str) -> None:
         """Answer what is no HTTP, and wait until the client has read why."""
-        incoming = Incoming("GET", "", (), BytesBody(), self._scheme, "", keeps_alive=False)
+        incoming = Incoming("GET", "", (), BytesBody(), self._link, keeps_alive=False)
         outgoing = self._endpoint.malformed(incoming, problem)
         self._outlet.write(outgoing.head, cast(bytes, outgoing.reply.body))
         self._outlet.flush()

@@ -91,6 +91,19 @@ async def _nobody(call: Call) -> frozenset[str] | None:
     raise StorageError(errors.NO_AUTHENTICATION_INFORMATION)
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The connection that a request came by.
+
+    ``client`` is the network address of who sent it, ``here`` address and port that it was sent
+    to, which may be others than the client knows.
+    """
+
+    scheme: str = "http"
+    client: str = ""
+    here: tuple[str, int] | None = None
+
+
 @dataclass(slots=True)
 class Call:
     """A matched request. ``now`` is the only time a handler sees.
@@ -100,8 +113,7 @@ class Call:
     ``granted`` are the permission letters of a SAS, None where everything is allowed;
     ``caller`` is who shows a token instead.
     ``endpoint`` is the account's URL as this client reaches it, without a slash at the end.
-    ``client`` is the network address that it comes from. ``authorise`` checks a request that comes
-    inside of this one, and returns what it is granted.
+    ``authorise`` checks a request that comes inside of this one, and returns what it is granted.
     """
 
     operation: Operation[Any]
@@ -117,7 +129,7 @@ class Call:
     now: datetime
     version: str
     request_id: str
-    client: str = ""
+    link: Link = Link()
     is_secondary: bool = False
     authorise: Authorise = _nobody
     granted: frozenset[str] | None = None

@@ -23,6 +23,7 @@ from triggerfish_storage import errors
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol.blocks import Blocks
 from triggerfish_storage.protocol.body import Body, Flow
+from triggerfish_storage.protocol.operations import Link
 from triggerfish_storage.protocol.steps import Incoming
 
 HEAD_LIMIT_BYTES: Final = 65536  # a request line and its headers, or what is between chunks
@@ -46,15 +47,14 @@ class RequestReader:
     keep the connection alive, ``is_over`` is set and the rest is ignored.
     """
 
-    def __init__(self, flow: Flow, blocks: Blocks, *, scheme: str, peer: str) -> None:
+    def __init__(self, flow: Flow, blocks: Blocks, *, link: Link) -> None:
         self.requests: deque[tuple[Incoming, Body]] = deque()
         self.body: Body | None = None  # the one that is arriving
         self.problem = ""
         self.is_over = False
         self._flow = flow
         self._blocks = blocks
-        self._scheme = scheme
-        self._peer = peer
+        self._link = link
         self._url = b""
         self._headers: _Headers = []
         self._incoming: Incoming | None = None  # the last one
@@ -151,8 +151,7 @@ class RequestReader:
             url.decode() if url.isascii() else url.decode("utf-8", "surrogateescape"),
             headers,
             body,
-            self._scheme,
-            self._peer,
+            self._link,
             keeps_alive,
         )
         self.requests.append((self._incoming, body))

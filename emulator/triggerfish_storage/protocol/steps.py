@@ -21,7 +21,7 @@ from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol import cors, header_text
 from triggerfish_storage.protocol.accounts import Accounts
 from triggerfish_storage.protocol.authorise import authorise, has_key
-from triggerfish_storage.protocol.operations import Call, Reply, RequestBody, S
+from triggerfish_storage.protocol.operations import Call, Link, Reply, RequestBody, S
 from triggerfish_storage.protocol.render import error_reply, head
 from triggerfish_storage.protocol.routing import Router
 from triggerfish_storage.protocol.service import Service
@@ -43,8 +43,7 @@ class Incoming:
     target: str
     raw_headers: Sequence[tuple[bytes, bytes]]
     body: RequestBody
-    scheme: str
-    peer: str
+    link: Link
     keeps_alive: bool
 
 
@@ -128,7 +127,7 @@ class Endpoint(Generic[S]):
         request.target = target = parse_target(
             incoming.target,
             host=headers.get("host", ""),
-            scheme=incoming.scheme,
+            scheme=incoming.link.scheme,
             accounts=self._accounts.refresh(request.now),
         )
         version = headers.get("x-ms-version")
@@ -192,7 +191,7 @@ class Endpoint(Generic[S]):
             request.now,
             request.version,
             request.id,
-            incoming.peer,
+            incoming.link,
             target.is_secondary,
             self._authorise,
         )

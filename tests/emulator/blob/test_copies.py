@@ -274,6 +274,22 @@ async def test_only_copy_blob_takes_the_accounts_key_for_its_source_too(containe
     assert (await copy.start_copy_from_url(source.url))["copy_status"] == "success"
 
 
+async def test_a_source_at_the_address_that_the_client_knows_us_by_is_read_here(
+    raw, source, signature
+):
+    published = f"http://published.invalid:5{source.url[source.url.index('/devstore') :]}"
+
+    copied = await raw(
+        *("PUT", "/data/to", b""),
+        host="published.invalid:5",
+        x_ms_copy_source=f"{published}?{signature}",
+        x_ms_requires_sync="true",
+    )
+
+    assert copied.status == 202
+    assert (await raw("GET", "/data/to")).body == LARGE
+
+
 async def test_who_has_the_md5_of_a_source_checked_is_told_its_crc64_too(
     container, source, signature
 ):

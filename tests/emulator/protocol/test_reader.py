@@ -15,6 +15,7 @@ from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol import reader as reader_module
 from triggerfish_storage.protocol.blocks import BLOCK_BYTES, Blocks
 from triggerfish_storage.protocol.body import LANDED_BYTES, Body
+from triggerfish_storage.protocol.operations import Link
 from triggerfish_storage.protocol.reader import RequestReader
 
 LONG = b"x" * 100_000
@@ -48,7 +49,7 @@ class Flow:
 
 
 def reader_of(*pieces: bytes) -> RequestReader:
-    reader = RequestReader(Flow(), Blocks(), scheme="http", peer="")
+    reader = RequestReader(Flow(), Blocks(), link=Link())
     for piece in pieces:
         reader.feed(piece)
     return reader
@@ -126,7 +127,7 @@ async def test_a_large_body_lands_in_blocks_and_not_a_byte_too_many(
 
 async def test_memory_that_was_lent_is_used_again_and_its_reader_sees_no_more_of_it() -> None:
     blocks = Blocks()
-    reader = RequestReader(Flow(), blocks, scheme="http", peer="")
+    reader = RequestReader(Flow(), blocks, link=Link())
     reader.feed(b"PUT / HTTP/1.1\r\nContent-Length: 200000\r\n\r\n")
     room = reader.room()
     assert room is not None
@@ -146,7 +147,7 @@ async def test_memory_that_was_lent_is_used_again_and_its_reader_sees_no_more_of
 
 async def test_memory_is_not_used_again_while_a_reader_that_was_cancelled_may_look_at_it() -> None:
     blocks = Blocks()
-    reader = RequestReader(Flow(), blocks, scheme="http", peer="")
+    reader = RequestReader(Flow(), blocks, link=Link())
     reader.feed(b"PUT / HTTP/1.1\r\nContent-Length: 100000\r\n\r\n")
     reader.feed(LONG)
     _, body = reader.requests[0]

@@ -86,7 +86,7 @@ def _inner(part: _Part, call: Call) -> Call:
         now=call.now,
         version=call.version,
         request_id=call.request_id,
-        client=call.client,
+        link=call.link,
     )
 
 

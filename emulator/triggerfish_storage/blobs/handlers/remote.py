@@ -38,10 +38,15 @@ class Response:
     pieces: AsyncIterator[bytes]
 
 
-async def fetch(url: str, headers: Mapping[str, str]) -> Response:
-    """Get a URL; raises CannotVerifyCopySource, or SourceConditionNotMet."""
+async def fetch(
+    url: str, headers: Mapping[str, str], *, here: tuple[str, int] | None = None
+) -> Response:
+    """Get a URL, from ``here`` where it is our own; raises what a copier is to be told.
+
+    That is CannotVerifyCopySource, or SourceConditionNotMet.
+    """
     try:
-        connection, response = await asyncio.to_thread(_get, urlsplit(url), headers)
+        connection, response = await asyncio.to_thread(_get, urlsplit(url), headers, here)
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise _failed(str(error)) from error
     found = {name.lower(): value for name, value in response.getheaders()}
@@ -64,28 +69,30 @@ async def fetch(url: str, headers: Mapping[str, str]) -> Response:
 
 
 def _get(
-    url: SplitResult, headers: Mapping[str, str]
+    url: SplitResult, headers: Mapping[str, str], here: tuple[str, int] | None
 ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
-    connection = _connection(url)
+    connection = _connection(url, here)
     try:
         path = url.path or "/"
         target = f"{path}?{url.query}" if url.query else path
-        connection.request("GET", target, headers=dict(headers))
+        connection.request("GET", target, headers={"host": url.netloc, **headers})
         return connection, connection.getresponse()
     except BaseException:
         connection.close()
         raise
 
 
-def _connection(url: SplitResult) -> http.client.HTTPConnection:
-    host = url.hostname or ""
+def _connection(url: SplitResult, here: tuple[str, int] | None) -> http.client.HTTPConnection:
+    host, port = here or (url.hostname or "", url.port)
     if url.scheme.lower() != "https":
-        return http.client.HTTPConnection(host, url.port, timeout=_TIMEOUT_SECONDS)
+        return http.client.HTTPConnection(host, port, timeout=_TIMEOUT_SECONDS)
     context = ssl.create_default_context()
-    if host in THIS_MACHINE:  # a certificate made for it is no authority's, and nobody is between
+    if (
+        here or host in THIS_MACHINE
+    ):  # a certificate made for it is no authority's, and nobody is between
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    return http.client.HTTPSConnection(host, url.port, timeout=_TIMEOUT_SECONDS, context=context)
+    return http.client.HTTPSConnection(host, port, timeout=_TIMEOUT_SECONDS, context=context)
 
 
 async def _pieces(

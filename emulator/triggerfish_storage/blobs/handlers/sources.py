@@ -79,7 +79,8 @@ def _own_path(given: SplitResult, call: Call) -> str:
 
 async def open_source(call: Call) -> Source:
     """Begin to read the wanted range of the source."""
-    response = await fetch(source_url(call), _asked(call))
+    url = source_url(call)
+    response = await fetch(url, _asked(call), here=_here(call, url))
     kind = response.headers.get("x-ms-blob-type", "")
     return Source(
         cast(BlobType, kind) if kind in get_args(BlobType) else "BlockBlob",
@@ -116,7 +117,8 @@ def takes_tags(call: Call) -> bool:
 async def source_tags(call: Call) -> Mapping[str, str]:
     """Return the source's tags, which ask for a permission of their own."""
     url = source_url(call)
-    response = await fetch(f"{url}{'&' if '?' in url else '?'}comp=tags", _bare(call))
+    of_tags = f"{url}{'&' if '?' in url else '?'}comp=tags"
+    response = await fetch(of_tags, _bare(call), here=_here(call, url))
     return parse_tags(b"".join([piece async for piece in response.pieces]))
 
 
@@ -149,6 +151,17 @@ async def receive_source(
         await store.contents.abandon(content)
         raise StorageError(problem)
     return content, told
+
+
+def _here(call: Call, url: str) -> tuple[str, int] | None:
+    """Return where we listen, for a URL with the address that this request itself was sent to.
+
+    That address may lead here for the client alone: a port that a container publishes, a name
+    in a hosts file.
+    """
+    own = urlsplit(call.endpoint)
+    root = f"{own.scheme}://{own.netloc}/"
+    return call.link.here if url.lower().startswith(root.lower()) else None
 
 
 def _wanted(call: Call) -> ByteRange:

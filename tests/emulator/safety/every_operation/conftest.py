@@ -27,7 +27,7 @@ from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol.accounts import DEFAULT_ACCOUNT, DEFAULT_KEY, Accounts
 from triggerfish_storage.protocol.auth import ServiceName, Signed, authorization, decode_key
 from triggerfish_storage.protocol.dates import http_date
-from triggerfish_storage.protocol.operations import BytesBody, Call, Operation, Reply
+from triggerfish_storage.protocol.operations import BytesBody, Call, Link, Operation, Reply
 from triggerfish_storage.protocol.service import Service
 from triggerfish_storage.protocol.steps import Endpoint, Incoming
 from triggerfish_storage.queues.operations import OPERATIONS as QUEUE_OPERATIONS
@@ -104,7 +104,7 @@ class Request:
         target = self._path() + (f"?{raw}" if raw else "")
         fields = [(name.encode(), value.encode()) for name, value in headers.items()]
         body = BytesBody(self.body)
-        return Incoming(self.method, target, fields, body, "http", "127.0.0.1", keeps_alive=True)
+        return Incoming(self.method, target, fields, body, Link(), keeps_alive=True)
 
 
 _BLOBS: Final = {"Append": "append", "Page": "page", "Incremental": "page", "Undelete": "gone"}
