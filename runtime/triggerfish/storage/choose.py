@@ -192,7 +192,9 @@ class Accounts:
         except PortTaken as error:
             taken_first = sorted(_NEEDED, key=error.service.__ne__)
             return await self._attach(LOOPBACK, self._place.ports, taken_first, "")
-        except (AccountsError, DatabaseError, PortUnusable, TransferError) as error:
+        except TransferError as error:
+            raise AccountError(f"--seed: {error}") from error
+        except (AccountsError, DatabaseError, PortUnusable) as error:
             raise AccountError(str(error)) from error
         except OSError as error:
             raise _unusable(self._place.data, error) from error

@@ -80,7 +80,7 @@ async def test_a_seed_with_an_error_in_it_is_named(tmp_path, seeded):
         clock=SystemClock(),
         log=print,
     ) as accounts:
-        with pytest.raises(AccountError, match=r"orders\.jsonl, line 1: not JSON"):
+        with pytest.raises(AccountError, match=r"^--seed: .*orders\.jsonl, line 1: not JSON"):
             await accounts.of("")
 
 
