@@ -1,0 +1,150 @@
+"""Whole accounts over connection strings: what requests can carry comes out and goes in."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from base64 import b64encode
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from triggerfish_storage.blobs.model import Draft, Encryption, etag_text
+from triggerfish_storage.clock import micros
+from triggerfish_storage.protocol.xml import parse
+from triggerfish_storage.remote.listed_blobs import blob_of
+
+if TYPE_CHECKING:
+    from conftest import Account, Fill, See
+
+# What the services have no request for, or set by themselves.
+OWN = {
+    *("etag", "last_modified", "creation_time", "blob_tier_change_time", "snapshot", "id"),
+    *("inserted_on", "expires_on", "next_visible_on", "append_blob_committed_block_count"),
+    *("request_id", "dequeue_count", "server_encrypted", "timestamp", "version_id"),
+}
+
+
+def carried(found: Any) -> Any:
+    """Return what clients see without what requests cannot carry."""
+    if isinstance(found, dict):
+        return {key: carried(value) for key, value in found.items() if key not in OWN}
+    if isinstance(found, list | tuple):
+        return [carried(value) for value in found if not isinstance(value, datetime)]
+    return found if not isinstance(found, str) or not found.startswith('"0x') else ""
+
+
+@pytest.mark.slow
+async def test_clients_see_the_same_account_once_it_went_over_requests(
+    accounts: list[Account], tmp_path: Path, fill: Fill, seen: See
+) -> None:
+    one, two = accounts
+    await one.ask(fill)
+    before = await one.ask(seen)
+
+    exported, left_out = await one.export(tmp_path / "saved.tar.gz")
+    imported, _ = await two.import_(tmp_path / "saved.tar.gz")
+
+    assert exported == imported
+    assert left_out == ["Left out, because they are hidden: 1 messages of 'orders'."]
+    after = await two.ask(seen)
+    assert carried(after["blobs"]) == carried(before["blobs"])
+    assert carried(after["tables"]) == carried(before["tables"])
+    assert await one.ask(seen) == before
+    metadata, count, messages = before["queues"]["orders"]
+    assert count == 3
+    before["queues"]["orders"] = (metadata, 2, messages)
+    assert carried(after["queues"]) == carried(before["queues"])
+
+
+async def test_a_long_queue_comes_out_in_order_and_stays_as_it_is(
+    accounts: list[Account], tmp_path: Path
+) -> None:
+    one, two = accounts
+    store = one.served.account.queues
+    await store.create("orders")
+    for number in range(70):
+        await store.put("orders", f"{number}", now=datetime.now(UTC), life=timedelta(hours=1))
+
+    tally, left_out = await one.export(tmp_path / "saved")
+    await two.import_(tmp_path / "saved")
+
+    lines = (tmp_path / "saved/queues/orders.jsonl").read_text().splitlines()
+    saved = [json.loads(line) for line in lines]
+    assert (tally.messages, left_out) == (70, [])
+    assert [line["text"] for line in saved] == [str(number) for number in range(70)]
+    assert {line["dequeueCount"] for line in saved} == {0}
+    for account in (one, two):
+        found = account.served.account.queues.peek("orders", count=99, now=datetime.now(UTC))
+        assert {message.text for message in found} == {str(number) for number in range(70)}
+        assert max(message.expires_at for message in found) < datetime.now(UTC) + timedelta(hours=2)
+
+
+@pytest.mark.slow
+async def test_a_blob_of_many_pieces_comes_out_and_goes_in(
+    accounts: list[Account], tmp_path: Path
+) -> None:
+    one, two = accounts
+    content = bytes(range(256)) * 4 * 9 * 1024  # 9 MiB
+    await one.served.account.blobs.create_container("data", now=datetime.now(UTC))
+    await one.served.account.blobs.put("data", "big", content, now=datetime.now(UTC))
+
+    await one.export(tmp_path / "saved")
+    await two.import_(tmp_path / "saved")
+
+    blob, found = await two.served.account.blobs.get("data", "big", now=datetime.now(UTC))
+    assert found == content
+    assert blob.md5 == hashlib.md5(content).digest()
+
+
+async def test_what_only_a_customers_key_opens_is_left_out_and_said(
+    accounts: list[Account], tmp_path: Path
+) -> None:
+    one, two = accounts
+    blobs, now = one.served.account.blobs, datetime.now(UTC)
+    draft = Draft(encryption=Encryption(key_sha256=b64encode(bytes(32)).decode()))
+    await blobs.create_container("data", now=now)
+    await blobs.put("data", "closed", b"secret", draft, now=now)
+    await blobs.put("data", "open", b"1", now=now)
+
+    tally, left_out = await one.export(tmp_path / "saved")
+    await two.import_(tmp_path / "saved")
+
+    assert (tally.blobs, left_out) == (1, ["Left out: blobs that only keys of customers open."])
+    assert two.served.account.blobs.find("data", "closed") is None
+
+
+async def test_a_blob_goes_in_without_the_key_of_a_customer_which_is_said(
+    accounts: list[Account], tmp_path: Path
+) -> None:
+    one, _ = accounts
+    manifest = tmp_path / "made/blobs/data.jsonl"
+    line = {"name": "a", "encryptionKeySha256": b64encode(bytes(32)).decode()}
+    (manifest.parent / "data").mkdir(parents=True)
+    (manifest.parent / "data/a").write_text("1")
+    manifest.write_text(json.dumps(line))
+
+    _, left_out = await one.import_(tmp_path / "made")
+
+    _, content = await one.served.account.blobs.get("data", "a", now=datetime.now(UTC))
+    assert content == b"1"
+    assert left_out == ["Left out: keys of customers; their blobs have the account's."]
+
+
+@pytest.mark.parametrize(
+    ("etag", "is_kept"),
+    [
+        (etag_text(micros(datetime(2024, 5, 1, tzinfo=UTC))), True),
+        ("0x89F7FF5F7B58000", False),
+        ("0x1D6F", False),
+        ("x", False),
+    ],
+)
+def test_an_etag_is_kept_where_it_is_one_that_this_program_could_have_made(
+    etag: str, is_kept: bool
+) -> None:
+    markup = f"<Blob><Name>a</Name><Properties><Etag>{etag}</Etag></Properties></Blob>"
+
+    assert bool(blob_of(parse(markup.encode(), "Blob")).etag) == is_kept
