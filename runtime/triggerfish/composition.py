@@ -13,6 +13,7 @@ from typing import Final
 
 from triggerfish.app import open_app
 from triggerfish.config.app_config import AppConfig
+from triggerfish.config.app_folder import DATA_FOLDER
 from triggerfish.config.start_options import StartOptions
 from triggerfish.console import Console
 from triggerfish.history.ledger import Ledger, open_ledger
@@ -33,7 +34,6 @@ from triggerfish.time_zones import zone_of
 from triggerfish.watching import WatchRules
 from triggerfish_storage.clock import Clock
 
-DATA_FOLDER: Final = ".triggerfish"
 _ANY_ADDRESS: Final = ("127.0.0.1", "::1", "0.0.0.0", "::")  # noqa: S104 - compared, not bound
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from triggerfish_storage.addresses import reachable
 from triggerfish_storage.cli.failing import Failed
 from triggerfish_storage.cli.options import TO_TERMINAL, Options, options_from
 from triggerfish_storage.cli.output import remark
@@ -142,7 +143,7 @@ def _greeting(options: Options, ports: Mapping[ServiceName, int], account: Stora
 
     protocol = "https" if options.tls else "http"
     endpoints = {
-        name: f"{protocol}://{_reachable(options.addresses[name])}:{port}/{DEFAULT_ACCOUNT}"
+        name: f"{protocol}://{reachable(options.addresses[name])}:{port}/{DEFAULT_ACCOUNT}"
         for name, port in ports.items()
     }
     lines = [
@@ -164,13 +165,6 @@ def _greeting(options: Options, ports: Mapping[ServiceName, int], account: Stora
             "Ctrl-C stops it.",
         ]
     )
-
-
-def _reachable(address: str) -> str:
-    """Return how clients on this machine reach a server that listens on ``address``."""
-    if address in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
-        return "127.0.0.1"
-    return f"[{address}]" if ":" in address else address
 
 
 def _log_to(target: str | None, *, is_silent: bool) -> None:

@@ -15,13 +15,14 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from triggerfish.cli.running import Place, place_options, reachable
+from triggerfish.cli.running import Place, place_options
 from triggerfish.config.app_folder import find_app_folder
 from triggerfish.config.connections import ConnectionString, Embedded, find_connection
 from triggerfish.config.errors import ConfigError
 from triggerfish.config.host_json import load_host_config
 from triggerfish.config.local_settings import load_local_settings
 from triggerfish.model import TriggerfishError
+from triggerfish_storage.addresses import reachable
 from triggerfish_storage.client import StorageClient, connect
 from triggerfish_storage.connection_string import (
     DEVELOPMENT,

@@ -16,12 +16,12 @@ from urllib.parse import quote, urlsplit
 
 import click
 
-from triggerfish.config.app_folder import find_app_folder
+from triggerfish.config.app_folder import DATA_FOLDER, find_app_folder
 from triggerfish.history.entries import FILE_NAME
 from triggerfish.model import TriggerfishError
+from triggerfish_storage.addresses import reachable
 from triggerfish_storage.ownership import Owner, read_owner
 
-DATA_FOLDER: Final = ".triggerfish"
 HOST_PORT: Final = "host"  # its name among the owner's ports
 _ANSWER_SECONDS: Final = 300.0  # an HTTP function may take its time
 _REMEDY: Final = "Start it with 'triggerfish start', or name a running one with --host URL."
@@ -197,10 +197,3 @@ class RunningHost:
             raise NotRunning(
                 f"--host {self.url}: {error}. Write it as http://NAME:PORT."
             ) from error
-
-
-def reachable(address: str) -> str:
-    """Return the address as a client on this machine takes it."""
-    if address in ("", "0.0.0.0", "::"):  # noqa: S104 - all of them: then also this one
-        return "127.0.0.1"
-    return f"[{address}]" if ":" in address else address

@@ -9,6 +9,7 @@ from triggerfish.config.errors import ConfigError
 from triggerfish.config.host_json import HOST_JSON
 from triggerfish.config.local_settings import LOCAL_SETTINGS
 
+DATA_FOLDER: Final = ".triggerfish"  # in the app's, for messages, blobs and history
 MARKS: Final = (HOST_JSON, LOCAL_SETTINGS)
 _SCRIPT: Final = "function_app.py"
 

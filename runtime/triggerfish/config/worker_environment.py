@@ -8,16 +8,14 @@ the host takes both for the same account.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 from triggerfish.config.start_options import StartOptions
+from triggerfish_storage.addresses import reachable
 from triggerfish_storage.connection_string import (
     DEVELOPMENT,
     PORTS,
     development_connection_string,
 )
-
-_EVERY_ADDRESS: Final = ("", "0.0.0.0", "::")  # noqa: S104 - then also this machine's own
 
 
 def worker_environment(settings: Mapping[str, str], options: StartOptions) -> Mapping[str, str]:
@@ -35,16 +33,10 @@ def worker_environment(settings: Mapping[str, str], options: StartOptions) -> Ma
         return settings
     whole = development_connection_string(
         {service: ports[service] for service in PORTS},
-        host=_from_here(options.storage_address),
+        host=reachable(options.storage_address),
         protocol="http" if options.tls is None else "https",
     )
     return {
         name: whole if value.strip("; ").lower() == DEVELOPMENT.lower() else value
         for name, value in settings.items()
     }
-
-
-def _from_here(address: str) -> str:
-    if address in _EVERY_ADDRESS:
-        return "127.0.0.1"
-    return f"[{address}]" if ":" in address else address

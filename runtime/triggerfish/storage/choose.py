@@ -11,17 +11,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import replace
 from pathlib import Path
-from ssl import SSLContext
 from typing import Final
-from urllib.parse import urlsplit
 
 from triggerfish.config.app_config import AppConfig
 from triggerfish.config.connections import (
     DEVELOPMENT_ACCOUNT,
-    DEVELOPMENT_KEY,
     Connection,
     ConnectionString,
     Embedded,
@@ -33,23 +29,22 @@ from triggerfish.config.start_options import StartOptions
 from triggerfish.model import Log, LogLevel, LogLine
 from triggerfish.storage.account import Account, AccountError
 from triggerfish.storage.embedded import EmbeddedAccount
+from triggerfish.storage.place import Place, connection_to, endpoint, names_ports, place_of
 from triggerfish.storage.probe import ask
 from triggerfish_storage.account import StorageAccount
+from triggerfish_storage.addresses import reachable
 from triggerfish_storage.changes import Changes
 from triggerfish_storage.clock import Clock
 from triggerfish_storage.data_folder import hide_from_git
-from triggerfish_storage.database import DatabaseError, Durability
+from triggerfish_storage.database import DatabaseError
 from triggerfish_storage.ownership import FolderOwned, Ownership, own
 from triggerfish_storage.protocol.accounts import Accounts as AccountKeys
 from triggerfish_storage.protocol.accounts import AccountsError, read_accounts
 from triggerfish_storage.server import PortTaken, PortUnusable, open_account, serve
 from triggerfish_storage.server import services as served_services
 from triggerfish_storage.transfer.failure import TransferError
-from triggerfish_storage.transfer.seeding import Seed
 
-LOOPBACK: Final = "127.0.0.1"
 CATEGORY: Final = "Host.Storage"
-_LOOPBACK_NAMES: Final = frozenset({LOOPBACK, "localhost", "::1"})
 _NEEDED: Final = ("blob", "queue")
 _OPTIONS: Final = (
     "Stop it, choose other ports (--blob-port, --queue-port, --table-port), or set "
@@ -59,30 +54,6 @@ _UNSEEDED: Final = (
     "--seed was not loaded: the storage account is not this host's own. Bring it in where the "
     "account is, with 'triggerfish storage import' or 'triggerfish storage --seed'."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the embedded account lives: its folder, and the ports it is served on.
-
-    With ``tls`` it is served over HTTPS. ``accepts_bearer`` takes tokens without a look at who
-    signed them.
-    """
-
-    data: Path
-    ports: Mapping[str, int]
-    address: str = LOOPBACK
-    durability: Durability = "process"
-    announces: bool = True
-    seed: Seed | None = None
-    tls: SSLContext | None = None
-    accepts_bearer: bool = False
-    keeps_versions: bool = False
-    rehydrates_after: timedelta = timedelta()
-
-    @property
-    def scheme(self) -> str:
-        return "https" if self.tls else "http"
 
 
 class Accounts:
@@ -117,7 +88,8 @@ class Accounts:
         for an account that cannot be opened.
         """
         found = find_connection(connection, self._settings)
-        key = Embedded() if self._is_ours(found) else _without_setting(found)
+        is_ours = names_ports(found, self._ports, self._place.scheme)
+        key = Embedded() if is_ours else _without_setting(found)
         async with self._opening:
             if key not in self._opened:
                 self._opened[key] = await self._open(found, embedded=isinstance(key, Embedded))
@@ -151,26 +123,6 @@ class Accounts:
         if self._ownership is not None:
             self._ownership.serves(address, {**self.served, "host": port})
 
-    def _is_ours(self, connection: Connection) -> bool:
-        """Whether a connection string points at the embedded account's own ports."""
-        if not isinstance(connection, ConnectionString):
-            return isinstance(connection, Embedded)
-        if (connection.account_name, connection.account_key) != (
-            DEVELOPMENT_ACCOUNT,
-            DEVELOPMENT_KEY,
-        ):
-            return False
-        endpoints = {
-            "blob": connection.blob_endpoint,
-            "queue": connection.queue_endpoint,
-            "table": connection.table_endpoint,
-        }
-        return all(
-            _points_at(endpoint, self._ports.get(service, 0), self._place.scheme)
-            for service, endpoint in endpoints.items()
-            if endpoint
-        )
-
     async def _open(self, connection: Connection, *, embedded: bool) -> Account:
         if embedded or isinstance(connection, Embedded):
             return await self._own_or_attach()
@@ -191,7 +143,7 @@ class Accounts:
             )
         except PortTaken as error:
             taken_first = sorted(_NEEDED, key=error.service.__ne__)
-            return await self._attach(LOOPBACK, self._place.ports, taken_first, "")
+            return await self._attach(self._place.address, self._place.ports, taken_first, "")
         except TransferError as error:
             raise AccountError(f"--seed: {error}") from error
         except (AccountsError, DatabaseError, PortUnusable) as error:
@@ -231,9 +183,7 @@ class Accounts:
             self._log(remark(f"Seed {place.seed.path}: {storage.planted}."))
         return EmbeddedAccount(
             storage,
-            blob_endpoint=_endpoint(
-                _from_here(place.address), self._ports["blob"], scheme=place.scheme
-            ),
+            blob_endpoint=endpoint(place.address, self._ports["blob"], place.scheme),
             log=self._log,
             announces=place.announces,
         )
@@ -258,10 +208,10 @@ class Accounts:
                 )
             server = server or answer.server
         self._say(
-            f"Using the storage account that answers on {address}:{ports['blob']}"
+            f"Using the storage account that answers on {reachable(address)}:{ports['blob']}"
             + (f" ({server})." if server else ".")
         )
-        return await self._reach(_development_account(address, ports, scheme=scheme))
+        return await self._reach(connection_to(address, ports, scheme))
 
     def _say(self, message: str) -> None:
         # Shown always: what the app does is done to an account that others have, too.
@@ -290,30 +240,9 @@ async def open_accounts(
     log: Log,
 ) -> AsyncIterator[Accounts]:
     """Give the accounts that an app's connections name; close what was opened at the end."""
-    place = Place(
-        data=data,
-        ports={
-            "blob": options.blob_port,
-            "queue": options.queue_port,
-            "table": options.table_port,
-        },
-        address=options.storage_address,
-        durability="full" if options.durability == "full" else "process",
-        announces=options.timing == "local",
-        seed=_seed(options.seed, config),
-        tls=options.tls,
-        accepts_bearer=options.accepts_bearer,
-        keeps_versions=options.keeps_versions,
-        rehydrates_after=options.rehydrates_after,
-    )
+    place = place_of(options, config, data)
     async with AsyncExitStack() as stack:
         yield Accounts(config.settings, place, stack, clock=clock, log=log)
-
-
-def _seed(path: Path | None, config: AppConfig) -> Seed | None:
-    if path is None:
-        return None
-    return Seed(path, "base64" if config.host.queues.message_encoding == "base64" else "none")
 
 
 def _unusable(folder: Path, error: OSError) -> AccountError:
@@ -328,41 +257,3 @@ def _without_setting(connection: Connection) -> Connection:
     if isinstance(connection, ConnectionString):
         return replace(connection, setting="", text="")
     return replace(connection, setting="")
-
-
-def _points_at(endpoint: str, port: int, scheme: str) -> bool:
-    parts = urlsplit(endpoint)
-    return (
-        parts.scheme == scheme
-        and parts.hostname in _LOOPBACK_NAMES
-        and parts.port == port
-        and parts.path.strip("/") == DEVELOPMENT_ACCOUNT
-    )
-
-
-def _from_here(address: str) -> str:
-    """Return how an address is reached on this machine."""
-    if address in ("", "0.0.0.0", "::"):  # noqa: S104 - all of them: then also this one
-        return LOOPBACK
-    return f"[{address}]" if ":" in address else address
-
-
-def _endpoint(address: str, port: int, *, scheme: str = "http") -> str:
-    return f"{scheme}://{address}:{port}/{DEVELOPMENT_ACCOUNT}"
-
-
-def _development_account(
-    address: str, ports: Mapping[str, int], *, scheme: str
-) -> ConnectionString:
-    return ConnectionString(
-        setting="UseDevelopmentStorage=true",
-        text="",
-        account_name=DEVELOPMENT_ACCOUNT,
-        account_key=DEVELOPMENT_KEY,
-        sas_token="",
-        blob_endpoint=_endpoint(address, ports["blob"], scheme=scheme),
-        queue_endpoint=_endpoint(address, ports["queue"], scheme=scheme),
-        table_endpoint=_endpoint(address, ports["table"], scheme=scheme)
-        if "table" in ports
-        else "",
-    )

@@ -11,6 +11,8 @@ import ssl
 from dataclasses import dataclass
 from typing import Final
 
+from triggerfish_storage.addresses import reachable
+
 _PATIENCE_SECONDS: Final = 3.0
 _HEAD_LIMIT_BYTES: Final = 64 * 1024
 _MARK: Final = "x-ms-request-id"  # on every answer of the service, refusals included
@@ -26,7 +28,10 @@ class Answer:
 
 
 async def ask(address: str, port: int, account: str, *, scheme: str = "http") -> Answer:
-    """Return who answers on a port; never raises for what it finds there."""
+    """Return who answers on a port; never raises for what it finds there.
+
+    ``address`` is what a server listens on, that of all included.
+    """
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             head = await _exchange(
@@ -49,9 +54,12 @@ def _unverified() -> ssl.SSLContext:
 
 
 async def _exchange(address: str, port: int, account: str, tls: ssl.SSLContext | None) -> str:
-    reader, writer = await asyncio.open_connection(address, port, limit=_HEAD_LIMIT_BYTES, ssl=tls)
+    host = reachable(address)
+    reader, writer = await asyncio.open_connection(
+        host.strip("[]"), port, limit=_HEAD_LIMIT_BYTES, ssl=tls
+    )
     try:
-        request = f"GET /{account}?comp=list HTTP/1.1\r\nHost: {address}:{port}\r\n"
+        request = f"GET /{account}?comp=list HTTP/1.1\r\nHost: {host}:{port}\r\n"
         writer.write(f"{request}Connection: close\r\n\r\n".encode("ascii"))
         return (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     finally:

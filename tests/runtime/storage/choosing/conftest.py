@@ -11,7 +11,8 @@ import pytest
 
 from triggerfish.config.connections import DEVELOPMENT_KEY
 from triggerfish.model import LogLine
-from triggerfish.storage.choose import Accounts, Place
+from triggerfish.storage.choose import Accounts
+from triggerfish.storage.place import Place
 from triggerfish_storage.account import StorageAccount
 from triggerfish_storage.clock import SystemClock
 from triggerfish_storage.server import open_account, serve

@@ -12,8 +12,9 @@ import pytest
 from triggerfish.config.errors import ConfigError
 from triggerfish.model import PutMessage
 from triggerfish.storage.azure import AzureAccount
-from triggerfish.storage.choose import Accounts, Place
+from triggerfish.storage.choose import Accounts
 from triggerfish.storage.embedded import EmbeddedAccount
+from triggerfish.storage.place import Place
 from triggerfish_storage.clock import SystemClock
 
 

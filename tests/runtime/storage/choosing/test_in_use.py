@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 
 import pytest
 
@@ -39,6 +40,20 @@ async def test_an_owner_that_serves_over_https_is_asked_so(tmp_path, tls, accoun
 
     assert not account.is_embedded
     assert "(Triggerfish-Blob" in log[1].message
+
+
+@pytest.mark.parametrize("address", ["::1", "::", "0.0.0.0"])
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
+async def test_an_owner_is_reached_wherever_it_listens(tmp_path, accounts_of, address):
+    async with (
+        open_account(tmp_path) as storage,
+        serve(storage, address=address, ports=dict.fromkeys(("blob", "queue", "table"), 0)),
+        accounts_of(tmp_path) as others,
+    ):
+        account = await others.of("")
+        await account.queues.create("orders")
+
+        assert storage.queues.exists("orders")
 
 
 async def test_a_folder_whose_owner_serves_nothing_cannot_be_used(tmp_path, accounts_of):
