@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,16 @@ async def data(container: ContainerClient) -> ContainerClient:
     """A container with one blob, ``a``, that says hello."""
     await container.upload_blob("a", b"hello")
     return container
+
+
+@pytest.fixture
+def content() -> Callable[[BlobClient], Awaitable[bytes]]:
+    """Read all of a blob."""
+
+    async def read(blob: BlobClient) -> bytes:
+        return await (await blob.download_blob()).readall()
+
+    return read
 
 
 @dataclass(frozen=True, slots=True)

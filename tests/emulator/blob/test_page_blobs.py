@@ -1,7 +1,7 @@
-"""Append blobs and page blobs, through the official client."""
+"""Page blobs, through the official client, and their ranges against comparing unit by unit."""
 
 import pytest
-from azure.storage.blob import BlobType, SequenceNumberAction
+from azure.storage.blob import SequenceNumberAction
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,73 +9,6 @@ from triggerfish_storage.blobs.extents import Extent
 from triggerfish_storage.blobs.page_ranges import difference, written_ranges
 
 PAGE = 512
-
-
-async def content(blob) -> bytes:
-    return await (await blob.download_blob()).readall()
-
-
-# --- append blobs -----------------------------------------------------------------------------
-
-
-@pytest.fixture
-async def log(container):
-    blob = container.get_blob_client("log")
-    await blob.create_append_blob(metadata={"k": "v"})
-    return blob
-
-
-async def test_appended_blocks_follow_each_other(log):
-    first = await log.append_block(b"one,")
-    second = await log.append_block(b"x" * 50_000)
-
-    assert (first["blob_append_offset"], first["blob_committed_block_count"]) == ("0", 1)
-    assert (second["blob_append_offset"], second["blob_committed_block_count"]) == ("4", 2)
-    assert await content(log) == b"one," + b"x" * 50_000
-    properties = await log.get_blob_properties()
-    assert properties.blob_type == BlobType.APPENDBLOB
-    assert properties.append_blob_committed_block_count == 2
-    assert properties.metadata == {"k": "v"}
-
-
-async def test_an_append_can_be_bound_to_position_and_size(log, refusal):
-    await log.append_block(b"1234", appendpos_condition=0, maxsize_condition=4)
-
-    outdated = log.append_block(b"5", appendpos_condition=0)
-    assert await refusal(outdated) == "412 AppendPositionConditionNotMet"
-    too_long = log.append_block(b"5", maxsize_condition=4)
-    assert await refusal(too_long) == "412 MaxBlobSizeConditionNotMet"
-    assert await content(log) == b"1234"
-
-
-async def test_a_sealed_blob_takes_no_more(log, refusal):
-    await log.append_block(b"1")
-    await log.seal_append_blob()
-    await log.seal_append_blob()
-
-    assert await refusal(log.append_block(b"2")) == "409 BlobIsSealed"
-    assert (await log.get_blob_properties()).is_append_blob_sealed is True
-
-
-async def test_only_append_blobs_are_appended_to(container, refusal):
-    blob = container.get_blob_client("plain")
-    await blob.upload_blob(b"x")
-
-    assert await refusal(blob.append_block(b"y")) == "409 InvalidBlobType"
-    missing = container.get_blob_client("missing").append_block(b"y")
-    assert await refusal(missing) == "404 BlobNotFound"
-
-
-async def test_a_snapshot_of_an_append_blob_does_not_grow(container, log):
-    await log.append_block(b"1")
-    taken = await log.create_snapshot()
-    await log.append_block(b"2")
-
-    snapshot = container.get_blob_client("log", snapshot=taken["snapshot"])
-    assert (await content(snapshot), await content(log)) == (b"1", b"12")
-
-
-# --- page blobs -------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -98,14 +31,14 @@ async def ranges(blob, **given) -> tuple[list[tuple[int, int]], list[tuple[int, 
     )
 
 
-async def test_pages_never_written_are_zeros(disk):
+async def test_pages_never_written_are_zeros(disk, content):
     await disk.upload_page(page("a"), offset=PAGE, length=PAGE)
 
     assert await content(disk) == bytes(PAGE) + page("a") + bytes(6 * PAGE)
     assert await ranges(disk) == ([(1, 2)], [])
 
 
-async def test_pages_are_written_over_and_cleared_in_place(disk):
+async def test_pages_are_written_over_and_cleared_in_place(disk, content):
     await disk.upload_page(page("a", 6), offset=0, length=6 * PAGE)
     await disk.upload_page(page("b", 2), offset=PAGE, length=2 * PAGE)
     await disk.clear_page(offset=4 * PAGE, length=PAGE)
@@ -144,7 +77,7 @@ async def test_a_difference_needs_an_older_snapshot_that_exists(disk, refusal):
     assert await refusal(missing) == "409 PreviousSnapshotNotFound"
 
 
-async def test_a_page_blob_is_resized(disk):
+async def test_a_page_blob_is_resized(disk, content):
     await disk.upload_page(page("a", 8), offset=0, length=8 * PAGE)
     await disk.resize_blob(2 * PAGE)
     await disk.resize_blob(3 * PAGE)
@@ -178,7 +111,7 @@ async def test_pages_outside_the_blob_are_refused(disk, refusal):
     assert await refusal(outside) == "416 InvalidPageRange"
 
 
-async def test_a_snapshot_of_a_page_blob_stays_while_pages_change(container, disk):
+async def test_a_snapshot_of_a_page_blob_stays_while_pages_change(container, disk, content):
     await disk.upload_page(page("a", 2), offset=0, length=2 * PAGE)
     taken = await disk.create_snapshot()
     await disk.upload_page(page("b"), offset=0, length=PAGE)
