@@ -7,7 +7,6 @@ touched, what a crash left is mended before anybody is served, and upkeep runs u
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import logging
 import socket
@@ -16,6 +15,7 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ from triggerfish_storage.queues.store import QueueStore
 from triggerfish_storage.tables import misaddressed
 from triggerfish_storage.tables import operations as table_operations
 from triggerfish_storage.tables.store import TableStore
+from triggerfish_storage.threads import on_thread
 from triggerfish_storage.tls import shown_certificate
 from triggerfish_storage.transfer.handover import attending
 from triggerfish_storage.transfer.owner import Owner
@@ -206,17 +207,10 @@ def services(account: StorageAccount) -> dict[ServiceName, Service[Any]]:
 
 
 async def _plant(folder: Path, seed: Seed | None, clock: Clock, durability: Durability) -> Tally:
-    """Bring the seed in; a cancelled caller waits for the thread, which nothing can end."""
+    """Bring the seed in, and return how much of it was missing."""
     if seed is None:
         return Tally()
-    planting = asyncio.ensure_future(
-        asyncio.to_thread(plant, folder, seed, now=clock.now(), durability=durability)
-    )
-    try:
-        return await asyncio.shield(planting)
-    except asyncio.CancelledError:
-        await asyncio.wait([planting])
-        raise
+    return await on_thread(partial(plant, folder, seed, now=clock.now(), durability=durability))
 
 
 async def _mend(account: StorageAccount) -> None:

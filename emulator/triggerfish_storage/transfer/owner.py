@@ -18,6 +18,7 @@ from triggerfish_storage.content_folder import Contents
 from triggerfish_storage.contents import discard_files, file_names
 from triggerfish_storage.database import Database, DatabaseError
 from triggerfish_storage.queues.rows import release_orphans
+from triggerfish_storage.threads import held_on_thread
 from triggerfish_storage.transfer import snapshots, sources
 from triggerfish_storage.transfer.failure import TransferError
 from triggerfish_storage.transfer.handover import Request
@@ -55,7 +56,7 @@ class Owner:
         self, source: Path, options: Mapping[str, Any], advance: Advance
     ) -> Mapping[str, Any]:
         job = Job(ImportOptions(**options), self.contents, self.now(), advance)
-        with sources.opened(source, self.folder) as found:
+        async with held_on_thread(sources.opened(source, self.folder)) as found:
 
             def unit(tx: sqlite3.Connection) -> Tally:
                 tally = Tally()

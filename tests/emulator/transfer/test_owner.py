@@ -6,6 +6,8 @@ import asyncio
 import json
 import os
 import socket
+import tarfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +18,7 @@ from triggerfish_storage.blobs.listing import Listing
 from triggerfish_storage.data_folder import CONTROL_FILE
 from triggerfish_storage.server import open_account
 from triggerfish_storage.testing import ManualClock
-from triggerfish_storage.transfer import handover, snapshots
+from triggerfish_storage.transfer import handover, snapshots, sources
 from triggerfish_storage.transfer.failure import TransferError
 from triggerfish_storage.transfer.handover import NobodyAttends, ask
 from triggerfish_storage.transfer.owner import asked_import, asked_restore
@@ -146,6 +148,30 @@ async def test_an_import_into_an_account_in_use(
     assert planned == done
     assert (done["blobs"], done["messages"]) == (1, 1)
     assert (await account.blobs.get("uploads", "a.csv", now=clock.now()))[1] == b"x" * LARGE
+
+
+async def test_others_are_served_while_an_archive_is_unpacked(
+    account: StorageAccount, clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tarfile.open(tmp_path / "source.tar", "w") as tar:
+        tar.addfile(tarfile.TarInfo("uploads/a.csv"))
+    entered, go_on, unpack = threading.Event(), threading.Event(), sources.unpack
+
+    def wait(archive: Path, folder: Path) -> None:
+        entered.set()
+        assert go_on.wait(20)
+        unpack(archive, folder)
+
+    monkeypatch.setattr(sources, "unpack", wait)
+    request = asked_import(tmp_path / "source.tar", ImportOptions())
+    async with asyncio.TaskGroup() as group:
+        asking = group.create_task(asyncio.to_thread(ask, tmp_path / "data", request))
+        await asyncio.to_thread(entered.wait)
+
+        await account.queues.put("orders", "one", now=clock.now())
+        go_on.set()
+
+    assert asking.result()["blobs"] == 1
 
 
 async def test_an_import_tells_how_far_it_is(
