@@ -104,15 +104,19 @@ class Database:
         """Run ``unit`` as ``write`` does, but on a thread: for what takes seconds.
 
         Others read meanwhile, and only their writes wait. One at a time, as the caller sees to.
-        Where commits run on the loop's thread, a caller that is cancelled has it undone.
+        A caller that is cancelled waits for its end; where commits run on the loop's thread it is
+        undone.
         """
         if self._is_closed:
             raise DatabaseError(f"{self.path}: closed, nothing can be written any more.")
         if self._on_thread:
-            return await self.write(unit)
+            return await self._write_to_the_end(unit)
         await self._not_busy()
+        try:
+            connection = connect_writer(self.path, "process")
+        except sqlite3.OperationalError as error:
+            raise self._explained(error) from error
         self._is_busy = True
-        connection = connect_writer(self.path, "process")
         gone = threading.Event()
         working = self._loop.run_in_executor(self._disk, _alone_with, connection, unit, gone)
         working.add_done_callback(lambda _: self._settle([]))
@@ -126,6 +130,14 @@ class Database:
             raise
         except sqlite3.OperationalError as error:
             raise self._explained(error) from error
+
+    async def _write_to_the_end(self, unit: Unit[T]) -> T:
+        writing = asyncio.ensure_future(self.write(unit))
+        try:
+            return await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await asyncio.wait([writing])
+            raise
 
     async def read(self, unit: Unit[T]) -> T:
         """Run ``unit`` on a reading thread, for scans and other work that may take long."""

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from triggerfish_storage.database import Database, open_database
+from triggerfish_storage import database
+from triggerfish_storage.database import Database, DatabaseError, open_database
 
 if TYPE_CHECKING:
     from conftest import Add, Names
@@ -79,4 +80,38 @@ async def test_a_long_write_whose_caller_goes_is_undone(
             await long
         await short
 
+        assert things.look(names) == ["b"]
+
+
+async def test_a_long_write_whose_caller_goes_is_over_when_the_caller_is(
+    things: Database, add: Add, names: Names
+) -> None:
+    held = Held(add)
+    long = asyncio.create_task(things.write_long(held))
+    await asyncio.to_thread(held.begun.wait, 10)
+
+    long.cancel()
+    await asyncio.sleep(0)
+    assert not long.done()
+    held.may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await long
+
+    before = things.look(names)
+    await things.write(add("b"))
+    assert things.look(names) == ["b", *before]
+
+
+async def test_a_long_write_that_cannot_begin_keeps_nobody_else_from_writing(
+    tmp_path: Path, migrations: Traversable, add: Add, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> sqlite3.Connection:
+        raise sqlite3.OperationalError("unable to open database file")
+
+    async with open_database(tmp_path / "things.db", migrations) as things:
+        with monkeypatch.context() as patched, pytest.raises(DatabaseError, match="unable to open"):
+            patched.setattr(database, "connect_writer", fail)
+            await things.write_long(add("a"))
+
+        await things.write(add("b"))
         assert things.look(names) == ["b"]
