@@ -149,6 +149,7 @@ table names, and else as a request that no service knows.
 | logging and metrics of the service's properties | kept and given back; nothing is logged |
 | query options of tables but `$filter`, `$select` and `$top` | refused with 501 NotImplemented |
 | `$filter` on `TableName` | without regard to case, as a table is addressed |
+| incremental copies | done at once; from this account with its page ranges, from others whole |
 | sources of copies | public or signed, or a token comes along; Copy Blob alone takes the key |
 | rehydration of archived blobs | at once, or pending for `--rehydrate-after` seconds whatever the \
 priority; a copy out of the archive counts as copied meanwhile |

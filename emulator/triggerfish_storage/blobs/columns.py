@@ -100,6 +100,7 @@ def copy_text(copy: Copy | None) -> str | None:
             "completed": maybe_micros(copy.completed),
             "description": copy.description,
             "is_incremental": copy.is_incremental,
+            "destination_snapshot": copy.destination_snapshot,
         }
     )
 

@@ -19,6 +19,7 @@ from triggerfish_storage.blobs.archive import ARCHIVE, as_of, brought_back, chec
 from triggerfish_storage.blobs.conditions import evaluate
 from triggerfish_storage.blobs.encryption import check_key
 from triggerfish_storage.blobs.extents import add_extents, all_extents
+from triggerfish_storage.blobs.guards import check_ordinary
 from triggerfish_storage.blobs.lifecycle import begin_write, finish_write
 from triggerfish_storage.blobs.model import (
     NO_CONDITIONS,
@@ -71,6 +72,7 @@ def copy_blob(
     original = as_of(find_source(tx, source, order.source_conditions), now)
     if only is not None and original.type != only:
         raise StorageError(errors.INVALID_SOURCE_BLOB_TYPE)
+    check_ordinary(original)
     check_key(original, "")  # there is no header to show it here
     if order.draft.tier in ("", ARCHIVE):  # a copy in another tier is a way out of the archive
         check_readable(original)

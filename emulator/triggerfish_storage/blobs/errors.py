@@ -83,6 +83,23 @@ HIERARCHICAL_NAMESPACE_NOT_ENABLED: Final = ErrorCode(
     "HierarchicalNamespaceNotEnabled",
     "This operation is only permitted on a hierarchical namespace account.",
 )
+INCREMENTAL_COPY_BLOB_MISMATCH: Final = ErrorCode(
+    409,
+    "IncrementalCopyBlobMismatch",
+    "The specified source blob is different than the copy source of the existing incremental copy "
+    "blob.",
+)
+INCREMENTAL_COPY_OF_EARLIER_SNAPSHOT_NOT_ALLOWED: Final = ErrorCode(
+    409,
+    "IncrementalCopyOfEarlierSnapshotNotAllowed",
+    "The specified snapshot is earlier than the last snapshot copied into the incremental copy "
+    "blob.",
+)
+INCREMENTAL_COPY_SOURCE_MUST_BE_SNAPSHOT: Final = ErrorCode(
+    409,
+    "IncrementalCopySourceMustBeSnapshot",
+    "The source for incremental copy request must be a snapshot.",
+)
 INVALID_BLOB_OR_BLOCK: Final = ErrorCode(
     400, "InvalidBlobOrBlock", "The specified blob or block content is invalid."
 )
@@ -189,6 +206,11 @@ SEQUENCE_NUMBER_INCREMENT_TOO_LARGE: Final = ErrorCode(
     "SequenceNumberIncrementTooLarge",
     "The sequence number increment cannot be performed because it would result in overflow of "
     "the sequence number.",
+)
+OPERATION_NOT_ALLOWED_ON_INCREMENTAL_COPY_BLOB: Final = ErrorCode(
+    409,
+    "OperationNotAllowedOnIncrementalCopyBlob",
+    "The specified operation is not allowed on an incremental copy blob.",
 )
 OPERATION_NOT_ALLOWED_ON_ROOT_BLOB: Final = ErrorCode(
     403, "OperationNotAllowedOnRootBlob", "This operation is not allowed on the current version."

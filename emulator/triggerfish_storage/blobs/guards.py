@@ -1,4 +1,4 @@
-"""What keeps a blob from being changed or deleted, whoever asks: holds and policies.
+"""What keeps a blob as it is, whoever asks: holds, policies, and being for copies alone.
 
 Rules run inside the caller's transaction.
 
@@ -37,6 +37,12 @@ def check_mutable(blob: Blob, now: datetime) -> None:
         raise StorageError(_LEGAL_HOLD)
     if blob.immutable_until is not None and blob.immutable_until > now:
         raise StorageError(_POLICY)
+
+
+def check_ordinary(blob: Blob) -> None:
+    """Raise where a blob is for incremental copies alone, and to be asked for and deleted."""
+    if blob.is_incremental:
+        raise StorageError(errors.OPERATION_NOT_ALLOWED_ON_INCREMENTAL_COPY_BLOB)
 
 
 def check_all_mutable(tx: sqlite3.Connection, container_id: int, now: datetime) -> None:

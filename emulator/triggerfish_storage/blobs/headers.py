@@ -356,6 +356,8 @@ def copy_headers(copy: Copy) -> dict[str, str]:
         headers["x-ms-copy-status-description"] = copy.description
     if copy.is_incremental:
         headers["x-ms-incremental-copy"] = "true"
+    if copy.destination_snapshot is not None:
+        headers["x-ms-copy-destination-snapshot"] = snapshot_text(copy.destination_snapshot)
     return headers
 
 

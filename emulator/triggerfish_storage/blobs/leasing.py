@@ -13,6 +13,7 @@ from datetime import datetime
 
 from triggerfish_storage.blobs.conditions import check_read
 from triggerfish_storage.blobs.container_rows import get_container, save_container
+from triggerfish_storage.blobs.guards import check_ordinary
 from triggerfish_storage.blobs.model import (
     NO_CONDITIONS,
     Address,
@@ -38,6 +39,7 @@ def lease_resource(
     if now is not None:
         check_read(resource, conditions, now)
     if isinstance(resource, Blob):
+        check_ordinary(resource)
         blob = resource._replace(lease=action(resource.lease))
         save_blob(tx, blob)
         return blob

@@ -20,7 +20,7 @@ from triggerfish_storage.blobs.conditions import check_absent, check_write
 from triggerfish_storage.blobs.deletion import make_way
 from triggerfish_storage.blobs.encryption import check_change, settled
 from triggerfish_storage.blobs.extents import Extent, add_extent, clear_extents
-from triggerfish_storage.blobs.guards import check_mutable
+from triggerfish_storage.blobs.guards import check_mutable, check_ordinary
 from triggerfish_storage.blobs.model import (
     NO_CONDITIONS,
     Address,
@@ -69,11 +69,17 @@ def begin_write(
     if existing is None:
         check_absent(conditions)
     else:
-        check_write(existing, conditions, now)
-        if conditions.create_only:
-            raise StorageError(common.AUTHORIZATION_PERMISSION_MISMATCH)
-        check_mutable(existing, now)
+        check_overwrite(existing, conditions, now)
+        check_ordinary(existing)
     return place
+
+
+def check_overwrite(existing: Blob, conditions: Conditions, now: datetime) -> None:
+    """Raise where what there is may not be written over."""
+    check_write(existing, conditions, now)
+    if conditions.create_only:
+        raise StorageError(common.AUTHORIZATION_PERMISSION_MISMATCH)
+    check_mutable(existing, now)
 
 
 def finish_write(
@@ -147,6 +153,7 @@ def change_blob(
     """
     blob = get_blob(tx, address)
     check_write(blob, conditions, now)
+    check_ordinary(blob)
     if asked is not None or "metadata" in changes:
         check_change(tx, blob, asked)
     check_mutable(blob, now)

@@ -229,6 +229,8 @@ def _rare_properties(blob: Blob, include: frozenset[str], now: datetime) -> str:
         found["RehydratePriority"] = blob.rehydration.priority
     if blob.tags:
         found["TagCount"] = str(len(blob.tags))
+    if blob.copy is not None and blob.copy.is_incremental:
+        found["IncrementalCopy"] = "true"
     if blob.copy is not None and "copy" in include:
         found |= {
             "CopyId": blob.copy.id,
@@ -237,6 +239,8 @@ def _rare_properties(blob: Blob, include: frozenset[str], now: datetime) -> str:
             "CopyProgress": blob.copy.progress,
             "CopyCompletionTime": http_date(blob.copy.completed) if blob.copy.completed else "",
         }
+        if blob.copy.destination_snapshot is not None:
+            found["DestinationSnapshot"] = snapshot_text(blob.copy.destination_snapshot)
     if blob.deleted is not None:
         found["DeletedTime"] = http_date(blob.deleted)
         found["RemainingRetentionDays"] = str((blob.expires - now).days if blob.expires else 0)

@@ -128,6 +128,7 @@ class Copy:
     completed: datetime | None
     description: str = ""
     is_incremental: bool = False
+    destination_snapshot: int | None = None  # that it made, where it is incremental
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +182,11 @@ class Blob(NamedTuple):
     def is_snapshot(self) -> bool:
         """Whether this is not the blob itself, but a snapshot or an earlier version."""
         return self.snapshot != CURRENT
+
+    @property
+    def is_incremental(self) -> bool:
+        """Whether this only holds snapshots together that are copies of another blob's."""
+        return self.copy is not None and self.copy.is_incremental and not self.is_snapshot
 
     @property
     def version(self) -> int:

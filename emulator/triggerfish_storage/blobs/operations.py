@@ -242,7 +242,7 @@ PAGES: Final = (
     _blob("PutPage", "PUT", page_blobs.put_page, "w", "page"),
     _blob("PutPageFromURL", "PUT", page_blobs.put_page_from_url, "w", "page", headers=_FROM_URL),
     _blob("GetPageRanges", "GET", page_blobs.get_page_ranges, "r", "pagelist"),
-    _blob("IncrementalCopyBlob", "PUT", service.refuse, "cw", "incrementalcopy"),
+    _blob("IncrementalCopyBlob", "PUT", copies.copy_incrementally, "cw", "incrementalcopy"),
 )
 
 # Who asks for nothing in particular may ask what kind of account this is.

@@ -17,7 +17,7 @@ from triggerfish_storage.blobs import errors
 from triggerfish_storage.blobs.conditions import check_read, check_write
 from triggerfish_storage.blobs.encryption import check_change
 from triggerfish_storage.blobs.extents import Extent, add_extent, all_extents, cut_extents
-from triggerfish_storage.blobs.guards import check_mutable
+from triggerfish_storage.blobs.guards import check_mutable, check_ordinary
 from triggerfish_storage.blobs.lifecycle import begin_write, finish_write, save_change
 from triggerfish_storage.blobs.model import (
     CURRENT,
@@ -184,6 +184,7 @@ def _page_blob(tx: sqlite3.Connection, address: Address) -> Blob:
     blob = get_blob(tx, address)
     if blob.type != "PageBlob":
         raise StorageError(errors.INVALID_BLOB_TYPE)
+    check_ordinary(blob)
     return blob
 
 

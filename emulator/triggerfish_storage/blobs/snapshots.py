@@ -15,6 +15,7 @@ from triggerfish_storage.blobs import versions
 from triggerfish_storage.blobs.conditions import check_read
 from triggerfish_storage.blobs.encryption import check_change
 from triggerfish_storage.blobs.extents import copy_extents
+from triggerfish_storage.blobs.guards import check_ordinary
 from triggerfish_storage.blobs.model import NO_CONDITIONS, Address, Blob, Conditions, Encryption
 from triggerfish_storage.blobs.rows import (
     add_blob,
@@ -43,6 +44,7 @@ def snapshot_blob(
     """
     blob = get_blob(tx, address)
     check_read(blob, conditions, now)
+    check_ordinary(blob)
     check_change(tx, blob, asked)
     snapshot = blob._replace(
         snapshot=free_snapshot(tx, blob, now),

@@ -20,6 +20,7 @@ from triggerfish_storage.blobs.archive import as_of, check_readable
 from triggerfish_storage.blobs.conditions import check_read
 from triggerfish_storage.blobs.encryption import check_key
 from triggerfish_storage.blobs.extents import PRELOAD_LIMIT_BYTES, find_parts
+from triggerfish_storage.blobs.guards import check_ordinary
 from triggerfish_storage.blobs.listing import Listing, Page, list_blobs
 from triggerfish_storage.blobs.model import (
     CURRENT,
@@ -234,6 +235,7 @@ class BlobStore:
         blob, data = self._database.look(lambda tx: read_blob(tx, address))
         check_read(blob, conditions, now)
         check_key(blob, key_sha256)
+        check_ordinary(blob)
         blob = as_of(blob, now)
         check_readable(blob)
         begin, end = wanted.within(blob.length)

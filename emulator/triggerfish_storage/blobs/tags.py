@@ -17,6 +17,7 @@ from typing import Final
 
 from triggerfish_storage.blobs import errors
 from triggerfish_storage.blobs.conditions import check_write
+from triggerfish_storage.blobs.guards import check_ordinary
 from triggerfish_storage.blobs.model import NO_CONDITIONS, Address, Blob, Conditions
 from triggerfish_storage.blobs.rows import get_blob, save_blob
 from triggerfish_storage.errors import StorageError
@@ -55,6 +56,7 @@ def set_tags(
     """Replace the tags of a blob or snapshot."""
     blob = get_blob(tx, address)
     check_write(blob, conditions, now)
+    check_ordinary(blob)
     changed = blob._replace(tags=tags)
     save_blob(tx, changed)
     index_tags(tx, changed)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
+from triggerfish_storage.blobs.archive import ARCHIVE
 from triggerfish_storage.blobs.exact import Layout
 from triggerfish_storage.blobs.model import Blob
 from triggerfish_storage.blobs.names import snapshot_text
@@ -39,8 +40,9 @@ def read_blobs(requests: Requests, container: str) -> Iterator[OutgoingBlob]:
     waiting: list[tuple[Blob, str]] = []
     for element in _listed(requests, container):
         entry = blob_of(element), element.child_text("Etag", "") or _etag_of(element)
-        if entry[0].encryption is not None and entry[0].encryption.key_sha256:
-            requests.remark("Left out: blobs that only keys of customers open.")
+        unreadable = _unreadable(element, entry[0])
+        if unreadable:
+            requests.remark(f"Left out: {unreadable}.")
             continue
         if entry[0].type == "PageBlob" or entry[0].length > SMALL_BYTES:
             yield from _small(requests, container, waiting)
@@ -52,6 +54,18 @@ def read_blobs(requests: Requests, container: str) -> Iterator[OutgoingBlob]:
             yield from _small(requests, container, waiting)
             waiting = []
     yield from _small(requests, container, waiting)
+
+
+def _unreadable(element: xml.Element, blob: Blob) -> str:
+    """Return which blobs this is one of, where none of these can be downloaded."""
+    if blob.encryption is not None and blob.encryption.key_sha256:
+        return "blobs that only keys of customers open"
+    if blob.tier == ARCHIVE:
+        return "blobs in the archive"
+    properties = element.find("Properties") or element
+    if properties.child_text("IncrementalCopy", "") == "true" and not blob.is_snapshot:
+        return "blobs of incremental copies, but for their snapshots"
+    return ""
 
 
 def _listed(requests: Requests, container: str) -> Iterator[xml.Element]:

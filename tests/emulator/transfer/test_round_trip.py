@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from azure.storage.blob import BlobServiceClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -121,6 +122,38 @@ async def test_a_blob_on_its_way_out_of_the_archive_arrives_elsewhere(
         found = account.blobs.properties(account.blobs.at("uploads", "a"), now=clock.now())
         assert (found.tier, found.rehydration) == ("Archive", Rehydration("Hot", "High", until))
         assert account.blobs.properties(account.blobs.at("uploads", "a"), now=until).tier == "Hot"
+
+
+async def test_incremental_copies_go_on_elsewhere(
+    clients: Clients, tmp_path: Path, export: Export, import_from: Import
+) -> None:
+    def fill_in(string: str) -> str:
+        container = BlobServiceClient.from_connection_string(string).create_container("data")
+        disk, copy = container.get_blob_client("disk"), container.get_blob_client("copy")
+        disk.create_page_blob(1024)
+        return _copy_on(disk, copy)
+
+    def go_on(string: str) -> list[tuple[int, int]]:
+        container = BlobServiceClient.from_connection_string(string).get_container_client("data")
+        disk, copy = container.get_blob_client("disk"), container.get_blob_client("copy")
+        disk.upload_page(b"1" * 512, 512, 512)
+        newer = container.get_blob_client("copy", snapshot=_copy_on(disk, copy))
+        changed = newer.list_page_ranges(previous_snapshot=first)
+        return [(one.start, one.end) for one in changed]
+
+    first = await clients(tmp_path / "one", fill_in)
+    now = datetime.now(UTC)
+    export(tmp_path / "one", tmp_path / "saved", now)
+    import_from(tmp_path / "saved", tmp_path / "two", now)
+
+    assert await clients(tmp_path / "two", go_on) == [(512, 1023)]
+
+
+def _copy_on(disk: Any, copy: Any) -> str:
+    taken = disk.create_snapshot()["snapshot"]
+    copy.start_copy_from_url(f"{disk.url}?snapshot={taken}", incremental_copy=True)
+    found: str = copy.get_blob_properties().copy.destination_snapshot
+    return found
 
 
 async def test_versions_of_blobs_come_along(

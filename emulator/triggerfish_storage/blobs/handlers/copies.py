@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from triggerfish_storage.blobs import copies, errors
+from triggerfish_storage.blobs import copies, errors, incremental
 from triggerfish_storage.blobs.encryption_headers import scope_of
 from triggerfish_storage.blobs.handlers import sources
 from triggerfish_storage.blobs.handlers.blobs import BLOCK_BLOB_LIMIT_BYTES
@@ -21,10 +21,11 @@ from triggerfish_storage.blobs.headers import (
     given_headers,
     own_address,
     priority_of,
+    stamp,
     write_conditions_of,
     written,
 )
-from triggerfish_storage.blobs.model import Address, Blob
+from triggerfish_storage.blobs.model import Address, Blob, Conditions
 from triggerfish_storage.blobs.rows import get_blob
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.errors import StorageError
@@ -75,6 +76,48 @@ async def abort_copy(call: Call, store: BlobStore) -> Reply:
     address = own_address(call)
     store.look(lambda tx: get_blob(tx, address))
     raise StorageError(errors.NO_PENDING_COPY_OPERATION)
+
+
+async def copy_incrementally(call: Call, store: BlobStore) -> Reply:
+    """Incremental Copy Blob: a snapshot of a page blob, which becomes one of the destination."""
+    address, conditions = own_address(call), write_conditions_of(call)
+    url = sources.source_url(call)
+    if incremental.snapshot_of(url) is None:
+        raise StorageError(errors.INCREMENTAL_COPY_SOURCE_MUST_BE_SNAPSHOT)
+    local = sources.own_source(call)
+    if local is not None:
+        blob = await store.write(
+            lambda tx: incremental.copy_own_snapshot(
+                tx, local, address, url, conditions=conditions, now=call.now
+            ),
+            changed=address,
+        )
+    else:
+        blob = await _copy_foreign_snapshot(call, store, address, conditions)
+    # The service begins all of them so, and clients go on to ask whether it is over.
+    headers = {**stamp(blob), "x-ms-copy-status": "pending"}
+    if blob.copy is not None:
+        headers["x-ms-copy-id"] = blob.copy.id
+    return Reply(202, headers=headers)
+
+
+async def _copy_foreign_snapshot(
+    call: Call, store: BlobStore, address: Address, conditions: Conditions
+) -> Blob:
+    source = await sources.open_source(call)
+    if source.blob_type != "PageBlob":
+        raise StorageError(errors.INVALID_SOURCE_BLOB_TYPE)
+    content, _ = await sources.receive_source(call, store, source, limit=BLOCK_BLOB_LIMIT_BYTES)
+    snapshot = incremental.Snapshot(
+        sources.source_url(call), content.size_bytes, source.headers, source.metadata
+    )
+    return await store.write(
+        lambda tx: incremental.write_snapshot(
+            tx, address, content, snapshot, conditions=conditions, now=call.now
+        ),
+        changed=address,
+        content=content,
+    )
 
 
 async def _copy(call: Call, store: BlobStore, local: Address | None, *, limit: int) -> Blob:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from azure.storage.blob import BlobServiceClient, StandardBlobTier
 
 from triggerfish_storage.blobs.model import Draft, Encryption, etag_text
 from triggerfish_storage.clock import micros
@@ -97,6 +98,34 @@ async def test_a_blob_of_many_pieces_comes_out_and_goes_in(
     blob, found = await two.served.account.blobs.get("data", "big", now=datetime.now(UTC))
     assert found == content
     assert blob.md5 == hashlib.md5(content).digest()
+
+
+async def test_what_cannot_be_read_is_left_out_and_said(
+    accounts: list[Account], tmp_path: Path
+) -> None:
+    one, two = accounts
+    await one.ask(_make_unreadable)
+
+    tally, left_out = await one.export(tmp_path / "saved")
+    await two.import_(tmp_path / "saved")
+
+    assert (tally.blobs, sorted(left_out)) == (
+        3,
+        [
+            "Left out: blobs in the archive.",
+            "Left out: blobs of incremental copies, but for their snapshots.",
+        ],
+    )
+    assert two.served.account.blobs.find("data", "archived") is None
+
+
+def _make_unreadable(string: str) -> None:
+    container = BlobServiceClient.from_connection_string(string).create_container("data")
+    container.upload_blob("archived", b"1", standard_blob_tier=StandardBlobTier.ARCHIVE)
+    disk, copy = container.get_blob_client("disk"), container.get_blob_client("copy")
+    disk.create_page_blob(512)
+    taken = disk.create_snapshot()
+    copy.start_copy_from_url(f"{disk.url}?snapshot={taken['snapshot']}", incremental_copy=True)
 
 
 async def test_what_only_a_customers_key_opens_is_left_out_and_said(
