@@ -246,7 +246,7 @@ def export() -> Export:
     return _export
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")  # one for all examples of a property
 def import_from() -> Import:
     """Import a source into a data folder, at an instant."""
     return _import_from
