@@ -160,15 +160,18 @@ def write_conditions_of(call: Call) -> Conditions:
     return conditions if call.allows("w") else replace(conditions, create_only=True)
 
 
-def draft_of(call: Call, blob_type: BlobType | None = "BlockBlob") -> Draft:
+def draft_of(
+    call: Call, blob_type: BlobType | None = "BlockBlob", *, is_blob: bool = False
+) -> Draft:
     """Return what the writer of a blob says of it in headers.
 
-    The tier stays unchecked where the type is not known yet (None).
+    The tier stays unchecked where the type is not known yet (None). Where what is sent
+    ``is_blob``, and not a list of blocks, what the request says of its own body counts too.
     """
     headers = call.headers
     tier = headers.get("x-ms-access-tier", "")
     return Draft(
-        headers=content_headers_of(call, fall_back=True),
+        headers=content_headers_of(call, fall_back=is_blob),
         metadata=call.metadata(),
         tags=tags_of(call) if "x-ms-tags" in headers else {},
         tier=check_tier(tier, blob_type) if tier and blob_type else tier,

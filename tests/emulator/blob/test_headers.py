@@ -44,6 +44,26 @@ async def test_a_range_is_answered_with_its_place_and_on_request_its_md5(raw):
 
 
 @pytest.mark.usefixtures("data")
+async def test_a_range_beyond_the_end_is_told_how_long_the_blob_is(raw):
+    answer = await raw("GET", "/data/a", range="bytes=9-")
+
+    assert (answer.status, answer.code) == (416, "InvalidRange")
+    assert answer.headers["content-range"] == "bytes */5"
+
+
+async def test_the_headers_of_a_list_of_blocks_are_not_those_of_the_blob(container):
+    blob = container.get_blob_client("large")
+    await blob.stage_block("b1", b"hello")
+
+    await blob.commit_block_list(["b1"])  # as application/xml, says the client of the list
+
+    settings = (await blob.get_blob_properties()).content_settings
+    assert settings.content_type == "application/octet-stream"
+    await blob.commit_block_list(["b1"], content_settings=ContentSettings("text/plain"))
+    assert (await blob.get_blob_properties()).content_settings.content_type == "text/plain"
+
+
+@pytest.mark.usefixtures("data")
 async def test_a_range_that_makes_no_sense_is_ignored(raw):
     answer = await raw("GET", "/data/a", range="bytes=3-1")
 

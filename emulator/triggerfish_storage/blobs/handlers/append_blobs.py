@@ -31,7 +31,7 @@ _SIZE_LIMIT: Final = 2**63 - 1
 
 async def create_append_blob(call: Call, store: BlobStore) -> Reply:
     """Put Blob of type AppendBlob: an empty one, to be appended to."""
-    address, draft = own_address(call), draft_of(call, "AppendBlob")
+    address, draft = own_address(call), draft_of(call, "AppendBlob", is_blob=True)
     conditions = write_conditions_of(call)
     if content_length(call):
         raise call.bad_header("content-length")

@@ -54,7 +54,8 @@ _OVERRIDES: Final = {
 
 async def put_block_blob(call: Call, store: BlobStore) -> Reply:
     """Put Blob of type BlockBlob: create or replace it whole."""
-    address, draft, conditions = own_address(call), draft_of(call), write_conditions_of(call)
+    address, conditions = own_address(call), write_conditions_of(call)
+    draft = draft_of(call, is_blob=True)
     content = await receive(
         call,
         store,

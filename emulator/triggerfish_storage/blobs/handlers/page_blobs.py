@@ -44,7 +44,7 @@ RANGES_LIMIT: Final = 10_000
 
 async def create_page_blob(call: Call, store: BlobStore) -> Reply:
     """Put Blob of type PageBlob: one of zeros."""
-    address, draft = own_address(call), draft_of(call, "PageBlob")
+    address, draft = own_address(call), draft_of(call, "PageBlob", is_blob=True)
     conditions = write_conditions_of(call)
     length = page_blob_length(call)
     if length is None:
