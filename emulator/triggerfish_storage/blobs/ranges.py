@@ -30,7 +30,7 @@ class ByteRange:
         if self is WHOLE:
             return 0, length
         if self.begin >= length:
-            raise StorageError(errors.INVALID_RANGE)
+            raise StorageError(errors.INVALID_RANGE, ContentRange=f"bytes */{length}")
         return self.begin, length if self.last is None else min(self.last + 1, length)
 
 

@@ -24,8 +24,10 @@ _SERVERS: Final[Mapping[ServiceName, str]] = {
     service: f"Server: Triggerfish-{service.capitalize()}/1.0 (like Azurite)\r\nDate: "
     for service in get_args(ServiceName)
 }
-# What the source of a copy answered, which clients look for in headers.
-_OF_SOURCES: Final = {
+# What clients look for in headers: how long a blob is that has no such range, and what the
+# source of a copy answered.
+_IN_HEADERS: Final = {
+    "ContentRange": "Content-Range",
     "CopySourceStatusCode": "x-ms-copy-source-status-code",
     "CopySourceErrorCode": "x-ms-copy-source-error-code",
 }
@@ -86,8 +88,8 @@ def error_reply(
             'Bearer authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize" '
             'resource_id="https://storage.azure.com"'
         )
-    for name in error.details.keys() & _OF_SOURCES.keys():
-        headers[_OF_SOURCES[name]] = error.details[name]
+    for name in error.details.keys() & _IN_HEADERS.keys():
+        headers[_IN_HEADERS[name]] = error.details[name]
     if is_head or row.status in _BODILESS:
         return Reply(row.status, headers=headers, reason=reason)
     message = f"{row.message}\nRequestId:{request_id}\nTime:{iso_date(now)}"
