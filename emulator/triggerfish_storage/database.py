@@ -35,6 +35,7 @@ from triggerfish_storage.schema import (
     connect_writer,
     migrate,
 )
+from triggerfish_storage.threads import to_the_end
 
 __all__ = ["Bulk", "Database", "DatabaseError", "Durability", "Unit", "open_database"]
 
@@ -110,7 +111,7 @@ class Database:
         if self._is_closed:
             raise DatabaseError(f"{self.path}: closed, nothing can be written any more.")
         if self._on_thread:
-            return await self._write_to_the_end(unit)
+            return await to_the_end(self.write(unit))
         await self._not_busy()
         try:
             connection = connect_writer(self.path, "process")
@@ -130,14 +131,6 @@ class Database:
             raise
         except sqlite3.OperationalError as error:
             raise self._explained(error) from error
-
-    async def _write_to_the_end(self, unit: Unit[T]) -> T:
-        writing = asyncio.ensure_future(self.write(unit))
-        try:
-            return await asyncio.shield(writing)
-        except asyncio.CancelledError:
-            await asyncio.wait([writing])
-            raise
 
     async def read(self, unit: Unit[T]) -> T:
         """Run ``unit`` on a reading thread, for scans and other work that may take long."""
@@ -347,17 +340,4 @@ async def open_database(
     try:
         yield database
     finally:
-        await _to_the_end(asyncio.create_task(database._stop(), name=f"close {path.name}"))
-
-
-async def _to_the_end(task: asyncio.Task[None]) -> None:
-    """Wait for ``task`` even where we are cancelled: what was handed over is still committed."""
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
-    task.result()
+        await to_the_end(database._stop())

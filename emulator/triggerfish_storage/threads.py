@@ -1,9 +1,9 @@
-"""Work on threads that is never left behind: nothing can end a thread, so one waits for it."""
+"""Work that is never left behind, on threads above all: nothing can end one, so one waits."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractContextManager, asynccontextmanager
 from functools import partial
 from typing import TypeVar
@@ -11,14 +11,25 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
+async def to_the_end(work: Awaitable[T]) -> T:
+    """Wait for ``work``; who is cancelled meanwhile waits too, and is cancelled after it."""
+    working = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not working.done():
+        try:
+            await asyncio.wait([working])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        if not working.cancelled():
+            working.exception()  # is looked at, and goes with its caller
+        raise cancelled
+    return working.result()
+
+
 async def on_thread(work: Callable[[], T]) -> T:
-    """Run ``work`` on a thread and return its result; who is cancelled waits for its end."""
-    working = asyncio.ensure_future(asyncio.to_thread(work))
-    try:
-        return await asyncio.shield(working)
-    except asyncio.CancelledError:
-        await asyncio.wait([working])
-        raise
+    """Run ``work`` on a thread and return its result."""
+    return await to_the_end(asyncio.to_thread(work))
 
 
 @asynccontextmanager

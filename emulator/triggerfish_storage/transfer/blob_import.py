@@ -117,7 +117,10 @@ def _blob_step(job: Job, described: DescribedBlob, file: Path, line: Line) -> St
 def _content(job: Job, file: Path) -> Content:
     try:
         if not job.options.dry:
-            return job.contents.store(_pieces(job, file))
+            content = job.contents.store(_pieces(job, file))
+            if content.file is not None:
+                job.stored(content.file)
+            return content
         size_bytes = file.stat().st_size
     except OSError as error:
         what = "cannot be read" if error.filename == str(file) else "cannot be stored"

@@ -14,16 +14,17 @@ import logging
 import secrets
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from hmac import compare_digest
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final, TypeVar
 
 from triggerfish_storage.data_folder import CONTROL_FILE
 from triggerfish_storage.transfer.failure import TransferError
 from triggerfish_storage.transfer.tally import Advance, unwatched
 
+T = TypeVar("T")
 Request = Mapping[str, Any]
 Perform = Callable[[Request, Advance], Awaitable[Mapping[str, Any]]]
 
@@ -80,8 +81,7 @@ class _Attendant:
         try:
             request = await _read_request(reader, self.key)
             if request is not None:
-                async with self._turn:
-                    answer = await _answer(self._perform, request, _Told(writer))
+                answer = await _while_there(reader, self._answer(request, _Told(writer)))
                 writer.write(json.dumps(answer).encode() + b"\n")
                 await writer.drain()
         except OSError:
@@ -89,6 +89,13 @@ class _Attendant:
         finally:
             self._asking.discard(task)
             writer.close()
+
+    async def _answer(self, request: Request, advance: Advance) -> Mapping[str, Any]:
+        async with self._turn:
+            try:
+                return await self._perform(request, advance)
+            except TransferError as error:
+                return {"error": str(error)}
 
     async def dismiss(self) -> None:
         """End what is being done, and whoever waits for it."""
@@ -111,14 +118,25 @@ def ask(folder: Path, request: Request, *, advance: Advance = unwatched) -> dict
             connection.settimeout(None)  # it takes as long as it takes
             connection.sendall(json.dumps({**request, "key": key}).encode() + b"\n")
             with connection.makefile("rb") as file:
-                answer: dict[str, Any] = json.loads(file.readline())
-                while "advance" in answer:
-                    advance(answer["advance"])
-                    answer = json.loads(file.readline())
+                answer = _read_answer(file, advance)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NobodyAttends(str(error)) from error
     if "error" in answer:
         raise TransferError(answer["error"])
+    return answer
+
+
+def _read_answer(file: IO[bytes], advance: Advance) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(file.readline())
+    while "advance" in answer:
+        advance(answer["advance"])
+        try:
+            answer = json.loads(file.readline())
+        except (OSError, ValueError) as error:  # reset, or closed
+            raise TransferError(
+                "The process that has the folder ended before it was done. What it did not answer "
+                "is done whole or not at all: look, and ask again."
+            ) from error
     return answer
 
 
@@ -165,8 +183,15 @@ class _Told:
             self._writer.write(json.dumps({"advance": amount}).encode() + b"\n")
 
 
-async def _answer(perform: Perform, request: Request, advance: Advance) -> Mapping[str, Any]:
+async def _while_there(reader: asyncio.StreamReader, work: Coroutine[Any, Any, T]) -> T:
+    """Do work for whoever sends no more; once they have left it is cancelled, and undone."""
+    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(reader.read(1))
     try:
-        return await perform(request, advance)
-    except TransferError as error:
-        return {"error": str(error)}
+        await asyncio.wait([working, leaving], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        working.cancel()
+        leaving.cancel()
+        await asyncio.wait([working, leaving])
+    if working.cancelled():
+        raise ConnectionResetError("whoever asked has left")
+    return working.result()

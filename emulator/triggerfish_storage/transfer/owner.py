@@ -18,7 +18,7 @@ from triggerfish_storage.content_folder import Contents
 from triggerfish_storage.contents import discard_files, file_names
 from triggerfish_storage.database import Database, DatabaseError
 from triggerfish_storage.queues.rows import release_orphans
-from triggerfish_storage.threads import held_on_thread
+from triggerfish_storage.threads import held_on_thread, to_the_end
 from triggerfish_storage.transfer import snapshots, sources
 from triggerfish_storage.transfer.failure import TransferError
 from triggerfish_storage.transfer.handover import Request
@@ -47,7 +47,7 @@ class Owner:
                 source = Path(request["source"])
                 return await self._import(source, request["options"], advance)
             if request["do"] == RESTORE:
-                return await self._restore(Path(request["place"]))
+                return await to_the_end(self._restore(Path(request["place"])))
         except (DatabaseError, OSError, sqlite3.Error) as error:
             raise TransferError(str(error)) from error
         raise TransferError(f"This version cannot do {request['do']!r}.")
@@ -55,7 +55,8 @@ class Owner:
     async def _import(
         self, source: Path, options: Mapping[str, Any], advance: Advance
     ) -> Mapping[str, Any]:
-        job = Job(ImportOptions(**options), self.contents, self.now(), advance)
+        files: list[str] = []
+        job = Job(ImportOptions(**options), self.contents, self.now(), advance, files.append)
         async with held_on_thread(sources.opened(source, self.folder)) as found:
 
             def unit(tx: sqlite3.Connection) -> Tally:
@@ -70,6 +71,9 @@ class Owner:
                 tally = await self.database.write_long(unit)
             except _Dry as dry:
                 return dry.tally.document()
+            except BaseException:
+                await self.contents.sweep(self.database, files)
+                raise
         await self.contents.collect(self.database)
         self.changed()
         return tally.document()

@@ -44,12 +44,17 @@ class ImportOptions:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One import: its options, its one instant, and where bytes go."""
+    """One import: its options, its one instant, and where bytes go.
+
+    ``stored`` is told the name of each file that was written, for who has to delete them where
+    the import fails.
+    """
 
     options: ImportOptions
     contents: Contents
     now: datetime
     advance: Advance
+    stored: Callable[[str], object] = str
 
     @property
     def account(self) -> str:

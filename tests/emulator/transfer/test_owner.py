@@ -6,8 +6,11 @@ import asyncio
 import json
 import os
 import socket
+import sqlite3
 import tarfile
 import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,17 +21,19 @@ from triggerfish_storage.blobs.listing import Listing
 from triggerfish_storage.data_folder import CONTROL_FILE
 from triggerfish_storage.server import open_account
 from triggerfish_storage.testing import ManualClock
-from triggerfish_storage.transfer import handover, snapshots, sources
+from triggerfish_storage.transfer import handover, owner, snapshots, sources
 from triggerfish_storage.transfer.failure import TransferError
 from triggerfish_storage.transfer.handover import NobodyAttends, ask
 from triggerfish_storage.transfer.owner import asked_import, asked_restore
-from triggerfish_storage.transfer.steps import ImportOptions
-from triggerfish_storage.transfer.tally import FILE_BYTES
+from triggerfish_storage.transfer.sources import Source
+from triggerfish_storage.transfer.steps import ImportOptions, Job, Step
+from triggerfish_storage.transfer.tally import FILE_BYTES, Tally
 
 if TYPE_CHECKING:
     from conftest import Open
 
 LARGE = 100_000
+ENDLESS = "WITH RECURSIVE n (x) AS (VALUES (1) UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n"
 
 
 @pytest.fixture(params=["process", "full"])
@@ -194,7 +199,7 @@ async def test_an_import_that_fails_changes_nothing_and_says_why(
     account: StorageAccount, tmp_path: Path
 ) -> None:
     (tmp_path / "source" / "aaa").mkdir(parents=True)
-    (tmp_path / "source" / "aaa" / "a.csv").touch()
+    (tmp_path / "source" / "aaa" / "a.csv").write_bytes(b"x" * LARGE)
     (tmp_path / "source" / "orders.jsonl").write_text("no json")
 
     with pytest.raises(TransferError, match=r"orders\.jsonl, line 1: not JSON"):
@@ -203,6 +208,52 @@ async def test_an_import_that_fails_changes_nothing_and_says_why(
         )
 
     assert account.database.look(_containers) == 1
+    assert _files(tmp_path / "data" / "contents") == []
+
+
+async def test_an_import_whose_command_has_left_is_undone(
+    clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered = threading.Event()
+
+    def endless(job: Job, source: Source) -> Iterator[Step]:
+        def step(tx: sqlite3.Connection) -> Tally:
+            file = job.contents.store([b"x" * LARGE]).file
+            assert file is not None
+            job.stored(file)
+            entered.set()
+            tx.execute(ENDLESS).fetchone()
+            raise AssertionError
+
+        yield step
+
+    monkeypatch.setattr(owner, "steps", endless)
+    (tmp_path / "orders.jsonl").touch()
+    request = asked_import(tmp_path / "orders.jsonl", ImportOptions())
+    async with open_account(tmp_path / "data", clock=clock) as account:
+        found = json.loads((tmp_path / "data" / CONTROL_FILE).read_text())
+        _, writer = await asyncio.open_connection("127.0.0.1", found["port"])
+        writer.write(json.dumps({**request, "key": found["key"]}).encode() + b"\n")
+        await asyncio.to_thread(entered.wait)
+
+        writer.close()
+
+        await account.queues.create("orders")  # once the import's transaction is over
+        while _files(tmp_path / "data" / "contents"):
+            await clock.settle()  # until they are gone, or the test's time is over
+
+
+def test_an_owner_that_ends_before_it_is_done_is_told(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor() as threads:
+        port = server.getsockname()[1]
+        (tmp_path / CONTROL_FILE).write_text(json.dumps({"port": port, "key": "k"}))
+        asking = threads.submit(ask, tmp_path, asked_restore(tmp_path))
+        connection, _ = server.accept()
+        with connection:
+            connection.sendall(b'{"advance": 1}\n')
+
+        with pytest.raises(TransferError, match="ended before it was done"):
+            asking.result()
 
 
 def _containers(tx: object) -> int:
