@@ -128,6 +128,7 @@ class Database:
             while not working.done():
                 connection.interrupt()  # what runs in this moment, if anything does
                 await asyncio.wait([working], timeout=INTERRUPT_EVERY_SECONDS)
+            working.exception()  # that it was interrupted, which nobody else is to be told
             raise
         except sqlite3.OperationalError as error:
             raise self._explained(error) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sqlite3
 import threading
 from dataclasses import dataclass, field
@@ -17,6 +18,9 @@ from triggerfish_storage.database import Database, DatabaseError, open_database
 
 if TYPE_CHECKING:
     from conftest import Add, Names
+
+
+ENDLESS = "WITH RECURSIVE n (x) AS (VALUES (1) UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n"
 
 
 @dataclass
@@ -115,3 +119,24 @@ async def test_a_long_write_that_cannot_begin_keeps_nobody_else_from_writing(
 
         await things.write(add("b"))
         assert things.look(names) == ["b"]
+
+
+async def test_a_long_write_that_is_interrupted_is_nobodys_failure(
+    tmp_path: Path, migrations: Traversable, caplog: pytest.LogCaptureFixture
+) -> None:
+    begun = threading.Event()
+
+    def endless(tx: sqlite3.Connection) -> None:
+        begun.set()
+        tx.execute(ENDLESS).fetchone()
+
+    async with open_database(tmp_path / "things.db", migrations) as things:
+        long = asyncio.create_task(things.write_long(endless))
+        await asyncio.to_thread(begun.wait, 10)
+        long.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await long
+    del long
+    gc.collect()
+
+    assert "never retrieved" not in caplog.text
