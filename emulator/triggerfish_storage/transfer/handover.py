@@ -81,11 +81,14 @@ class _Attendant:
         try:
             request = await _read_request(reader, self.key)
             if request is not None:
-                answer = await _while_there(reader, self._answer(request, _Told(writer)))
+                told = _Told(writer)
+                answer = await _while_there(reader, self._answer(request, told), told)
                 writer.write(json.dumps(answer).encode() + b"\n")
                 await writer.drain()
         except OSError:
             pass  # whoever asked has gone
+        except asyncio.CancelledError:
+            pass  # dismissed, and at an end: asyncio's streams report a handler that says so
         finally:
             self._asking.discard(task)
             writer.close()
@@ -164,15 +167,21 @@ async def _read_request(reader: asyncio.StreamReader, key: str) -> Request | Non
 
 
 class _Told:
-    """Tells whoever asked how far the work is, now and then; may be called on any thread."""
+    """Tells whoever asked how far the work is, now and then; may be called on any thread.
+
+    Once they have left it raises, so that work which is no statement of SQLite's ends, too.
+    """
 
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         self._loop = asyncio.get_running_loop()
         self._writer = writer
         self._untold = 0
         self._told_at = time.monotonic()
+        self.has_left = False
 
     def __call__(self, amount: int) -> None:
+        if self.has_left:
+            raise TransferError("whoever asked has left")
         self._untold += amount
         if time.monotonic() - self._told_at >= TELL_EVERY_SECONDS:
             untold, self._untold, self._told_at = self._untold, 0, time.monotonic()
@@ -183,12 +192,15 @@ class _Told:
             self._writer.write(json.dumps({"advance": amount}).encode() + b"\n")
 
 
-async def _while_there(reader: asyncio.StreamReader, work: Coroutine[Any, Any, T]) -> T:
+async def _while_there(
+    reader: asyncio.StreamReader, work: Coroutine[Any, Any, T], told: _Told
+) -> T:
     """Do work for whoever sends no more; once they have left it is cancelled, and undone."""
     working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(reader.read(1))
     try:
         await asyncio.wait([working, leaving], return_when=asyncio.FIRST_COMPLETED)
     finally:
+        told.has_left = True
         working.cancel()
         leaving.cancel()
         await asyncio.wait([working, leaving])

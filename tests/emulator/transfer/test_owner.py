@@ -243,6 +243,63 @@ async def test_an_import_whose_command_has_left_is_undone(
             await clock.settle()  # until they are gone, or the test's time is over
 
 
+async def test_an_import_whose_command_has_left_ends_between_two_pieces(
+    clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered, ended = threading.Event(), threading.Event()
+
+    def endless(job: Job, source: Source) -> Iterator[Step]:
+        def step(tx: sqlite3.Connection) -> Tally:
+            entered.set()
+            try:
+                while True:
+                    job.advance(1)
+            finally:
+                ended.set()
+
+        yield step
+
+    monkeypatch.setattr(owner, "steps", endless)
+    (tmp_path / "orders.jsonl").touch()
+    request = asked_import(tmp_path / "orders.jsonl", ImportOptions())
+    async with open_account(tmp_path / "data", clock=clock):
+        found = json.loads((tmp_path / "data" / CONTROL_FILE).read_text())
+        _, writer = await asyncio.open_connection("127.0.0.1", found["port"])
+        writer.write(json.dumps({**request, "key": found["key"]}).encode() + b"\n")
+        await asyncio.to_thread(entered.wait)
+
+        writer.close()
+
+        assert await asyncio.to_thread(ended.wait, 20)
+
+
+async def test_who_stops_the_program_ends_an_import_too(
+    clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered = threading.Event()
+    told: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+
+    def endless(job: Job, source: Source) -> Iterator[Step]:
+        def step(tx: sqlite3.Connection) -> Tally:
+            entered.set()
+            while True:
+                job.advance(1)
+
+        yield step
+
+    monkeypatch.setattr(owner, "steps", endless)
+    (tmp_path / "orders.jsonl").touch()
+    request = asked_import(tmp_path / "orders.jsonl", ImportOptions())
+    async with open_account(tmp_path / "data", clock=clock):
+        asking = asyncio.create_task(asyncio.to_thread(ask, tmp_path / "data", request))
+        await asyncio.to_thread(entered.wait)
+
+    with pytest.raises((TransferError, NobodyAttends)):
+        await asking
+    assert told == []
+
+
 def test_an_owner_that_ends_before_it_is_done_is_told(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor() as threads:
         port = server.getsockname()[1]
