@@ -12,8 +12,10 @@ import logging
 import socket
 import ssl
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -44,6 +46,7 @@ from triggerfish_storage.tables import operations as table_operations
 from triggerfish_storage.tables.store import TableStore
 from triggerfish_storage.threads import on_thread
 from triggerfish_storage.tls import shown_certificate
+from triggerfish_storage.transfer.failure import TransferError
 from triggerfish_storage.transfer.handover import attending
 from triggerfish_storage.transfer.owner import Owner
 from triggerfish_storage.transfer.seeding import Seed, plant
@@ -207,10 +210,19 @@ def services(account: StorageAccount) -> dict[ServiceName, Service[Any]]:
 
 
 async def _plant(folder: Path, seed: Seed | None, clock: Clock, durability: Durability) -> Tally:
-    """Bring the seed in, and return how much of it was missing."""
+    """Bring the seed in, and return how much of it was missing; nothing where we are cancelled."""
     if seed is None:
         return Tally()
-    return await on_thread(partial(plant, folder, seed, now=clock.now(), durability=durability))
+    path, tell, gone = seed.path, seed.advance, threading.Event()
+
+    def advance(size_bytes: int) -> None:
+        if gone.is_set():
+            raise TransferError(f"{path}: stopped, so nothing of it was loaded.")
+        tell(size_bytes)
+
+    watched = replace(seed, advance=advance)
+    planting = partial(plant, folder, watched, now=clock.now(), durability=durability)
+    return await on_thread(planting, hurry=gone.set)
 
 
 async def _mend(account: StorageAccount) -> None:

@@ -11,8 +11,11 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def to_the_end(work: Awaitable[T]) -> T:
-    """Wait for ``work``; who is cancelled meanwhile waits too, and is cancelled after it."""
+async def to_the_end(work: Awaitable[T], *, hurry: Callable[[], object] | None = None) -> T:
+    """Wait for ``work``; who is cancelled meanwhile waits too, and is cancelled after it.
+
+    ``hurry`` is called then: it may tell the work that nobody wants its result any more.
+    """
     working = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
     while not working.done():
@@ -20,6 +23,8 @@ async def to_the_end(work: Awaitable[T]) -> T:
             await asyncio.wait([working])
         except asyncio.CancelledError as error:
             cancelled = error
+            if hurry is not None:
+                hurry()
     if cancelled is not None:
         if not working.cancelled():
             working.exception()  # is looked at, and goes with its caller
@@ -27,9 +32,9 @@ async def to_the_end(work: Awaitable[T]) -> T:
     return working.result()
 
 
-async def on_thread(work: Callable[[], T]) -> T:
-    """Run ``work`` on a thread and return its result."""
-    return await to_the_end(asyncio.to_thread(work))
+async def on_thread(work: Callable[[], T], *, hurry: Callable[[], object] | None = None) -> T:
+    """Run ``work`` on a thread and return its result; ``hurry`` as for ``to_the_end``."""
+    return await to_the_end(asyncio.to_thread(work), hurry=hurry)
 
 
 @asynccontextmanager

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -58,3 +61,33 @@ async def test_a_seed_that_cannot_be_read_keeps_the_account_closed(
 
     async with open_account(tmp_path / "data", clock=clock):
         pass  # the folder is nobody's
+
+
+async def test_who_gives_up_on_a_seed_waits_for_one_piece_of_it_and_gets_nothing(
+    seed: Seed, clock: ManualClock, tmp_path: Path
+) -> None:
+    begun, may_go_on = threading.Event(), threading.Event()
+    pieces: list[int] = []
+
+    def advance(size_bytes: int) -> None:
+        pieces.append(size_bytes)
+        begun.set()
+        assert may_go_on.wait(20)
+
+    async def start() -> None:
+        async with open_account(
+            tmp_path / "data", clock=clock, seed=replace(seed, advance=advance)
+        ):
+            pytest.fail("it opened")
+
+    starting = asyncio.create_task(start())
+    await asyncio.to_thread(begun.wait)
+    starting.cancel()
+    await asyncio.sleep(0)
+    may_go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+
+    assert len(pieces) == 1
+    async with open_account(tmp_path / "data", clock=clock) as account:
+        assert not account.queues.exists("orders")
