@@ -40,9 +40,8 @@ def store(database: Database, folder: Path, changes: Changes) -> BlobStore:
 
 
 @pytest.fixture
-async def endpoint(store: BlobStore, clock: ManualClock) -> AsyncIterator[str]:
-    """The URL of the account, served until the test ends."""
-    service = Service(
+def service(store: BlobStore) -> Service[BlobStore]:
+    return Service(
         name="blob",
         operations=OPERATIONS,
         store=lambda account: store,
@@ -50,6 +49,11 @@ async def endpoint(store: BlobStore, clock: ManualClock) -> AsyncIterator[str]:
         policies=access.stored_policies,
         public=access.is_public,
     )
+
+
+@pytest.fixture
+async def endpoint(service: Service[BlobStore], clock: ManualClock) -> AsyncIterator[str]:
+    """The URL of the account, served until the test ends."""
     served = Endpoint(service, Accounts(), clock)
     async with serve_endpoint(served, address="127.0.0.1", port=0) as port:
         yield f"http://127.0.0.1:{port}/{ACCOUNT}"
@@ -90,11 +94,11 @@ async def data(container: ContainerClient) -> ContainerClient:
 
 
 @pytest.fixture
-def content() -> Callable[[BlobClient], Awaitable[bytes]]:
+def content() -> Callable[..., Awaitable[bytes]]:
     """Read all of a blob."""
 
-    async def read(blob: BlobClient) -> bytes:
-        return await (await blob.download_blob()).readall()
+    async def read(blob: BlobClient, **given: Any) -> bytes:
+        return await (await blob.download_blob(**given)).readall()
 
     return read
 
