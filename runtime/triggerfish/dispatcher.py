@@ -98,16 +98,7 @@ class Dispatcher:
             self.outstanding -= 1
             if not self.outstanding:
                 self.idle.set()
-            self.ledger.ended(
-                invocation.id,
-                End(
-                    failure=_INTERRUPTED if outcome is None else outcome.failure,
-                    duration_seconds=monotonic() - started,
-                    tries=invocation.tries,
-                    outputs=invocation.written,
-                    interrupted=outcome is None,
-                ),
-            )
+            self.ledger.ended(invocation.id, invocation.end(outcome, monotonic() - started))
         return outcome
 
 
@@ -167,6 +158,16 @@ class _Invocation:
             reason=event.reason,
             at=self._dispatcher.clock.now(),
             replay_of=event.replay_of,
+        )
+
+    def end(self, outcome: Outcome | None, duration_seconds: float) -> End:
+        """Return what the ledger keeps of the end; ``outcome`` is None where it was cut short."""
+        return End(
+            failure=_INTERRUPTED if outcome is None else outcome.failure,
+            duration_seconds=duration_seconds,
+            tries=self.tries,
+            outputs=self.written,
+            interrupted=outcome is None,
         )
 
     async def tried(self) -> Outcome:

@@ -92,13 +92,26 @@ def replay(
         chosen = list(ids) if reader is None else [one.id for one in found]
         if dry:
             emit_plan(found, _problems(place, chosen), as_json=as_json)
-        elif not chosen:
-            remark("Nothing to replay: no delivery matches.")
-        else:
-            _confirm(len(chosen), yes=yes)
-            sent = _send(place.running_host(), reader, chosen, wait=wait)
-            emit_sent(sent, as_json=as_json)
-            ctx.exit(1 if any(one.error or (wait and one.failed) for one in sent) else 0)
+            return
+        _confirm(len(chosen), yes=yes)
+        ctx.exit(_replay(place, reader, chosen, wait=wait, as_json=as_json))
+
+
+def _replay(
+    place: Place,
+    reader: sqlite3.Connection | None,
+    ids: Sequence[str],
+    *,
+    wait: bool,
+    as_json: bool,
+) -> int:
+    """Deliver again and show what became of it; return the exit code."""
+    if not ids:
+        remark("Nothing to replay: no delivery matches.")
+        return 0
+    sent = _send(place.running_host(), reader, ids, wait=wait)
+    emit_sent(sent, as_json=as_json)
+    return 1 if any(one.error or (wait and one.failed) for one in sent) else 0
 
 
 def _confirm(count: int, *, yes: bool) -> None:

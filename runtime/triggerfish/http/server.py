@@ -72,18 +72,22 @@ async def serve(
     )
     await runner.setup()
     try:
-        try:
-            taking = both_families(address, port)
-            await (
-                web.TCPSite(runner, address, port, backlog=BACKLOG)
-                if taking is None
-                else web.SockSite(runner, taking, backlog=BACKLOG)
-            ).start()
-        except OSError as error:
-            raise _address_error(address, port, error) from error
+        await _listen(runner, address, port)
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()
+
+
+async def _listen(runner: web.ServerRunner, address: str, port: int) -> None:
+    """Take connections. Raises ``AddressError``."""
+    try:
+        taking = both_families(address, port)
+        if taking is None:
+            await web.TCPSite(runner, address, port, backlog=BACKLOG).start()
+        else:
+            await web.SockSite(runner, taking, backlog=BACKLOG).start()
+    except OSError as error:
+        raise _address_error(address, port, error) from error
 
 
 def _connection_log(log: Log) -> logging.Logger:
