@@ -28,7 +28,7 @@ from triggerfish.cli.running import (
 from triggerfish.cli.selection import selected, selection_options
 from triggerfish.history import queries
 from triggerfish.history.entries import Summary
-from triggerfish_storage.cli.output import json_option, remark, warn
+from triggerfish_storage.cli.output import emit_json, json_option, remark, warn
 from triggerfish_storage.cli.progress import progress
 
 _MANY: Final = 10
@@ -107,6 +107,8 @@ def _replay(
 ) -> int:
     """Deliver again and show what became of it; return the exit code."""
     if not ids:
+        if as_json:
+            emit_json([])
         remark("Nothing to replay: no delivery matches.")
         return 0
     sent = _send(place.running_host(), reader, ids, wait=wait)

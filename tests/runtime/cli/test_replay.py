@@ -215,6 +215,7 @@ def test_nothing_to_replay_is_no_failure(
 
     assert (result.exit_code, admin.batches) == (0, [])
     assert "Nothing to replay" in result.stderr
+    assert json.loads(run(tmp_path, "--failed", "--json").stdout) == []
 
 
 def test_without_a_running_host_the_remedy_is_told(tmp_path: Path, delivery: NewDelivery) -> None:
