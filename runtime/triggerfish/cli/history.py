@@ -31,6 +31,7 @@ from triggerfish.history import queries
 from triggerfish.history.clearing import clear_history
 from triggerfish.history.entries import Status, Summary
 from triggerfish.history.queries import Filter
+from triggerfish.history.reader import open_reader
 from triggerfish_storage.cli.output import (
     emit_json,
     emit_json_line,
@@ -85,7 +86,7 @@ def list_(
     **options: Any,
 ) -> None:
     """List deliveries, newest first."""
-    with queries.open_reader(Place(app, data, "").history_file()) as reader:
+    with open_reader(Place(app, data, "").history_file()) as reader:
         which = selected(reader, limit=limit, **options)
         if follow:
             with suppress(KeyboardInterrupt):
@@ -146,7 +147,7 @@ def show(
 
     ID is the invocation id, the beginning of one, or the id of a message.
     """
-    with queries.open_reader(Place(app, data, "").history_file()) as reader:
+    with open_reader(Place(app, data, "").history_file()) as reader:
         entry = queries.entry(reader, queries.identify(reader, delivery_id))
     if raw:
         emit_raw(entry.delivery.payload)
@@ -165,7 +166,7 @@ def show(
 def clear(*, before: datetime | None, yes: bool, app: Path | None, data: Path | None) -> None:
     """Delete the history; what runs now stays."""
     file = Place(app, data, "").history_file()
-    with queries.open_reader(file):
+    with open_reader(file):
         pass  # there is one, and it is ours
     if not yes:
         click.confirm(f"Delete {'part of ' if before else ''}the history in {file}?", abort=True)

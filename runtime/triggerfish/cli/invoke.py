@@ -30,7 +30,8 @@ from triggerfish.cli.redelivery import LOOK_SECONDS, await_ends
 from triggerfish.cli.running import Place, RunningHost, host_option, place_options
 from triggerfish.history import queries
 from triggerfish.history.entries import Entry, Status
-from triggerfish.history.queries import Filter, HistoryError
+from triggerfish.history.queries import Filter
+from triggerfish.history.reader import HistoryError, open_reader
 from triggerfish.model import TriggerfishError
 from triggerfish_storage.cli.output import emit_json, fail, json_option, remark
 
@@ -151,7 +152,7 @@ def _call(running: RunningHost, described: dict[str, Any], body: bytes | None) -
 def _history(stack: ExitStack, place: Place) -> sqlite3.Connection | None:
     """Open the history; None where that host's is out of reach."""
     try:
-        return stack.enter_context(queries.open_reader(place.history_file()))
+        return stack.enter_context(open_reader(place.history_file()))
     except TriggerfishError:
         if place.host:
             return None

@@ -28,6 +28,7 @@ from triggerfish.cli.running import (
 from triggerfish.cli.selection import selected, selection_options
 from triggerfish.history import queries
 from triggerfish.history.entries import Summary
+from triggerfish.history.reader import open_reader
 from triggerfish_storage.cli.output import emit_json, json_option, remark, warn
 from triggerfish_storage.cli.progress import progress
 
@@ -139,7 +140,7 @@ def _history(place: Place, *, needed: bool) -> Iterator[sqlite3.Connection | Non
     if not needed and place.host and place.data is None:
         yield None  # another machine's host finds ids in its own history
         return
-    with queries.open_reader(place.history_file()) as reader:
+    with open_reader(place.history_file()) as reader:
         yield reader
 
 

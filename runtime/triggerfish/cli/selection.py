@@ -11,7 +11,8 @@ from typing import Any, Final, TypeVar
 import click
 
 from triggerfish.history import queries
-from triggerfish.history.queries import LABELS, Filter, HistoryError
+from triggerfish.history.queries import LABELS, Filter
+from triggerfish.history.reader import HistoryError
 from triggerfish_storage.clock import SystemClock
 
 Command = TypeVar("Command", bound=Callable[..., Any])

@@ -15,11 +15,11 @@ from click.testing import CliRunner, Result
 from triggerfish.cli import history as command
 from triggerfish.cli.main import triggerfish
 from triggerfish.cli.selection import Instant
-from triggerfish.history import queries
 from triggerfish.history.batch import Limits
 from triggerfish.history.entries import FILE_NAME, End, Written
 from triggerfish.history.ledger import Ledger, open_ledger
-from triggerfish.history.queries import Filter, HistoryError
+from triggerfish.history.queries import Filter
+from triggerfish.history.reader import HistoryError, open_reader
 from triggerfish.model import Delivery, Failure, FailureKind, LogLevel, LogLine
 
 if TYPE_CHECKING:
@@ -311,7 +311,7 @@ async def test_following_gives_each_delivery_once_when_it_has_ended(
             ]
         )
         seen: list[str] = []
-        with queries.open_reader(data / "live" / FILE_NAME) as reader:
+        with open_reader(data / "live" / FILE_NAME) as reader:
             looks = command.ended(reader, Filter(limit=10), lambda: seen.append("pause"))
             names = {id_: name for name, id_ in IDS.items()}
             for summary in looks:
@@ -331,7 +331,7 @@ async def test_following_failures_sees_one_that_ran_when_it_began(
     async with open_ledger(data / "live", report=print) as ledger:
         ledger.began(delivery("running"))
         await ledger.flush()
-        with queries.open_reader(data / "live" / FILE_NAME) as reader:
+        with open_reader(data / "live" / FILE_NAME) as reader:
             failures = command.ended(reader, Filter(status="failed"), lambda: None)
             ended = End(failure=BROKEN, duration_seconds=1)
 

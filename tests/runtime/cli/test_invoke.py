@@ -20,7 +20,7 @@ from triggerfish.cli.main import triggerfish
 from triggerfish.cli.running import HOST_PORT, HostRefused, NotRunning
 from triggerfish.history.entries import End, Written
 from triggerfish.history.ledger import open_ledger
-from triggerfish.history.queries import HistoryError
+from triggerfish.history.reader import HistoryError
 from triggerfish.model import Failure, FailureKind, LogLevel, LogLine, TriggerfishError
 from triggerfish_storage.ownership import own
 

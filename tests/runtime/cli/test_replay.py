@@ -20,6 +20,7 @@ from triggerfish.history import queries
 from triggerfish.history.entries import End
 from triggerfish.history.ledger import FILE_NAME, open_ledger
 from triggerfish.history.queries import Filter
+from triggerfish.history.reader import open_reader
 from triggerfish.model import Delivery, Failure, FailureKind
 from triggerfish_storage.ownership import own
 
@@ -291,6 +292,6 @@ def test_waiting_ends_when_the_host_does(tmp_path: Path, delivery: NewDelivery) 
         def ping(self) -> None:
             raise Gone
 
-    with queries.open_reader(tmp_path / FILE_NAME) as reader, pytest.raises(Gone):
+    with open_reader(tmp_path / FILE_NAME) as reader, pytest.raises(Gone):
         assert queries.find(reader, Filter())
         redelivery.await_ends(reader, ["never"], Host(), lambda: None)

@@ -17,6 +17,7 @@ from triggerfish.history import queries
 from triggerfish.history.entries import FILE_NAME, Status, Written
 from triggerfish.history.ledger import Ledger, open_ledger
 from triggerfish.history.queries import Filter
+from triggerfish.history.reader import open_reader
 from triggerfish.model import Failure, FailureKind, LogLevel, LogLine
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ async def test_what_was_told_is_kept_however_the_host_ends(
             ledger.ended(delivery().id, end())
             raise error
 
-    with queries.open_reader(tmp_path / FILE_NAME) as reader:
+    with open_reader(tmp_path / FILE_NAME) as reader:
         [found] = queries.find(reader, Filter())
     assert found.status is Status.SUCCEEDED
 
@@ -215,7 +216,7 @@ async def test_closing_writes_the_rest(tmp_path: Path, delivery: NewDelivery, en
         ledger.began(delivery())
         ledger.ended(delivery().id, end())
 
-    with queries.open_reader(tmp_path / FILE_NAME) as reader:
+    with open_reader(tmp_path / FILE_NAME) as reader:
         assert [one.status for one in queries.find(reader, Filter())] == [Status.SUCCEEDED]
 
 

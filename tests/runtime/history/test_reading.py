@@ -12,7 +12,8 @@ import pytest
 from triggerfish.history import queries
 from triggerfish.history.entries import FILE_NAME, Status
 from triggerfish.history.ledger import Ledger
-from triggerfish.history.queries import Filter, HistoryError
+from triggerfish.history.queries import Filter
+from triggerfish.history.reader import HistoryError, open_reader
 
 if TYPE_CHECKING:
     from conftest import Happen, NewDelivery
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 def test_reading_where_nothing_was_written_says_what_to_do(tmp_path: Path) -> None:
     with (
         pytest.raises(HistoryError, match=r"history\.db: there is no history yet"),
-        queries.open_reader(tmp_path / FILE_NAME),
+        open_reader(tmp_path / FILE_NAME),
     ):
         pass
 
@@ -31,7 +32,7 @@ def test_reading_what_is_no_history_names_the_file(tmp_path: Path) -> None:
 
     with (
         pytest.raises(HistoryError, match=r"history\.db: the history cannot be read"),
-        queries.open_reader(tmp_path / FILE_NAME),
+        open_reader(tmp_path / FILE_NAME),
     ):
         pass
 
@@ -51,7 +52,7 @@ def test_reading_what_another_version_wrote_says_what_to_do(
 
     with (
         pytest.raises(HistoryError, match=told),
-        queries.open_reader(tmp_path / FILE_NAME),
+        open_reader(tmp_path / FILE_NAME),
     ):
         pass
 
@@ -61,7 +62,7 @@ async def test_a_reader_sees_what_a_host_writes_and_never_holds_it_up(
 ) -> None:
     happen(ledger, delivery(1))
     await ledger.flush()
-    with queries.open_reader(tmp_path / FILE_NAME) as reader:
+    with open_reader(tmp_path / FILE_NAME) as reader:
         reader.execute("BEGIN")
         assert len(queries.find(reader, Filter())) == 1
         happen(ledger, delivery(2))
@@ -75,7 +76,7 @@ async def test_a_reader_sees_what_a_host_writes_and_never_holds_it_up(
 
 def test_a_reader_cannot_write(tmp_path: Path, file: sqlite3.Connection) -> None:
     with (
-        queries.open_reader(tmp_path / "plans.db") as reader,
+        open_reader(tmp_path / "plans.db") as reader,
         pytest.raises(sqlite3.OperationalError, match="readonly"),
     ):
         reader.execute("DELETE FROM delivery")

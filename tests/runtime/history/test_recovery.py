@@ -15,6 +15,7 @@ from triggerfish.history import queries
 from triggerfish.history.entries import FILE_NAME, End, Status
 from triggerfish.history.ledger import Ledger, open_ledger
 from triggerfish.history.queries import Filter
+from triggerfish.history.reader import open_reader
 from triggerfish.model import Delivery, TriggerfishError
 
 NOW = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
@@ -45,7 +46,7 @@ async def test_reopening_continues_after_the_newest(tmp_path: Path) -> None:
             ledger.began(delivery(number))
             ledger.ended(delivery(number).id, END)
 
-    with queries.open_reader(tmp_path / FILE_NAME) as reader:
+    with open_reader(tmp_path / FILE_NAME) as reader:
         found = queries.find(reader, Filter())
     assert [one.id for one in found] == [delivery(n).id for n in (2, 1, 0)]
 
@@ -106,7 +107,7 @@ async def test_the_file_of_a_killed_host_can_be_read_before_anyone_opens_it(
             source = tmp_path / "live" / f"{FILE_NAME}{suffix}"
             (torn / source.name).write_bytes(source.read_bytes())
 
-    with queries.open_reader(torn / FILE_NAME) as reader:
+    with open_reader(torn / FILE_NAME) as reader:
         assert [one.status for one in queries.find(reader, Filter())] == [Status.RUNNING]
 
 
