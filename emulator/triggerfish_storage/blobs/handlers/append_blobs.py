@@ -12,14 +12,16 @@ from triggerfish_storage.blobs.append_blobs import AppendConditions
 from triggerfish_storage.blobs.encryption_headers import encryption_of
 from triggerfish_storage.blobs.handlers import sources
 from triggerfish_storage.blobs.handlers.bodies import content_length, receive, sums
-from triggerfish_storage.blobs.headers import (
+from triggerfish_storage.blobs.model import Address, Conditions, Encryption
+from triggerfish_storage.blobs.request_headers import (
     conditions_of,
     draft_of,
     own_address,
     write_conditions_of,
+)
+from triggerfish_storage.blobs.response_headers import (
     written,
 )
-from triggerfish_storage.blobs.model import Address, Conditions, Encryption
 from triggerfish_storage.blobs.rows import get_blob
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.contents import Content

@@ -10,15 +10,17 @@ from typing import Final
 from triggerfish_storage import errors as common
 from triggerfish_storage.blobs import deletion, guards, snapshots, tags, tiers, wire
 from triggerfish_storage.blobs.encryption_headers import encryption_of
-from triggerfish_storage.blobs.headers import (
+from triggerfish_storage.blobs.names import snapshot_text
+from triggerfish_storage.blobs.request_headers import (
     blob_address,
     conditions_of,
-    guard_headers,
     own_address,
     priority_of,
+)
+from triggerfish_storage.blobs.response_headers import (
+    guard_headers,
     stamp,
 )
-from triggerfish_storage.blobs.names import snapshot_text
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol.operations import Call, Reply

@@ -17,10 +17,9 @@ from triggerfish_storage.blobs.crc64 import Crc64
 from triggerfish_storage.blobs.encryption_headers import encryption_of, key_of
 from triggerfish_storage.blobs.handlers.bodies import receive, sums
 from triggerfish_storage.blobs.handlers.page_blobs import page_blob_length, sequence_change
-from triggerfish_storage.blobs.headers import (
-    base64_text,
+from triggerfish_storage.blobs.ranges import WHOLE
+from triggerfish_storage.blobs.request_headers import (
     blob_address,
-    blob_headers,
     conditions_of,
     content_headers_of,
     draft_of,
@@ -28,12 +27,15 @@ from triggerfish_storage.blobs.headers import (
     md5_of,
     own_address,
     range_of,
+    write_conditions_of,
+)
+from triggerfish_storage.blobs.response_headers import (
+    base64_text,
+    blob_headers,
     tier_headers,
     version_headers,
-    write_conditions_of,
     written,
 )
-from triggerfish_storage.blobs.ranges import WHOLE
 from triggerfish_storage.blobs.rows import get_blob
 from triggerfish_storage.blobs.store import BlobStore, Download
 from triggerfish_storage.blobs.tiers import check_tier_age

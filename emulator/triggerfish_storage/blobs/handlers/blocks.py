@@ -19,16 +19,18 @@ from triggerfish_storage.blobs.handlers.bodies import (
     receive_document,
     sums,
 )
-from triggerfish_storage.blobs.headers import (
+from triggerfish_storage.blobs.model import Address, Conditions, Encryption
+from triggerfish_storage.blobs.request_headers import (
     blob_address,
     conditions_of,
     draft_of,
     own_address,
-    stamp,
     write_conditions_of,
+)
+from triggerfish_storage.blobs.response_headers import (
+    stamp,
     written,
 )
-from triggerfish_storage.blobs.model import Address, Conditions, Encryption
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.contents import Content
 from triggerfish_storage.errors import StorageError

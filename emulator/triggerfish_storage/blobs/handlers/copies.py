@@ -14,18 +14,20 @@ from triggerfish_storage.blobs import copies, errors, incremental
 from triggerfish_storage.blobs.encryption_headers import scope_of
 from triggerfish_storage.blobs.handlers import sources
 from triggerfish_storage.blobs.handlers.blobs import BLOCK_BLOB_LIMIT_BYTES
-from triggerfish_storage.blobs.headers import (
-    base64_text,
+from triggerfish_storage.blobs.model import Address, Blob, Conditions
+from triggerfish_storage.blobs.request_headers import (
     conditions_of,
     draft_of,
     given_headers,
     own_address,
     priority_of,
-    stamp,
     write_conditions_of,
+)
+from triggerfish_storage.blobs.response_headers import (
+    base64_text,
+    stamp,
     written,
 )
-from triggerfish_storage.blobs.model import Address, Blob, Conditions
 from triggerfish_storage.blobs.rows import get_blob
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.errors import StorageError

@@ -13,15 +13,17 @@ from uuid import uuid4
 
 from triggerfish_storage import errors as common
 from triggerfish_storage.blobs import leases
-from triggerfish_storage.blobs.headers import (
+from triggerfish_storage.blobs.leasing import Action, lease_resource
+from triggerfish_storage.blobs.model import INFINITE, NO_CONDITIONS, Address
+from triggerfish_storage.blobs.request_headers import (
     blob_address,
     conditions_of,
     container_address,
     lease_id_of,
+)
+from triggerfish_storage.blobs.response_headers import (
     stamp,
 )
-from triggerfish_storage.blobs.leasing import Action, lease_resource
-from triggerfish_storage.blobs.model import INFINITE, NO_CONDITIONS, Address
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol.operations import Call, Reply

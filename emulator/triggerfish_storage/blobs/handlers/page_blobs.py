@@ -12,16 +12,6 @@ from triggerfish_storage.blobs import errors, page_blobs, wire
 from triggerfish_storage.blobs.encryption_headers import encryption_of
 from triggerfish_storage.blobs.handlers import sources
 from triggerfish_storage.blobs.handlers.bodies import content_length, receive, sums
-from triggerfish_storage.blobs.headers import (
-    blob_address,
-    conditions_of,
-    draft_of,
-    own_address,
-    range_of,
-    stamp,
-    write_conditions_of,
-    written,
-)
 from triggerfish_storage.blobs.model import Address, Conditions, Encryption
 from triggerfish_storage.blobs.names import parse_snapshot
 from triggerfish_storage.blobs.page_blobs import (
@@ -32,6 +22,18 @@ from triggerfish_storage.blobs.page_blobs import (
     SequenceConditions,
 )
 from triggerfish_storage.blobs.ranges import WHOLE, parse_range
+from triggerfish_storage.blobs.request_headers import (
+    blob_address,
+    conditions_of,
+    draft_of,
+    own_address,
+    range_of,
+    write_conditions_of,
+)
+from triggerfish_storage.blobs.response_headers import (
+    stamp,
+    written,
+)
 from triggerfish_storage.blobs.rows import get_blob
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.contents import Content

@@ -1,63 +1,46 @@
-"""Request headers to values, and blobs to response headers.
+"""What requests to the Blob service say in their path, query and headers, as values.
 
-Pure wire code of the Blob service, for everything that travels outside a body.
+Pure wire code; each function raises the documented error where what is said makes no sense.
 
-Headers: https://learn.microsoft.com/rest/api/storageservices/get-blob
+Headers: https://learn.microsoft.com/rest/api/storageservices/put-blob#request-headers-all-blob-types
 """
 
 from __future__ import annotations
 
 from base64 import b64decode
 from binascii import Error as Base64Error
-from binascii import b2a_base64
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
-from types import MappingProxyType
 from typing import Final
 from urllib.parse import parse_qsl
 from uuid import UUID
 
 from triggerfish_storage import errors
-from triggerfish_storage.blobs.archive import archive_status
 from triggerfish_storage.blobs.encryption_headers import (
-    default_scope_headers,
     encryption_of,
-    told,
 )
 from triggerfish_storage.blobs.model import (
     CURRENT,
-    INFINITE,
     NO_CONDITIONS,
     Address,
-    Blob,
     BlobType,
     Conditions,
-    Container,
     ContentHeaders,
-    Copy,
     Draft,
-    Lease,
     Priority,
-    etag_text,
 )
 from triggerfish_storage.blobs.names import (
     check_blob_name,
     check_container_name,
     parse_snapshot,
-    snapshot_text,
 )
 from triggerfish_storage.blobs.ranges import WHOLE, ByteRange, parse_range
 from triggerfish_storage.blobs.tags import check_tags
 from triggerfish_storage.blobs.tiers import check_tier
 from triggerfish_storage.errors import StorageError
-from triggerfish_storage.protocol.dates import http_date
 from triggerfish_storage.protocol.operations import Call
 
 ROOT_CONTAINER: Final = "$root"
-_NO_LEASE: Final = MappingProxyType(
-    {"x-ms-lease-status": "unlocked", "x-ms-lease-state": "available"}
-)
 _OCTETS: Final = "application/octet-stream"
 _MD5_BYTES: Final = 16
 _CONTENT_FIELDS: Final = ContentHeaders._fields
@@ -72,9 +55,6 @@ _CONDITIONAL: Final = frozenset(
     for prefix in ("", _SOURCE, "x-ms-blob-")
     for name in ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since")
 ) | {"x-ms-if-tags", "x-ms-source-if-tags", "x-ms-lease-id"}
-
-
-# --- requests ---------------------------------------------------------------------------------
 
 
 def container_address(call: Call) -> Address:
@@ -241,160 +221,9 @@ def range_of(call: Call) -> ByteRange:
     return (given and parse_range(given)) or WHOLE
 
 
-# --- responses --------------------------------------------------------------------------------
-
-
-def base64_text(data: bytes) -> str:
-    """Return bytes as headers and XML carry them."""
-    return b2a_base64(data, newline=False).decode()
-
-
-def stamp(resource: Blob | Container) -> dict[str, str]:
-    """Return the headers that tell which state of a resource an answer is about."""
-    return {"ETag": etag_text(resource.etag), "Last-Modified": http_date(resource.modified)}
-
-
-def written(blob: Blob, *, version: bool = False) -> dict[str, str]:
-    """Return the headers of an answer to a write, and which ``version`` that has made."""
-    headers = {**stamp(blob), "x-ms-request-server-encrypted": "true"}
-    if blob.encryption is not None:
-        headers |= told(blob.encryption)
-    if version:
-        headers["x-ms-version-id"] = snapshot_text(blob.version)
-    return headers
-
-
-def version_headers(blob: Blob) -> dict[str, str]:
-    """Return which version is read, where versions are kept; nothing for a snapshot."""
-    if blob.is_snapshot and not blob.is_earlier_version:
-        return {}
-    found = {"x-ms-version-id": snapshot_text(blob.version)}
-    return found if blob.is_snapshot else {**found, "x-ms-is-current-version": "true"}
-
-
-def lease_headers(lease: Lease | None, now: datetime) -> Mapping[str, str]:
-    """Return the lease as properties show it."""
-    if lease is None:
-        return _NO_LEASE
-    state = lease.state(now)
-    locked = state in ("leased", "breaking")
-    headers = {
-        "x-ms-lease-status": "locked" if locked else "unlocked",
-        "x-ms-lease-state": state,
-    }
-    if state == "leased":
-        infinite = lease.seconds == INFINITE
-        headers["x-ms-lease-duration"] = "infinite" if infinite else "fixed"
-    return headers
-
-
-def blob_headers(blob: Blob, now: datetime) -> dict[str, str]:
-    """Return all properties but length, type and MD5 of what is sent."""
-    headers = {
-        "ETag": etag_text(blob.etag),
-        "Last-Modified": http_date(blob.modified),
-        "Accept-Ranges": "bytes",
-        "x-ms-blob-type": blob.type,
-        "x-ms-creation-time": http_date(blob.created),
-        "x-ms-server-encrypted": "true",
-        **lease_headers(blob.lease, now),
-    }
-    if any(blob.headers[1:]):
-        headers |= _content_headers(blob.headers)
-    if blob.metadata:
-        headers |= {f"x-ms-meta-{name}": value for name, value in blob.metadata.items()}
-    if blob.tags:
-        headers["x-ms-tag-count"] = str(len(blob.tags))
-    if blob.type == "PageBlob":
-        headers["x-ms-blob-sequence-number"] = str(blob.sequence_number)
-    elif blob.type == "AppendBlob":
-        headers["x-ms-blob-committed-block-count"] = str(blob.block_count)
-        if blob.is_sealed:
-            headers["x-ms-blob-sealed"] = "true"
-    if blob.copy is not None:
-        headers |= copy_headers(blob.copy)
-    if blob.immutable_until is not None or blob.legal_hold:
-        headers |= guard_headers(blob)
-    if blob.encryption is not None:
-        headers |= told(blob.encryption)
-    return headers
-
-
-def tier_headers(blob: Blob) -> dict[str, str]:
-    """Return the access tier as Get Blob Properties shows it."""
-    if blob.type != "BlockBlob" and not blob.tier:
-        return {}
-    headers = {"x-ms-access-tier": blob.tier or "Hot"}
-    if not blob.tier:
-        headers["x-ms-access-tier-inferred"] = "true"
-    if blob.tier == "Smart":
-        headers["x-ms-smart-access-tier"] = "Hot"  # where smart tiering begins
-    if blob.tier_changed is not None:
-        headers["x-ms-access-tier-change-time"] = http_date(blob.tier_changed)
-    if blob.rehydration is not None:
-        headers["x-ms-archive-status"] = archive_status(blob.rehydration)
-        headers["x-ms-rehydrate-priority"] = blob.rehydration.priority
-    return headers
-
-
 def priority_of(call: Call) -> Priority | None:
     """Return how urgently a blob is to come back from the archive; None where that is not said."""
     given = call.headers.get("x-ms-rehydrate-priority", "").lower()
     if given and given not in _PRIORITIES:
         raise call.bad_header("x-ms-rehydrate-priority")
     return _PRIORITIES.get(given)
-
-
-def copy_headers(copy: Copy) -> dict[str, str]:
-    """Return what became of the copy that wrote a blob."""
-    headers = {
-        "x-ms-copy-id": copy.id,
-        "x-ms-copy-source": copy.source,
-        "x-ms-copy-status": copy.status,
-        "x-ms-copy-progress": copy.progress,
-    }
-    if copy.completed is not None:
-        headers["x-ms-copy-completion-time"] = http_date(copy.completed)
-    if copy.description:
-        headers["x-ms-copy-status-description"] = copy.description
-    if copy.is_incremental:
-        headers["x-ms-incremental-copy"] = "true"
-    if copy.destination_snapshot is not None:
-        headers["x-ms-copy-destination-snapshot"] = snapshot_text(copy.destination_snapshot)
-    return headers
-
-
-def container_headers(container: Container, now: datetime) -> dict[str, str]:
-    """Return the properties and metadata of a container."""
-    headers: dict[str, str] = {
-        **stamp(container),
-        **lease_headers(container.lease, now),
-        "x-ms-has-immutability-policy": "false",
-        "x-ms-has-legal-hold": "false",
-        "x-ms-immutable-storage-with-versioning-enabled": "false",
-        **default_scope_headers(container.default_scope),
-    }
-    if container.public_access:
-        headers["x-ms-blob-public-access"] = container.public_access
-    return headers | {f"x-ms-meta-{name}": value for name, value in container.metadata.items()}
-
-
-def _content_headers(content: ContentHeaders) -> Mapping[str, str]:
-    found = {
-        "Content-Encoding": content.content_encoding,
-        "Content-Language": content.content_language,
-        "Content-Disposition": content.content_disposition,
-        "Cache-Control": content.cache_control,
-    }
-    return {name: value for name, value in found.items() if value}
-
-
-def guard_headers(blob: Blob) -> dict[str, str]:
-    """Return what keeps a blob from being changed."""
-    headers: dict[str, str] = {}
-    if blob.immutable_until is not None:
-        headers["x-ms-immutability-policy-until-date"] = http_date(blob.immutable_until)
-        headers["x-ms-immutability-policy-mode"] = blob.immutability_mode.lower()
-    if blob.legal_hold:
-        headers["x-ms-legal-hold"] = "true"
-    return headers
