@@ -31,6 +31,7 @@ _IN_HEADERS: Final = {
     "CopySourceStatusCode": "x-ms-copy-source-status-code",
     "CopySourceErrorCode": "x-ms-copy-source-error-code",
 }
+_TABLE_ERRORS: Final = "application/json;odata=minimalmetadata;streaming=true;charset=utf-8"
 _BODILESS: Final = frozenset({204, 304})
 
 
@@ -96,10 +97,8 @@ def error_reply(
     if service == "table":
         message = error.details.get("Index", "") + message
         document = {"code": row.code, "message": {"lang": "en-US", "value": message}}
-        body = json.dumps({"odata.error": document}).encode()
-        return Reply(
-            row.status, body, headers, content_type="application/json;odata=minimalmetadata"
-        )
+        body = json.dumps({"odata.error": document}, separators=(",", ":")).encode()
+        return Reply(row.status, body, headers, _TABLE_ERRORS)
     extra = "".join(xml.tag(name, _legal(value)) for name, value in error.details.items())
     inside = f"{xml.tag('Code', row.code)}{xml.tag('Message', message)}{extra}"
     return Reply(row.status, xml.document(f"<Error>{inside}</Error>"), headers, reason=reason)

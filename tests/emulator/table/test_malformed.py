@@ -105,6 +105,9 @@ async def test_a_bad_request_gets_its_documented_error(
     error = answer.document["odata.error"]
     assert error["code"] == outcome.partition(" ")[2]
     assert error["message"]["lang"] == "en-US"
+    kind = "application/json;odata=minimalmetadata;streaming=true;charset=utf-8"
+    assert answer.headers["content-type"] == kind
+    assert answer.body.startswith(b'{"odata.error":{"code":"')  # some clients look for it as text
 
 
 @pytest.mark.parametrize(
