@@ -10,9 +10,7 @@ from typing import Final
 
 from triggerfish_storage.blobs.container_rows import find_container, get_container
 from triggerfish_storage.blobs.model import Container
-from triggerfish_storage.blobs.request_headers import (
-    ROOT_CONTAINER,
-)
+from triggerfish_storage.blobs.request_headers import ROOT_CONTAINER
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.errors import RESOURCE_NOT_FOUND, StorageError
 from triggerfish_storage.protocol.operations import Call

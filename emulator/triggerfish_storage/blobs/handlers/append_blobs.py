@@ -19,9 +19,7 @@ from triggerfish_storage.blobs.request_headers import (
     own_address,
     write_conditions_of,
 )
-from triggerfish_storage.blobs.response_headers import (
-    written,
-)
+from triggerfish_storage.blobs.response_headers import written
 from triggerfish_storage.blobs.rows import get_blob
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.contents import Content

@@ -17,10 +17,7 @@ from triggerfish_storage.blobs.request_headers import (
     own_address,
     priority_of,
 )
-from triggerfish_storage.blobs.response_headers import (
-    guard_headers,
-    stamp,
-)
+from triggerfish_storage.blobs.response_headers import guard_headers, stamp
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol.operations import Call, Reply

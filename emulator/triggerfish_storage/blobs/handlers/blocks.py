@@ -27,10 +27,7 @@ from triggerfish_storage.blobs.request_headers import (
     own_address,
     write_conditions_of,
 )
-from triggerfish_storage.blobs.response_headers import (
-    stamp,
-    written,
-)
+from triggerfish_storage.blobs.response_headers import stamp, written
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.contents import Content
 from triggerfish_storage.errors import StorageError

@@ -8,12 +8,8 @@ from typing import Final
 from triggerfish_storage import errors as common
 from triggerfish_storage.blobs import errors, structured
 from triggerfish_storage.blobs.crc64 import Crc64
-from triggerfish_storage.blobs.request_headers import (
-    md5_of,
-)
-from triggerfish_storage.blobs.response_headers import (
-    base64_text,
-)
+from triggerfish_storage.blobs.request_headers import md5_of
+from triggerfish_storage.blobs.response_headers import base64_text
 from triggerfish_storage.blobs.store import BlobStore, Rule
 from triggerfish_storage.contents import IN_ROW_LIMIT_BYTES, Content
 from triggerfish_storage.errors import StorageError

@@ -13,14 +13,8 @@ from triggerfish_storage.blobs.encryption_headers import default_scope_of
 from triggerfish_storage.blobs.handlers.service import page_limit
 from triggerfish_storage.blobs.listing import Listing, Position, list_plainly
 from triggerfish_storage.blobs.names import parse_marker
-from triggerfish_storage.blobs.request_headers import (
-    conditions_of,
-    container_address,
-)
-from triggerfish_storage.blobs.response_headers import (
-    container_headers,
-    stamp,
-)
+from triggerfish_storage.blobs.request_headers import conditions_of, container_address
+from triggerfish_storage.blobs.response_headers import container_headers, stamp
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol.operations import Call, Reply

@@ -23,11 +23,7 @@ from triggerfish_storage.blobs.request_headers import (
     priority_of,
     write_conditions_of,
 )
-from triggerfish_storage.blobs.response_headers import (
-    base64_text,
-    stamp,
-    written,
-)
+from triggerfish_storage.blobs.response_headers import base64_text, stamp, written
 from triggerfish_storage.blobs.rows import get_blob
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.errors import StorageError

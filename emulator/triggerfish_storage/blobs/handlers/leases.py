@@ -21,9 +21,7 @@ from triggerfish_storage.blobs.request_headers import (
     container_address,
     lease_id_of,
 )
-from triggerfish_storage.blobs.response_headers import (
-    stamp,
-)
+from triggerfish_storage.blobs.response_headers import stamp
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol.operations import Call, Reply

@@ -30,10 +30,7 @@ from triggerfish_storage.blobs.request_headers import (
     range_of,
     write_conditions_of,
 )
-from triggerfish_storage.blobs.response_headers import (
-    stamp,
-    written,
-)
+from triggerfish_storage.blobs.response_headers import stamp, written
 from triggerfish_storage.blobs.rows import get_blob
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.contents import Content

@@ -12,9 +12,7 @@ from triggerfish_storage.blobs import errors, list_wire
 from triggerfish_storage.blobs.container_rows import get_container
 from triggerfish_storage.blobs.listing import PAGE_LIMIT, list_containers
 from triggerfish_storage.blobs.names import parse_tag_marker
-from triggerfish_storage.blobs.request_headers import (
-    container_address,
-)
+from triggerfish_storage.blobs.request_headers import container_address
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.blobs.tag_filter import parse_tag_search
 from triggerfish_storage.blobs.tag_search import find_blobs

@@ -20,12 +20,8 @@ from triggerfish_storage.blobs.handlers.remote import THIS_MACHINE, fetch
 from triggerfish_storage.blobs.model import CURRENT, Address, BlobType, ContentHeaders
 from triggerfish_storage.blobs.names import parse_snapshot
 from triggerfish_storage.blobs.ranges import WHOLE, ByteRange, parse_range
-from triggerfish_storage.blobs.request_headers import (
-    md5_of,
-)
-from triggerfish_storage.blobs.response_headers import (
-    base64_text,
-)
+from triggerfish_storage.blobs.request_headers import md5_of
+from triggerfish_storage.blobs.response_headers import base64_text
 from triggerfish_storage.blobs.rows import NO_INSTANT
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.blobs.wire import parse_tags
