@@ -88,6 +88,12 @@ class Running:
             )
         )
 
+    async def answer(self, function: str, text: str = "") -> Any:
+        """Run a function for a queue message of this text; return what it returns."""
+        result = await self.run(function, text)
+        assert result.failure is None, result.failure
+        return result.outputs["$return"].value
+
 
 def _datum(value: str | bytes | Datum) -> Datum:
     if isinstance(value, Datum):

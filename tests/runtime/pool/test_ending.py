@@ -1,4 +1,4 @@
-"""From start to end: several processes, drains, and nothing left behind."""
+"""How workers end: drained, abandoned, cancelled, or with the host; and what is left of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import select
 import signal
 import sys
 import textwrap
-import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,9 +16,8 @@ import pytest
 
 from triggerfish.model import FailureKind
 
-CACHING = {"PYTHONDONTWRITEBYTECODE": ""}
 APP = """
-import asyncio, atexit, os, pathlib, signal, subprocess, sys, threading, time
+import asyncio, atexit, os, pathlib, subprocess, sys, threading
 import azure.functions as func
 
 app = func.FunctionApp()
@@ -32,14 +30,6 @@ def queue(function):
 @queue
 def pid(msg: str) -> str:
     return str(os.getpid())
-
-@queue
-def meets_another_process(msg: str) -> str:
-    pathlib.Path(f"here-{os.getpid()}").touch()
-    until = time.monotonic() + 10
-    while len(list(pathlib.Path().glob("here-*"))) < 2 and time.monotonic() < until:
-        time.sleep(0.005)
-    return str(len(list(pathlib.Path().glob("here-*"))))
 
 @queue
 def starts_children(msg: str) -> str:
@@ -61,12 +51,6 @@ def hangs(msg: str) -> str:
     threading.Event().wait()
 """
 FILES = {"function_app.py": APP}
-
-
-async def answer(running, function, text="") -> str:
-    result = await running.run(function, text)
-    assert result.failure is None, result.failure
-    return result.outputs["$return"].value
 
 
 def has_ended(pid: int) -> bool:
@@ -105,76 +89,6 @@ def await_end(pid: int) -> None:
         os.close(descriptor)
 
 
-# --- several processes ------------------------------------------------------------------------
-
-
-async def test_invocations_go_to_the_processes_in_turn(make_app, launch):
-    async with launch(make_app(FILES), processes=2) as running:
-        while len({await answer(running, "pid") for _ in range(2)}) < 2:
-            pass  # the second process is not ready yet
-        pids = [await answer(running, "pid") for _ in range(6)]
-
-    assert pids[:2] * 3 == pids
-    assert pids[0] != pids[1]
-
-
-async def test_two_processes_of_one_thread_run_two_functions_at_the_same_time(make_app, launch):
-    environment = {"PYTHON_THREADPOOL_THREAD_COUNT": "1"}
-    async with launch(make_app(FILES), processes=2, environment=environment) as running:
-        while len({await answer(running, "pid") for _ in range(2)}) < 2:
-            pass
-        met = await asyncio.gather(*(answer(running, "meets_another_process") for _ in range(2)))
-
-    assert met == ["2", "2"]
-
-
-@pytest.mark.parametrize("script", ["function_app.py", "part.py"])
-async def test_an_edit_of_the_same_length_in_the_same_second_is_seen(make_app, launch, script):
-    files = {"function_app.py": APP, "part.py": ""}
-    if script == "part.py":
-        files["function_app.py"] = APP + "\nfrom part import which\nqueue(which)\n"
-    else:
-        files["function_app.py"] += "\n@queue\n"
-    source = files[script] + "def which(msg: str): return 'old'\n"
-    app = make_app(files | {script: source})
-    path = app.folder / script
-    saved = path.stat()
-    async with launch(app, environment=CACHING) as old:
-        assert await answer(old, "which") == "old"
-        path.write_text(source.replace("'old'", "'new'"))
-        os.utime(path, ns=(saved.st_atime_ns, saved.st_mtime_ns))
-
-        async with launch(app, environment=CACHING) as new:
-            assert await answer(new, "which") == "new"
-
-
-async def test_what_has_not_been_edited_for_a_while_is_compiled_once(make_app, launch):
-    files = {"function_app.py": APP + "\nimport part\n@queue\ndef which(msg: str): return 'a'\n"}
-    app = make_app(files | {"part.py": "", "fresh.py": ""})
-    long_ago = time.time() - 60
-    os.utime(app.folder / "part.py", (long_ago, long_ago))
-
-    async with launch(app, environment=CACHING):
-        cached = {file.name.split(".")[0] for file in app.folder.glob("__pycache__/*.pyc")}
-
-    assert cached == {"part"}
-
-
-async def test_two_generations_serve_at_once_what_each_has_loaded(make_app, launch):
-    app = make_app({"function_app.py": APP + "\n@queue\ndef which(msg: str): return 'old'\n"})
-    async with launch(app) as old:
-        (app.folder / "function_app.py").write_text(
-            APP + "\n@queue\ndef which(msg: str): return 'new'\n"
-        )
-        async with launch(app) as new:
-            answers = [await answer(old, "which"), await answer(new, "which")]
-
-    assert answers == ["old", "new"]
-
-
-# --- the end ----------------------------------------------------------------------------------
-
-
 async def test_a_drain_waits_for_what_is_in_hand_and_takes_nothing_new(make_app, launch):
     async with launch(make_app(FILES)) as running:
         waiting = asyncio.create_task(running.run("waits_for_a_file"))
@@ -210,7 +124,7 @@ async def test_a_drain_does_not_wait_longer_than_its_grace(make_app, launch):
 
 async def test_workers_answer_while_they_are_busy_and_not_while_they_are_frozen(make_app, launch):
     async with launch(make_app(FILES)) as running:
-        worker = int(await answer(running, "pid"))
+        worker = int(await running.answer("pid"))
         hanging = asyncio.create_task(running.run("hangs"))
         await running.log.until("hanging")
         assert await running.generation.answers()
@@ -229,8 +143,8 @@ async def test_nothing_is_left_of_a_generation_that_is_closed(make_app, launch):
     gc.collect()
     before = open_descriptors()
     async with launch(make_app(FILES), processes=2) as running:
-        worker = int(await answer(running, "pid"))
-        child = int(await answer(running, "starts_children"))
+        worker = int(await running.answer("pid"))
+        child = int(await running.answer("starts_children"))
         hanging = asyncio.create_task(running.run("hangs"))
         await running.log.until("hanging")
 
@@ -246,8 +160,8 @@ async def test_where_an_exit_can_only_be_reaped_nothing_is_left_either(
     monkeypatch.delattr(os, "waitid", raising=False)  # as on macOS before Python 3.13
 
     async with launch(make_app(FILES)) as running:
-        worker = int(await answer(running, "pid"))
-        child = int(await answer(running, "starts_children"))
+        worker = int(await running.answer("pid"))
+        child = int(await running.answer("starts_children"))
 
     await_end(child)
     assert has_been_reaped(worker)
@@ -281,18 +195,16 @@ def test_all_of_it_works_on_uvloop_as_well(make_app, launch):
 
     async def live() -> None:
         async with launch(make_app(FILES), function_timeout=timedelta(seconds=0.3)) as running:
-            before = await answer(running, "pid")
+            before = await running.answer("pid")
             assert (await running.run("hangs")).failure.kind is FailureKind.TIMEOUT
-            assert await answer(running, "pid") != before
-            await answer(running, "starts_children")
+            assert await running.answer("pid") != before
+            await running.answer("starts_children")
             await running.generation.drain(timedelta(seconds=5))
             assert await asyncio.to_thread((running.folder / "at-exit").exists)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(live())
 
-
-# --- the end of the host ----------------------------------------------------------------------
 
 HOST = """
     import asyncio, os, sys
