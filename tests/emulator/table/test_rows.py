@@ -1,37 +1,21 @@
-"""Entities in SQLite: query plans, pages, what goes by itself, and what a random run leaves."""
+"""Entities in SQLite: query plans, pages, and what goes by itself."""
 
 from __future__ import annotations
 
 import re
-import sqlite3
-from collections.abc import Iterator
-from datetime import datetime, timedelta
-from itertools import product, starmap
-from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from triggerfish_storage.errors import StorageError
-from triggerfish_storage.schema import connect_writer
 from triggerfish_storage.tables import directory, rows
-from triggerfish_storage.tables.action import Action, perform_all
+from triggerfish_storage.tables.action import Action
 from triggerfish_storage.tables.edm import Property
-from triggerfish_storage.tables.entity import Entity, Keys, system_properties
-from triggerfish_storage.tables.filter import All, AnyOf, Compare, Filter, Not, parse_filter
-from triggerfish_storage.tables.matching import matches
+from triggerfish_storage.tables.entity import Keys
+from triggerfish_storage.tables.filter import parse_filter
 from triggerfish_storage.tables.rows import Query
 from triggerfish_storage.tables.store import TableStore
 from triggerfish_storage.tables.upkeep import table_upkeep
 from triggerfish_storage.testing import START
-
-ACCOUNT = "devstoreaccount1"
-MIGRATION = (Path(rows.__file__).parent.parent / "migrations" / "0003_tables.sql").read_text(
-    encoding="utf-8"
-)
 
 
 @pytest.fixture
@@ -164,139 +148,3 @@ async def test_a_written_table_is_announced(own: TableStore, changes: Any) -> No
         await own.perform(Action("PEOPLE", "merge", Keys("p", "r")), now=START)
 
         assert watch.event.is_set()
-
-
-# --- against a plain filter -------------------------------------------------------------------
-
-COMPARISONS = st.builds(
-    Compare,
-    st.sampled_from(["PartitionKey", "RowKey", "x"]),
-    st.sampled_from(["eq", "ne", "gt", "ge", "lt", "le"]),
-    st.one_of(
-        st.tuples(st.just("string"), st.sampled_from(["", "a", "b", "c"])),
-        st.tuples(st.just("number"), st.integers(0, 2)),
-    ),
-)
-TREES = st.recursive(
-    COMPARISONS,
-    lambda inner: st.one_of(
-        st.builds(Not, inner),
-        st.builds(All, st.lists(inner, min_size=2, max_size=4).map(tuple)),
-        st.builds(AnyOf, st.lists(inner, min_size=2, max_size=3).map(tuple)),
-    ),
-    max_leaves=8,
-)
-
-
-@pytest.fixture(scope="module")
-def grid() -> Iterator[tuple[sqlite3.Connection, list[Entity]]]:
-    """Nine entities, in order."""
-    tx = connect_writer(Path(":memory:"), "process")
-    tx.executescript(MIGRATION)
-    directory.create(tx, ACCOUNT, "people")
-    entities = [
-        rows.insert(
-            tx, ACCOUNT, "people", keys, {"x": Property("Edm.Int32", number % 3)}, now=START
-        )
-        for number, keys in enumerate(starmap(Keys, product("abc", "abc")))
-    ]
-    yield tx, entities
-    tx.close()
-
-
-@given(tree=TREES)
-def test_a_query_finds_all_that_its_filter_lets_through(
-    grid: tuple[sqlite3.Connection, list[Entity]], tree: Filter
-) -> None:
-    tx, entities = grid
-
-    found = rows.find(tx, 1, Query(tree)).entities
-
-    assert found == [
-        entity
-        for entity in entities
-        if matches(tree, entity.properties() | system_properties(entity.keys, entity.timestamp))
-    ]
-
-
-# --- against a plain dictionary ---------------------------------------------------------------
-
-KEYS = st.builds(Keys, st.sampled_from(["p", "q"]), st.sampled_from(["a", "b", "c"]))
-PROPERTIES = st.dictionaries(
-    st.sampled_from(["x", "y"]),
-    st.builds(Property, st.just("Edm.Int32"), st.integers(0, 2)),
-)
-
-
-class Entities(RuleBasedStateMachine):
-    """A table and a dictionary that are told the same."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        path = Path(":memory:")
-        self.tx = connect_writer(path, "process")
-        self.tx.executescript(MIGRATION)
-        directory.create(self.tx, ACCOUNT, "people")
-        self.model: dict[Keys, dict[str, Property]] = {}
-        self.now: datetime = START
-
-    @rule(
-        kind=st.sampled_from(["insert", "replace", "merge", "delete"]),
-        keys=KEYS,
-        properties=PROPERTIES,
-        if_match=st.sampled_from([None, "*"]),
-    )
-    def change(
-        self, kind: Any, keys: Keys, properties: dict[str, Property], if_match: str | None
-    ) -> None:
-        self.now += timedelta(seconds=1)
-        if kind == "delete":
-            if_match = "*"
-        action = Action("people", kind, keys, properties, if_match)
-        is_there = keys in self.model
-        fails = (kind == "insert" and is_there) or (
-            kind != "insert" and if_match is not None and not is_there
-        )
-        try:
-            perform_all(self.tx, ACCOUNT, [action], now=self.now)
-        except StorageError:
-            assert fails
-            return
-        assert not fails
-        if kind == "delete":
-            del self.model[keys]
-        elif kind == "merge" and is_there:
-            self.model[keys] = {**self.model[keys], **properties}
-        else:
-            self.model[keys] = dict(properties)
-
-    @rule(partition=st.sampled_from(["p", "q"]), value=st.integers(0, 2))
-    def query(self, partition: str, value: int) -> None:
-        tree = parse_filter(f"PartitionKey eq '{partition}' and x ge {value}")
-        table = directory.table_id(self.tx, ACCOUNT, "people")
-
-        found = [entity.keys for entity in rows.find(self.tx, table, Query(tree)).entities]
-
-        assert found == sorted(
-            (
-                keys
-                for keys, properties in self.model.items()
-                if keys.partition == partition
-                and "x" in properties
-                and int(properties["x"].value) >= value
-            ),
-            key=lambda keys: (keys.partition, keys.row),
-        )
-
-    @invariant()
-    def they_agree(self) -> None:
-        table = directory.table_id(self.tx, ACCOUNT, "people")
-        found = rows.find(self.tx, table, Query()).entities
-        assert {entity.keys: entity.properties() for entity in found} == self.model
-
-    def teardown(self) -> None:
-        self.tx.close()
-
-
-TestEntities = Entities.TestCase
-TestEntities.settings = settings(max_examples=12, stateful_step_count=20, deadline=None)
