@@ -18,19 +18,12 @@ from typing import Final, Literal
 from triggerfish_storage import errors as common
 from triggerfish_storage import service_properties
 from triggerfish_storage.blobs import errors, versions
+from triggerfish_storage.blobs.blob_columns import BLOB_COLUMNS, blob_of
 from triggerfish_storage.blobs.conditions import check_write
 from triggerfish_storage.blobs.extents import clear_extents
 from triggerfish_storage.blobs.guards import check_mutable
 from triggerfish_storage.blobs.model import NO_CONDITIONS, Address, Blob, Conditions
-from triggerfish_storage.blobs.rows import (
-    BLOB_COLUMNS,
-    Place,
-    blob_of,
-    find_place,
-    free_snapshot,
-    move_blob,
-    save_blob,
-)
+from triggerfish_storage.blobs.rows import Place, find_place, free_snapshot, move_blob, save_blob
 from triggerfish_storage.blobs.tags import index_tags, unindex_tags
 from triggerfish_storage.clock import micros
 from triggerfish_storage.contents import drop_contents

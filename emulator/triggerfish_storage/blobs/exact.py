@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from triggerfish_storage.blobs.blob_columns import BLOB_COLUMNS, blob_of
 from triggerfish_storage.blobs.container_rows import (
     CONTAINER_COLUMNS,
     container_of,
@@ -26,9 +27,7 @@ from triggerfish_storage.blobs.guards import check_mutable
 from triggerfish_storage.blobs.model import Address, Blob, Container
 from triggerfish_storage.blobs.page_ranges import Range, written_ranges
 from triggerfish_storage.blobs.rows import (
-    BLOB_COLUMNS,
     add_blob,
-    blob_of,
     free_snapshot,
     keep_above,
     move_blob,

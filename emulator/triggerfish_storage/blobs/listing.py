@@ -17,9 +17,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from triggerfish_storage.blobs.blob_columns import BLOB_COLUMNS, blob_of
 from triggerfish_storage.blobs.container_rows import CONTAINER_COLUMNS, container_id, container_of
 from triggerfish_storage.blobs.model import CURRENT, Address, Blob, Container
-from triggerfish_storage.blobs.rows import BLOB_COLUMNS, blob_of
 
 PAGE_LIMIT: Final = 5000
 

@@ -1,107 +1,34 @@
 """Blobs as rows: how they are found, added and saved.
 
-Owns the columns of ``blob``; every rule module goes through here, so that a column is named
-in one place. Runs inside the caller's transaction.
+Owns the ``blob`` table; every rule module goes through here. Runs inside the caller's transaction.
 """
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple, cast
+from typing import Final, NamedTuple, cast
 
 from triggerfish_storage.blobs import errors
+from triggerfish_storage.blobs.blob_columns import (
+    BLOB_COLUMNS,
+    GIVEN,
+    SAID,
+    blob_of,
+    inserting,
+    is_usual,
+    rest_values,
+    updating,
+    usual_values,
+)
 from triggerfish_storage.blobs.columns import (
-    copy_of,
-    copy_text,
-    encryption_of,
-    json_text,
-    lease_of,
-    lease_values,
-    mapping_of,
-    maybe_instant,
-    maybe_micros,
     named,
-    rehydration_of,
-    rehydration_text,
     scope_of,
-    tuple_text,
 )
 from triggerfish_storage.blobs.container_rows import container_id
-from triggerfish_storage.blobs.model import Address, Blob, ContentHeaders, DefaultScope
-from triggerfish_storage.clock import instant, micros
+from triggerfish_storage.blobs.model import Address, Blob, DefaultScope
+from triggerfish_storage.clock import micros
 from triggerfish_storage.errors import StorageError
-
-_BLOB_COLUMN_NAMES: Final = (
-    "id",
-    "container_id",
-    "name",
-    "snapshot",
-    "type",
-    "etag",
-    "created",
-    "modified",
-    "length",
-    "content_type",
-    "content_encoding",
-    "content_language",
-    "content_disposition",
-    "cache_control",
-    "content_md5",
-    "metadata",
-    "tags",
-    "tier",
-    "tier_changed",
-    "lease_id",
-    "lease_seconds",
-    "lease_until",
-    "lease_breaking",
-    "sequence_number",
-    "block_count",
-    "sealed",
-    "copy",
-    "immutable_until",
-    "immutability_mode",
-    "legal_hold",
-    "deleted",
-    "expires",
-    "encryption",
-    "rehydration",
-)
-# Few blobs have anything of the rest, and each value costs a fifth of finding the row: those that
-# have nothing are written by a statement that says so itself, and read as one NULL instead of an
-# array in JSON.
-_USUAL: Final = 18
-_USUAL_REST: Final = (
-    None,
-    None,
-    None,
-    None,
-    None,
-    0,
-    0,
-    0,
-    None,
-    None,
-    "",
-    0,
-    None,
-    None,
-    None,
-    None,
-)
-_NOTHING_MORE: Final = tuple(Blob._field_defaults[name] for name in Blob._fields[14:])
-_LITERALS: Final = {None: "NULL", 0: "0", "": "''"}
-_GIVEN: Final = ("?",) * len(_USUAL_REST)
-_SAID: Final = tuple(_LITERALS[value] for value in _USUAL_REST)
-_REST_COLUMNS: Final = tuple(f"blob.{name}" for name in _BLOB_COLUMN_NAMES[_USUAL:])
-_IS_USUAL: Final = " AND ".join(
-    f"{name} IS {value}" for name, value in zip(_REST_COLUMNS, _SAID, strict=True)
-)
-BLOB_COLUMNS: Final = f"""{", ".join(f"blob.{name}" for name in _BLOB_COLUMN_NAMES[:_USUAL])},
-    CASE WHEN {_IS_USUAL} THEN NULL ELSE json_array({", ".join(_REST_COLUMNS)}) END"""
 
 # By position, as what single requests run finds its values sooner so: ``_located`` gives them.
 FIND_PLACE: Final = """
@@ -127,24 +54,11 @@ FIND_BLOB: Final = f"SELECT {BLOB_COLUMNS} {_BLOB_HERE}"
 READ_BLOB: Final = f"SELECT {BLOB_COLUMNS}, blob.data {_BLOB_HERE}"
 
 
-def _adding(rest: Sequence[str]) -> str:
-    columns = ", ".join(("data", *_BLOB_COLUMN_NAMES[1:]))
-    values = ", ".join((*("?",) * _USUAL, *rest))
-    return f"INSERT INTO blob ({columns}) VALUES ({values})"  # noqa: S608 - names of columns
-
-
-def _saving(rest: Sequence[str], *others: str) -> str:
-    usual = [f"{name} = ?" for name in (*others, *_BLOB_COLUMN_NAMES[3:_USUAL])]
-    rare = zip(_BLOB_COLUMN_NAMES[_USUAL:], rest, strict=True)
-    settings = ", ".join((*usual, *(f"{name} = {value}" for name, value in rare)))
-    return f"UPDATE blob SET {settings} WHERE id = ?"  # noqa: S608 - columns
-
-
-ADD_BLOB: Final = _adding(_GIVEN)
-ADD_USUAL_BLOB: Final = _adding(_SAID)
-SAVE_BLOB: Final = _saving(_GIVEN)
-REWRITE_BLOB: Final = _saving(_GIVEN, "data")
-REWRITE_USUAL_BLOB: Final = _saving(_SAID, "data")
+ADD_BLOB: Final = inserting(GIVEN)
+ADD_USUAL_BLOB: Final = inserting(SAID)
+SAVE_BLOB: Final = updating(GIVEN)
+REWRITE_BLOB: Final = updating(GIVEN, "data")
+REWRITE_USUAL_BLOB: Final = updating(SAID, "data")
 _LOAD_DATA: Final = "SELECT data FROM blob WHERE id = :id"
 _NEXT_SNAPSHOT: Final = """
     SELECT max(snapshot) FROM blob
@@ -243,116 +157,25 @@ def get_blob(tx: sqlite3.Connection, address: Address) -> Blob:
 
 def add_blob(tx: sqlite3.Connection, blob: Blob, data: bytes | None = None) -> int:
     """Write a new blob or snapshot and return its id (that of ``blob`` does not count)."""
-    if blob[14:] == _NOTHING_MORE:
-        added = tx.execute(ADD_USUAL_BLOB, (data, *_usual_values(blob)))
+    if is_usual(blob):
+        added = tx.execute(ADD_USUAL_BLOB, (data, *usual_values(blob)))
     else:
-        added = tx.execute(ADD_BLOB, (data, *_usual_values(blob), *_rest_values(blob)))
+        added = tx.execute(ADD_BLOB, (data, *usual_values(blob), *rest_values(blob)))
     return cast(int, added.lastrowid)
 
 
 def save_blob(tx: sqlite3.Connection, blob: Blob) -> None:
     """Write a blob that was changed, but for its bytes."""
-    tx.execute(SAVE_BLOB, (*_usual_values(blob)[2:], *_rest_values(blob), blob.id))
+    tx.execute(SAVE_BLOB, (*usual_values(blob)[2:], *rest_values(blob), blob.id))
 
 
 def rewrite_blob(tx: sqlite3.Connection, blob: Blob, data: bytes | None) -> None:
     """Write a blob that was replaced."""
-    usual = _usual_values(blob)[2:]
-    if blob[14:] == _NOTHING_MORE:
+    usual = usual_values(blob)[2:]
+    if is_usual(blob):
         tx.execute(REWRITE_USUAL_BLOB, (data, *usual, blob.id))
     else:
-        tx.execute(REWRITE_BLOB, (data, *usual, *_rest_values(blob), blob.id))
-
-
-def blob_of(row: tuple[Any, ...]) -> Blob:
-    """Return the blob that a row of the blob columns describes."""
-    created = instant(row[6])
-    blob = Blob._make(
-        (
-            *row[:6],
-            created,
-            instant(row[7]) if row[7] != row[6] else created,
-            row[8],
-            ContentHeaders._make(row[9:14]),
-            row[14] or b"",
-            mapping_of(row[15]),
-            mapping_of(row[16]),
-            row[17],
-            *_NOTHING_MORE,
-        )
-    )
-    rest: str | None = row[_USUAL]
-    return blob if rest is None else _with_rest(blob, *json.loads(rest))
-
-
-def _with_rest(
-    blob: Blob,
-    tier_changed: int | None,
-    lease_id: str | None,
-    lease_seconds: int,
-    lease_until: int | None,
-    lease_breaking: int,
-    sequence_number: int,
-    block_count: int,
-    sealed: int,
-    copy: str | None,
-    immutable_until: int | None,
-    immutability_mode: str,
-    legal_hold: int,
-    deleted: int | None,
-    expires: int | None,
-    encryption: str | None,
-    rehydration: str | None,
-) -> Blob:
-    return blob._replace(
-        tier_changed=maybe_instant(tier_changed),
-        lease=lease_of(lease_id, lease_seconds, lease_until, lease_breaking),
-        sequence_number=sequence_number,
-        block_count=block_count,
-        is_sealed=sealed == 1,
-        copy=copy_of(copy),
-        immutable_until=maybe_instant(immutable_until),
-        immutability_mode=immutability_mode,
-        legal_hold=legal_hold == 1,
-        deleted=maybe_instant(deleted),
-        expires=maybe_instant(expires),
-        encryption=encryption_of(encryption),
-        rehydration=rehydration_of(rehydration),
-    )
-
-
-def _usual_values(blob: Blob) -> tuple[object, ...]:
-    """Return what lies in the columns from ``container_id`` to ``tier``."""
-    return (
-        *blob[1:6],
-        micros(blob.created),
-        micros(blob.modified),
-        blob.length,
-        *blob.headers,
-        blob.md5 or None,
-        json_text(blob.metadata),
-        json_text(blob.tags),
-        blob.tier,
-    )
-
-
-def _rest_values(blob: Blob) -> tuple[object, ...]:
-    """Return what lies in the columns behind those."""
-    return (
-        maybe_micros(blob.tier_changed),
-        *lease_values(blob.lease).values(),
-        blob.sequence_number,
-        blob.block_count,
-        int(blob.is_sealed),
-        copy_text(blob.copy),
-        maybe_micros(blob.immutable_until),
-        blob.immutability_mode,
-        int(blob.legal_hold),
-        maybe_micros(blob.deleted),
-        maybe_micros(blob.expires),
-        tuple_text(blob.encryption),
-        rehydration_text(blob.rehydration),
-    )
+        tx.execute(REWRITE_BLOB, (data, *usual, *rest_values(blob), blob.id))
 
 
 def load_data(tx: sqlite3.Connection, blob: Blob) -> bytes | None:
