@@ -7,6 +7,8 @@ import base64
 import json
 import ssl
 import sys
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
@@ -15,22 +17,27 @@ from azure.storage.queue.aio import QueueServiceClient
 
 from triggerfish.config.app_config import load_app_config
 from triggerfish.config.start_options import StartOptions
-from triggerfish.model import PutMessage
+from triggerfish.model import LogLine, PutMessage
 from triggerfish.storage.account import AccountError
-from triggerfish.storage.choose import open_accounts
+from triggerfish.storage.choose import Accounts, open_accounts
 from triggerfish_storage.clock import SystemClock
 from triggerfish_storage.ownership import read_owner
+
+
+def opened(
+    options: StartOptions, data: Path, log: Callable[[LogLine], object] = print
+) -> AbstractAsyncContextManager[Accounts]:
+    """Open the accounts of a host that was started with these options."""
+    config = load_app_config(options, {})
+    return open_accounts(options, config, data=data, clock=SystemClock(), log=log)
 
 
 @pytest.mark.parametrize(("timing", "announced"), [("local", True), ("azure", False)])
 async def test_the_hosts_options_decide_where_and_how(tmp_path, timing, announced):
     (tmp_path / "host.json").write_text('{"version": "2.0"}')
     options = StartOptions(tmp_path, blob_port=0, queue_port=0, table_port=0, timing=timing)
-    config = load_app_config(options, {})
 
-    async with open_accounts(
-        options, config, data=tmp_path / "data", clock=SystemClock(), log=print
-    ) as accounts:
+    async with opened(options, tmp_path / "data") as accounts:
         account = await accounts.of("")
         accounts.announce_host("127.0.0.1", 7071)
         owner = read_owner(tmp_path / "data")
@@ -57,13 +64,7 @@ def seeded(tmp_path):
 
 async def test_a_seed_is_loaded_before_anybody_gets_the_account(tmp_path, seeded):
     lines = []
-    async with open_accounts(
-        seeded,
-        load_app_config(seeded, {}),
-        data=tmp_path / "data",
-        clock=SystemClock(),
-        log=lines.append,
-    ) as accounts:
+    async with opened(seeded, tmp_path / "data", lines.append) as accounts:
         account = await accounts.of("")
         [message] = await account.queues.peek("orders", count=5)
 
@@ -73,13 +74,7 @@ async def test_a_seed_is_loaded_before_anybody_gets_the_account(tmp_path, seeded
 
 async def test_a_seed_with_an_error_in_it_is_named(tmp_path, seeded):
     (tmp_path / "orders.jsonl").write_text("no json")
-    async with open_accounts(
-        seeded,
-        load_app_config(seeded, {}),
-        data=tmp_path / "data",
-        clock=SystemClock(),
-        log=print,
-    ) as accounts:
+    async with opened(seeded, tmp_path / "data") as accounts:
         with pytest.raises(AccountError, match=r"^--seed: .*orders\.jsonl, line 1: not JSON"):
             await accounts.of("")
 
@@ -89,13 +84,7 @@ async def test_a_seed_for_an_account_of_somebody_else_is_not_loaded_and_said_so(
 ):
     lines = []
     async with serving(tmp_path / "data") as (storage, _):
-        async with open_accounts(
-            seeded,
-            load_app_config(seeded, {}),
-            data=tmp_path / "data",
-            clock=SystemClock(),
-            log=lines.append,
-        ) as accounts:
+        async with opened(seeded, tmp_path / "data", lines.append) as accounts:
             await accounts.of("")
             accounts.claim_folder()
         assert not storage.queues.exists("orders")
@@ -118,10 +107,7 @@ async def test_the_account_takes_tokens_over_https_where_start_says_so(
         async def get_token(self, *scopes: str, **given: object) -> AccessToken:
             return AccessToken(token, 2**32)
 
-    config = load_app_config(options, {})
-    async with open_accounts(
-        options, config, data=tmp_path / "data", clock=SystemClock(), log=lambda line: None
-    ) as accounts:
+    async with opened(options, tmp_path / "data") as accounts:
         account = await accounts.of("")
         url = f"https://127.0.0.1:{accounts.served['queue']}/devstoreaccount1"
         async with QueueServiceClient(
@@ -142,11 +128,8 @@ async def test_the_account_listens_where_it_is_told_to(tmp_path: Path, address: 
     options = StartOptions(
         tmp_path, blob_port=0, queue_port=0, table_port=0, storage_address=address
     )
-    config = load_app_config(options, {})
 
-    async with open_accounts(
-        options, config, data=tmp_path / "data", clock=SystemClock(), log=lambda line: None
-    ) as accounts:
+    async with opened(options, tmp_path / "data") as accounts:
         await accounts.of("")
         _, writer = await asyncio.open_connection("127.0.0.2", accounts.served["blob"])
         writer.close()
