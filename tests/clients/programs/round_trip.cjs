@@ -67,6 +67,8 @@ async function blobs() {
   assert.equal(containers.length, 1);
   await leases(container.getBlockBlobClient("plain.txt"));
   await kinds(container);
+  await scopes(container);
+  await increments(container);
   const batch = service.getBlobBatchClient();
   const gone = await batch.deleteBlobs(NAMES.map((name) => container.getBlobClient(name)));
   assert.equal(gone.subResponsesSucceededCount, NAMES.length);
@@ -83,6 +85,34 @@ async function leases(blob) {
   const { etag } = await blob.getProperties();
   await failsWith(412, "ConditionNotMet", blob.setMetadata({}, { conditions: { ifMatch: '"0x1"' } }));
   await blob.setMetadata({}, { conditions: { ifMatch: etag } });
+}
+
+async function scopes(container) {
+  const blob = container.getBlockBlobClient("scoped");
+  const encryptionScope = "proof";
+  assert.equal((await blob.upload("x", 1, { encryptionScope })).encryptionScope, encryptionScope);
+  await failsWith(409, "BlobUsesCustomerSpecifiedEncryption", blob.setMetadata({ a: "b" }));
+  await blob.setMetadata({ a: "b" }, { encryptionScope });
+  assert.equal((await blob.getProperties()).encryptionScope, encryptionScope);
+  const [listed] = await all(container.listBlobsFlat({ prefix: "scoped" }));
+  assert.equal(listed.properties.encryptionScope, encryptionScope);
+}
+
+async function increments(container) {
+  const disk = container.getPageBlobClient("disk");
+  await disk.create(1024);
+  const copy = container.getPageBlobClient("disk-copy");
+  for (const offset of [0, 512]) {
+    await disk.uploadPages(randomBytes(512), offset, 512);
+    const { snapshot } = await disk.createSnapshot();
+    const poller = await copy.startCopyIncremental(disk.withSnapshot(snapshot).url);
+    assert.equal(poller.copyStatus, "pending");
+  }
+  const { isIncrementalCopy, destinationSnapshot } = await copy.getProperties();
+  assert.equal(isIncrementalCopy, true);
+  const copied = await copy.withSnapshot(destinationSnapshot).downloadToBuffer();
+  assert.deepEqual(copied, await disk.downloadToBuffer());
+  await failsWith(409, "OperationNotAllowedOnIncrementalCopyBlob", copy.downloadToBuffer());
 }
 
 async function kinds(container) {

@@ -130,6 +130,7 @@ _HEADERS: Final = {
     "PutPage": {"x-ms-page-write": "update", "x-ms-range": "bytes=0-511"},
     "PutPageFromURL": {"x-ms-range": "bytes=0-511", "x-ms-source-range": "bytes=0-511"},
     "AbortCopyBlob": {"x-ms-copy-action": "abort"},
+    "IncrementalCopyBlob": {"x-ms-copy-source": f"{COPIED}?snapshot=2024-05-01T12:00:00.0000000Z"},
     "BlobBatch": {"content-type": BATCH},
     "EntityGroupTransaction": {"content-type": BATCH},
 }
