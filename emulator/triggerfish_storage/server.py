@@ -11,7 +11,6 @@ import errno
 import logging
 import socket
 import ssl
-import tempfile
 import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -49,6 +48,7 @@ from triggerfish_storage.tls import shown_certificate
 from triggerfish_storage.transfer.failure import TransferError
 from triggerfish_storage.transfer.handover import attending
 from triggerfish_storage.transfer.owner import Owner
+from triggerfish_storage.transfer.scratch import temporary_folder
 from triggerfish_storage.transfer.seeding import Seed, plant
 from triggerfish_storage.transfer.tally import Tally
 from triggerfish_storage.upkeep import kept_up
@@ -94,7 +94,7 @@ async def open_account(
     async with AsyncExitStack() as stack:
         if folder is None:
             # In the file system, because memory of our own could not be paged out.
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="triggerfish-")))
+            folder = stack.enter_context(temporary_folder())
         ownership = stack.enter_context(own(folder, started=clock.now().isoformat()))
         hide_from_git(folder)
         planted = await _plant(folder, seed, clock, durability)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import sqlite3
 import ssl
+import tempfile
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -79,6 +81,28 @@ async def test_an_account_in_memory_leaves_nothing() -> None:
         assert folder.exists()
 
     assert not folder.exists()
+
+
+async def test_what_a_killed_account_in_memory_left_goes_with_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folders: dict[str, Path] = {}
+    for name in ("left", "owned", "new", "other"):
+        prefix = "" if name == "other" else "triggerfish-memory-"
+        folders[name] = tmp_path / f"{prefix}{name}"
+        folders[name].mkdir()
+        (folders[name] / "storage.db").touch()
+        if name != "new":
+            os.utime(folders[name], (0, 0))
+
+    with own(folders["owned"], started="now"):
+        os.utime(folders["owned"], (0, 0))
+        async with open_account(None):
+            pass
+
+        there = [name for name, folder in folders.items() if folder.exists()]
+    assert there == ["owned", "new", "other"]
 
 
 async def test_the_second_to_open_a_folder_is_told_who_has_it(tmp_path: Path) -> None:

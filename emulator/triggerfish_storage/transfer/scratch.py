@@ -1,7 +1,8 @@
-"""Folders for a while within a data folder, and files with two names.
+"""Folders for a while, and files with two names.
 
-On the same file system as the account, so that links can be made and large things fit. What a
-crash leaves is removed by the next one who needs such a folder.
+What a transfer needs lies within the data folder, on the same file system as the account, so that
+links can be made and large things fit. An account that nobody keeps lies where the system has
+such things. What a kill leaves is removed by the next one who needs such a folder.
 """
 
 from __future__ import annotations
@@ -9,12 +10,19 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+import stat
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 from triggerfish_storage.data_folder import SCRATCH_FOLDER, new_name, swept_names
 from triggerfish_storage.ownership import FolderOwned, own
+
+_PREFIX: Final = "triggerfish-memory-"
+_SETTLED_SECONDS: Final = 60.0  # since something in it came or went
 
 
 @contextmanager
@@ -22,7 +30,7 @@ def scratch_folder(folder: Path) -> Iterator[Path]:
     """Give an empty folder within a data folder, which is gone at the end."""
     root = folder / SCRATCH_FOLDER
     root.mkdir(parents=True, exist_ok=True)
-    _remove_left(root)
+    _remove_left(map(root.joinpath, list(swept_names(root))))
     path = root / new_name()
     try:
         with own(path, started=""):
@@ -33,6 +41,14 @@ def scratch_folder(folder: Path) -> Iterator[Path]:
         remove(path)
         with suppress(OSError):  # others are in it
             root.rmdir()
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Give a data folder that is gone at the end."""
+    _remove_left(one for one in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*") if _is_left(one))
+    with tempfile.TemporaryDirectory(prefix=_PREFIX) as name:
+        yield Path(name)
 
 
 def link_or_copy(source: Path, target: Path) -> None:
@@ -65,8 +81,19 @@ def remove(path: Path) -> None:
             path.unlink()
 
 
-def _remove_left(root: Path) -> None:
-    for left in map(root.joinpath, list(swept_names(root))):
+def _is_left(folder: Path) -> bool:
+    """Whether a temporary folder is ours, and is not just being made by another process."""
+    try:
+        found = folder.lstat()
+    except OSError:
+        return False
+    is_ours = stat.S_ISDIR(found.st_mode) and (os.name == "nt" or found.st_uid == os.getuid())
+    return is_ours and time.time() - found.st_mtime > _SETTLED_SECONDS
+
+
+def _remove_left(folders: Iterable[Path]) -> None:
+    """Remove the folders that no process owns."""
+    for left in folders:
         try:
             with own(left, started=""):
                 pass
