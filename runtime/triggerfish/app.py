@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from typing import Final
 
 from triggerfish.bindings.plan import Plan
@@ -52,8 +53,10 @@ async def open_app(around: Surroundings) -> AsyncIterator[Served]:
     app = AppToLoad(config.folder, layout.script, layout.functions)
     options = _pool_options(around, host)
     async with start_generation(app, options, around.log, spare=around.spare) as generation:
-        yield await _make_ready(generation, layout, around, host, only)
-        await generation.drain(GRACE)
+        served = await _make_ready(generation, layout, around, host, only)
+        yield served
+        # What still runs has had its time; what nobody waits for any more has it now.
+        await generation.drain(timedelta() if served.serving.outstanding else GRACE)
 
 
 async def _make_ready(
