@@ -44,6 +44,7 @@ from triggerfish.worker.levels import CONSOLE, INFORMATION, level_of_stderr
 
 SYSTEM: Final = "Host.Worker"
 RESTART_WANTED: Final = 200  # the exit code of a worker that asks for another in its place
+_STOPPED: Final = "Its worker process was stopped before the function had ended."
 _LAST_FRAMES_SECONDS: Final = 1.0
 _PLACES_SECONDS: Final = 0.2
 _LOADING: Final = 0  # no invocation, but the import of the app before them
@@ -150,7 +151,7 @@ class Worker:
             keeping_time.cancel()
         await self._await_last_frames()
         self.lost = 0 if self.timed_out or self._ending else len(self._in_hand)
-        self.settle(self.how_it_ended)
+        self.settle(_STOPPED if self._ending else self.how_it_ended)
 
     def settle(self, message: str) -> None:
         """Fail what is still in hand, because the worker is gone."""

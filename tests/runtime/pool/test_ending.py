@@ -119,7 +119,9 @@ async def test_a_drain_does_not_wait_longer_than_its_grace(make_app, launch):
 
         await running.generation.drain(timedelta(seconds=0.05))
 
-    assert (await hanging).failure.kind is FailureKind.CRASH
+    failure = (await hanging).failure
+    assert failure.kind is FailureKind.CRASH
+    assert failure.message == "Its worker process was stopped before the function had ended."
 
 
 async def test_workers_answer_while_they_are_busy_and_not_while_they_are_frozen(make_app, launch):
