@@ -34,7 +34,10 @@ class ListedBlob:
 
 
 class StorageClient:
-    """One account's queues and blobs; open one with ``connect``."""
+    """One account's queues and blobs; open one with ``connect``.
+
+    Every method raises RequestFailed where the service refuses, or does not answer.
+    """
 
     def __init__(self, requests: SignedRequests) -> None:
         self._requests = requests

@@ -19,6 +19,7 @@ class DatabaseError(Exception):
 
 
 def connect_writer(path: Path, durability: Durability) -> sqlite3.Connection:
+    """Open a connection that writes, and leaves the log to others. Raises sqlite3.Error."""
     return _connect(
         path,
         "journal_mode = WAL",
@@ -34,10 +35,12 @@ def connect_writer(path: Path, durability: Durability) -> sqlite3.Connection:
 
 
 def connect_reader(path: Path) -> sqlite3.Connection:
+    """Open a connection that cannot write. Raises sqlite3.Error."""
     return _connect(path, "query_only = ON", "cache_size = -16000")
 
 
 def connect_checkpointer(path: Path, durability: Durability) -> sqlite3.Connection:
+    """Open a connection that moves the log's pages into the file. Raises sqlite3.Error."""
     # Not to wait at all: who asks for a checkpoint knows better how long, and how often to look.
     return _connect(path, "busy_timeout = 0", f"synchronous = {_SYNCHRONOUS[durability]}")
 

@@ -89,6 +89,7 @@ class Stream:
         return b"".join(pieces)
 
     async def whole(self) -> Answer:
+        """Return the answer with all of its body."""
         return Answer(self.status, await self._response.read(), self.headers)
 
 

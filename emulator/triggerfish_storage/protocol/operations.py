@@ -305,6 +305,7 @@ class Operation(Generic[S]):
 
     @property
     def resource_level(self) -> Level:
+        """The resource type that an account SAS must cover."""
         if self.level is not None:
             return self.level
         if self.path == "/":

@@ -55,6 +55,7 @@ class Presented:
 
 
 def is_sas(query: Mapping[str, str]) -> bool:
+    """Whether a request carries a signature in its query."""
     return "sig" in query
 
 

@@ -169,6 +169,7 @@ def remove_discarded(tx: sqlite3.Connection) -> bool:
 
 
 def metadata(tx: sqlite3.Connection, account: str, name: str) -> dict[str, str]:
+    """Return a queue's metadata; raises QueueNotFound."""
     found: dict[str, str] = json.loads(_row(tx, account, name)[1])
     return found
 
@@ -176,7 +177,7 @@ def metadata(tx: sqlite3.Connection, account: str, name: str) -> dict[str, str]:
 def set_metadata(
     tx: sqlite3.Connection, account: str, name: str, metadata: Mapping[str, str]
 ) -> None:
-    """Replace all metadata."""
+    """Replace all metadata; raises QueueNotFound."""
     values = {"account": account, "name": name, "metadata": json.dumps(dict(metadata))}
     if tx.execute(SET_METADATA, values).rowcount == 0:
         raise missing(name)
@@ -189,6 +190,7 @@ def policies(tx: sqlite3.Connection, account: str, name: str) -> str:
 
 
 def set_policies(tx: sqlite3.Connection, account: str, name: str, policies: str) -> None:
+    """Replace the stored access policies; raises QueueNotFound."""
     values = {"account": account, "name": name, "policies": policies}
     if tx.execute(SET_POLICIES, values).rowcount == 0:
         raise missing(name)

@@ -32,6 +32,7 @@ def message_id(seq: int, secret: int) -> str:
 
 
 def pop_receipt(receipt: int) -> str:
+    """Return a receipt as clients show it."""
     return f"{receipt:016x}"
 
 

@@ -66,6 +66,7 @@ class QueueStore:
         return self._database.look(lambda tx: directory.exists(tx, self.account, queue))
 
     def metadata(self, queue: str) -> dict[str, str]:
+        """Return a queue's metadata; raises QueueNotFound."""
         return self._database.look(lambda tx: directory.metadata(tx, self.account, queue))
 
     async def set_metadata(self, queue: str, metadata: Mapping[str, str]) -> None:
@@ -77,6 +78,7 @@ class QueueStore:
         await self._database.write(unit)
 
     def policies(self, queue: str) -> str:
+        """Return the stored access policies as a text; raises QueueNotFound."""
         return self._database.look(lambda tx: directory.policies(tx, self.account, queue))
 
     async def set_policies(self, queue: str, policies: str) -> None:

@@ -54,10 +54,12 @@ class Entity:
 
     @property
     def timestamp(self) -> str:
+        """The instant of its last write, in ISO 8601 with seven digits of a second."""
         return _timestamp(self.modified)
 
     @property
     def etag(self) -> str:
+        """What stands for this state of it in conditions."""
         return etag_text(self.modified)
 
     def properties(self) -> dict[str, Property]:

@@ -54,6 +54,8 @@ class Compare:
 
 @dataclass(frozen=True, slots=True)
 class Not:
+    """``not …``"""
+
     operand: Filter
 
 

@@ -83,6 +83,7 @@ class TableStore:
         return await self._database.read(unit)
 
     def policies(self, table: str) -> str:
+        """Return the stored access policies as a text; raises TableNotFound."""
         return self._database.look(lambda tx: directory.policies(tx, self.account, table))
 
     async def set_policies(self, table: str, policies: str) -> None:

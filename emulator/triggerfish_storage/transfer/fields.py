@@ -18,7 +18,11 @@ _readable: Final = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class Line(NamedTuple):
-    """One object of a file of JSON lines, and where it stands; line 0 is the file itself."""
+    """One object of a file of JSON lines, and where it stands; line 0 is the file itself.
+
+    Each field is read by a method that checks its type, and gives a default where it is missing.
+    They raise TransferError, which names file, line and key.
+    """
 
     file: str
     number: int
@@ -30,6 +34,7 @@ class Line(NamedTuple):
         return f"{self.file}, line {self.number}" if self.number else self.file
 
     def wrong(self, problem: str) -> TransferError:
+        """Return the error for this line."""
         return TransferError(f"{self.where}: {problem}")
 
     def text(self, key: str, default: str = "") -> str:

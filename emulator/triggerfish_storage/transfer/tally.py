@@ -35,6 +35,7 @@ class Tally:
     replaced: int = 0
 
     def add(self, other: Tally) -> None:
+        """Count what another one counted, too."""
         for name, count in asdict(other).items():
             setattr(self, name, getattr(self, name) + count)
 
