@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from codecs import getincrementaldecoder
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -75,8 +76,16 @@ def what(summary: Summary) -> str:
     """Return the line that says most: why it failed, else how the payload begins."""
     if summary.failure is not None:
         return f"{summary.failure.type}: {summary.failure.message}"
-    cut = " …" if summary.payload_size > len(summary.preview) else ""
-    return summary.preview.decode(errors="replace") + cut
+    return preview(summary)
+
+
+def preview(summary: Summary) -> str:
+    """Return how the payload begins; of one that is no text, how long it is."""
+    is_whole = summary.payload_size == len(summary.preview)
+    text = _text(summary.preview, is_whole=is_whole)
+    if text is None:
+        return f"(no text, {size(summary.payload_size)})"
+    return text if is_whole else f"{text} …"
 
 
 def size(size_bytes: int) -> str:
@@ -168,11 +177,17 @@ def _other(summary: Summary) -> str:
 
 def is_text(content: bytes) -> bool:
     """Whether a terminal can show ``content``: UTF-8 without control characters."""
+    return _text(content, is_whole=True) is not None
+
+
+def _text(content: bytes, *, is_whole: bool) -> str | None:
+    """Return the text that ``content`` is, or begins; None where it is none."""
     try:
-        text = content.decode()
+        # Where it is only the beginning, the cut may part a character.
+        text = getincrementaldecoder("utf-8")().decode(content, final=is_whole)
     except UnicodeDecodeError:
-        return False
-    return not any(ord(letter) < 32 and letter not in "\t\r\n\f" for letter in text)
+        return None
+    return None if any(ord(letter) < 32 and letter not in "\t\r\n\f" for letter in text) else text
 
 
 def readable(content: bytes) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from triggerfish.cli.history_view import short_id, size, took, what
+from triggerfish.cli.history_view import preview, short_id, size, took, what
 from triggerfish.cli.redelivery import Sent
 from triggerfish.history.entries import Summary
 from triggerfish_storage.cli.output import emit_json, emit_table, remark, wants_table
@@ -24,7 +24,7 @@ def emit_plan(found: Sequence[Summary], problems: Mapping[str, str], *, as_json:
                 one.source,
                 one.label,
                 size(one.payload_size),
-                problems.get(one.id) or one.preview.decode(errors="replace"),
+                problems.get(one.id) or preview(one),
             )
             for one in found
         ),

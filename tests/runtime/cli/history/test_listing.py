@@ -54,6 +54,12 @@ def test_a_list_in_a_pipe_is_columns_with_whole_ids(
     ]
 
 
+def test_of_a_payload_that_is_no_text_a_list_says_how_long_it_is(data: Path, run: Run) -> None:
+    result = run("--function", "bill", "--data", str(data))
+
+    assert result.stdout.rstrip("\n").split("\t")[-1] == "(no text, 1.0 KiB)"
+
+
 def test_a_list_without_deliveries_says_so_beside_the_result(data: Path, run: Run) -> None:
     result = run("--source", "elsewhere", "--data", str(data))
 
