@@ -33,7 +33,7 @@ from triggerfish_storage.transfer.carriers import check_target, put_in_place
 from triggerfish_storage.transfer.failure import TransferError
 from triggerfish_storage.transfer.fields import iso
 from triggerfish_storage.transfer.pinning import pinned
-from triggerfish_storage.transfer.scratch import link_or_copy, remove
+from triggerfish_storage.transfer.scratch import link_or_copy, remove, scratch_folder
 from triggerfish_storage.transfer.tally import Advance
 
 ABOUT_FILE: Final = "snapshot.json"
@@ -67,21 +67,36 @@ def place_of(folder: Path, name: str) -> Path:
 def take(folder: Path, place: Path, *, overwrite: bool, now: datetime, advance: Advance) -> None:
     """Keep the account of ``folder`` as it is now; raises where ``place`` is taken."""
     check_target(place, overwrite=overwrite)
-    unfinished = place.with_name(f".{place.name}.{secrets.token_hex(4)}.partial")
     try:
-        with pinned(folder) as view:
+        with pinned(folder) as view, _unfinished(folder, place) as unfinished:
             contents = unfinished / CONTENTS_FOLDER
             contents.mkdir(parents=True)
             _link_files(view.tx, view.contents, contents, advance)
             with closing(sqlite3.connect(unfinished / DATABASE_FILE)) as copy:
                 _copy_pages(view.tx, copy, advance)
-        about = {"triggerfish": "snapshot", "takenAt": iso(now)}
-        (unfinished / ABOUT_FILE).write_text(json.dumps(about) + "\n", encoding="utf-8")
-        put_in_place(unfinished, place)
+            about = {"triggerfish": "snapshot", "takenAt": iso(now)}
+            (unfinished / ABOUT_FILE).write_text(json.dumps(about) + "\n", encoding="utf-8")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            put_in_place(unfinished, place)
     except sqlite3.Error as error:
         raise TransferError(f"{place}: the snapshot cannot be taken ({error}).") from error
+
+
+@contextmanager
+def _unfinished(folder: Path, place: Path) -> Iterator[Path]:
+    """Give the path at which a snapshot is put together, on the file system of its place.
+
+    In the data folder that is where a kill leaves nothing for ever; elsewhere beside the place.
+    """
+    if place.parent == folder / SNAPSHOTS_FOLDER:
+        with scratch_folder(folder) as scratch:
+            yield scratch / place.name
+        return
+    path = place.with_name(f".{place.name}.{secrets.token_hex(4)}.partial")
+    try:
+        yield path
     finally:
-        remove(unfinished)
+        remove(path)
 
 
 def listed(folder: Path) -> list[Snapshot]:

@@ -123,6 +123,26 @@ async def test_large_contents_are_shared_with_the_account(
         assert file.samefile(tmp_path / "contents" / file.name)
 
 
+async def test_a_snapshot_that_is_killed_leaves_nothing_behind_the_next_one(
+    clock: ManualClock, tmp_path: Path, opened: Open
+) -> None:
+    data = tmp_path / "data"
+    async with opened(data, clock) as account:
+        await account.blobs.create_container("uploads", now=clock.now())
+        await account.blobs.put("uploads", "a", bytes(100_000), now=clock.now())
+    there: list[list[Path]] = []
+
+    def look(_: int) -> None:
+        there.append(list((data / "snapshots").glob("*")))
+
+    place = snapshots.place_of(data, "kept")
+    snapshots.take(data, place, overwrite=False, now=clock.now(), advance=look)
+
+    assert len(there) > 1
+    assert not any(there)  # all of it lies in the scratch folder, which the next one sweeps
+    assert not (data / "scratch").exists()
+
+
 async def test_a_copy_is_made_where_the_file_system_has_no_links(
     clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: Open
 ) -> None:
