@@ -16,16 +16,15 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from triggerfish.config.errors import SETTINGS, ConfigError
+from triggerfish_storage.connection_string import PORTS
+from triggerfish_storage.protocol.accounts import DEFAULT_ACCOUNT, DEFAULT_KEY
+from triggerfish_storage.protocol.auth import ServiceName
 
 STORAGE: Final = "AzureWebJobsStorage"
-DEVELOPMENT_ACCOUNT: Final = "devstoreaccount1"
-# Published, the same in every storage emulator: no secret.
-DEVELOPMENT_KEY: Final = (
-    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
-)
+DEVELOPMENT_ACCOUNT: Final = DEFAULT_ACCOUNT
+DEVELOPMENT_KEY: Final = DEFAULT_KEY
 _PREFIX: Final = "AzureWebJobs"
 _STRINGS: Final = "ConnectionStrings:"
-_PORTS: Final = {"blob": 10000, "queue": 10001, "table": 10002}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +133,7 @@ def parse_connection(setting: str, text: str) -> Connection:
     key = fields.get("accountkey", "")
     if key:
         _check_key(setting, key)
-    endpoints = {service: _endpoint(setting, fields, service) for service in _PORTS}
+    endpoints = {service: _endpoint(setting, fields, service) for service in PORTS}
     if not any(endpoints.values()):
         raise _malformed(setting, "AccountName", "neither it nor an endpoint is there")
     name = fields.get("accountname", "")
@@ -146,7 +145,12 @@ def parse_connection(setting: str, text: str) -> Connection:
 
 
 def _connection_string(
-    setting: str, text: str, name: str, key: str, sas_token: str, endpoints: Mapping[str, str]
+    setting: str,
+    text: str,
+    name: str,
+    key: str,
+    sas_token: str,
+    endpoints: Mapping[ServiceName, str],
 ) -> ConnectionString:
     return ConnectionString(
         setting=setting,
@@ -187,7 +191,7 @@ def _development(setting: str, text: str, fields: Mapping[str, str]) -> Connecti
     host = parts.hostname or ""
     endpoints = {
         service: f"{parts.scheme}://{host}:{port}/{DEVELOPMENT_ACCOUNT}"
-        for service, port in _PORTS.items()
+        for service, port in PORTS.items()
     }
     return _connection_string(setting, text, DEVELOPMENT_ACCOUNT, DEVELOPMENT_KEY, "", endpoints)
 
@@ -200,7 +204,7 @@ def _endpoint(setting: str, fields: Mapping[str, str], service: str) -> str:
         _url(setting, name, explicit)
         return explicit.rstrip("/")
     account = fields.get("accountname", "")
-    if not account or any(f"{other}endpoint" in fields for other in _PORTS):
+    if not account or any(f"{other}endpoint" in fields for other in PORTS):
         return ""  # who names an endpoint names all that there are
     if not _ACCOUNT_NAME.fullmatch(account):
         raise _malformed(
@@ -251,7 +255,7 @@ def _identity(setting: str, group: Mapping[str, str]) -> Identity:
     account = group.get("accountname", "")
     shared = group.get("serviceuri", "")
     endpoints: dict[str, str] = {}
-    for service in _PORTS:
+    for service in PORTS:
         name = f"{service}ServiceUri"
         address = group.get(name.lower(), "") or _shared_uri(shared, service)
         if address:
@@ -281,5 +285,5 @@ def _identity(setting: str, group: Mapping[str, str]) -> Identity:
 
 def _shared_uri(uri: str, service: str) -> str:
     """Return ``serviceUri`` for the service it is of; for all where its host does not tell."""
-    named = [other for other in _PORTS if f".{other}." in uri]
+    named = [other for other in PORTS if f".{other}." in uri]
     return uri if not named or service in named else ""
