@@ -36,6 +36,7 @@ VERSION: Final = "2021-12-02"
 TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
 
 _SENT_WHOLE_BYTES: Final = 1024 * 1024  # more at once would keep the loop waiting, aiohttp says
+_TO_SIGN: Final = " Server used following string to sign"
 _NOTHING: Final = MappingProxyType[str, str]({})
 
 
@@ -180,7 +181,8 @@ def _failure(response: aiohttp.ClientResponse, content: bytes, asked: str) -> Re
     else:
         code = code or root.child_text("Code", "")
         message = root.child_text("Message", message).partition("\n")[0]
-        detail = root.child_text("AuthenticationErrorDetail", "")
+        # The dozen lines that ought to have been signed help who writes clients, and nobody here.
+        detail = root.child_text("AuthenticationErrorDetail", "").partition(_TO_SIGN)[0]
         message = f"{message} {detail}".strip()
     return RequestFailed(
         f"{asked}: {response.status} {code}: {message}", status=response.status, code=code

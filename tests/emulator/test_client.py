@@ -112,5 +112,7 @@ async def test_a_storage_that_does_not_answer_is_named(served: ServedAccount) ->
 async def test_a_wrong_key_is_told_with_the_services_reason(served: ServedAccount) -> None:
     text = served.connection_string.replace(DEFAULT_KEY, "a2V5")
     async with connect(parse_connection_string(text)) as client:
-        with pytest.raises(RequestFailed, match=r"403 AuthenticationFailed.*signature"):
+        with pytest.raises(RequestFailed, match=r"403 AuthenticationFailed.*signature") as caught:
             await client.create_queue("orders")
+
+    assert "\n" not in str(caught.value)
