@@ -73,8 +73,10 @@ class EmbeddedAccount:
         """Apply all effects in one transaction, or none."""
         stores = self._stores
         blobs = [one for one in effects if isinstance(one, PutBlob)]
-        contents = await self._made_ready(blobs) if blobs else ()
+        contents: list[Content] = []
         try:
+            for blob in blobs:
+                contents.append(await stores.blobs.prepare(blob.content))
             lost = await stores.database.write_in_bulk(
                 self._apply_together, Invocation(effects, contents)
             )
@@ -110,9 +112,6 @@ class EmbeddedAccount:
         if not self.is_embedded:
             return nullcontext(Watch())
         return self._stores.changes.watch(service, resource)
-
-    async def _made_ready(self, blobs: Sequence[PutBlob]) -> list[Content]:
-        return [await self._stores.blobs.prepare(blob.content) for blob in blobs]
 
     def _say(self, message: str) -> None:
         self._log(LogLine(LogLevel.DEBUG, CATEGORY, message))

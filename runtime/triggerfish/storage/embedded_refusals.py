@@ -12,7 +12,7 @@ from triggerfish.storage.failures import failure
 from triggerfish_storage.database import DatabaseError
 from triggerfish_storage.errors import StorageError
 
-REFUSALS: Final = (StorageError, DatabaseError, sqlite3.Error)
+REFUSALS: Final = (StorageError, DatabaseError, sqlite3.Error, OSError)  # of a full disk
 
 
 @contextmanager

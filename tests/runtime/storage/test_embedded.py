@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -15,6 +17,7 @@ from triggerfish.storage.account import AccountError, Conflict, Unavailable
 from triggerfish.storage.embedded import EmbeddedAccount
 from triggerfish_storage.account import StorageAccount
 from triggerfish_storage.clock import Clock, SystemClock
+from triggerfish_storage.contents import Content
 from triggerfish_storage.server import open_account
 
 ENDPOINT = "http://127.0.0.1:10000/devstoreaccount1"
@@ -122,6 +125,25 @@ async def test_a_full_disk_is_unavailable_and_changes_nothing(account, stores, t
         )
 
     assert await account.queues.count("inbox") == 1
+    assert files_of(tmp_path) == []
+
+
+async def test_a_disk_that_is_full_for_the_second_output_leaves_nothing_of_the_first(
+    account, stores, tmp_path, monkeypatch
+):
+    keep, left = stores.blobs.contents.keep, iter([True])
+
+    async def keep_one(data: bytes) -> Content:
+        if next(left, False):
+            return await keep(data)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(stores.blobs.contents, "keep", keep_one)
+    with pytest.raises(Unavailable, match=r"'files/a', blob 'files/b'.*No space left"):
+        await account.apply([PutBlob("files", "a", LARGE), PutBlob("files", "b", LARGE)])
+    with pytest.raises(Unavailable, match="No space left"):
+        await account.blobs.put("files", "c", LARGE)
+
     assert files_of(tmp_path) == []
 
 
