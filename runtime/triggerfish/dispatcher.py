@@ -49,9 +49,13 @@ Run = Callable[[InvocationRequest], Awaitable[InvocationResult]]
 class Ledger(Protocol):
     """The history, as the dispatcher sees it: never waits, never fails."""
 
-    def began(self, delivery: Delivery) -> None: ...
+    def began(self, delivery: Delivery) -> None:
+        """Keep a delivery that is about to be given to its function."""
+        ...
 
-    def ended(self, delivery_id: str, end: End) -> None: ...
+    def ended(self, delivery_id: str, end: End) -> None:
+        """Keep how a delivery ended."""
+        ...
 
 
 @dataclass(slots=True)

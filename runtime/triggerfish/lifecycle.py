@@ -57,9 +57,13 @@ class Request(Enum):
 class Audience(Protocol):
     """Who is told what became of a load: the terminal, and ``--strict``."""
 
-    def loaded(self, served: Served, *, again: bool) -> None: ...
+    def loaded(self, served: Served, *, again: bool) -> None:
+        """A state of the app is served from now on; ``again`` where one was before."""
+        ...
 
-    def failed(self, error: TriggerfishError, *, serving: bool) -> None: ...
+    def failed(self, error: TriggerfishError, *, serving: bool) -> None:
+        """A state could not be loaded; ``serving`` where the one before goes on."""
+        ...
 
 
 OpenApp = Callable[[], AbstractAsyncContextManager[Served]]

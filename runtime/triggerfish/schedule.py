@@ -144,6 +144,7 @@ def _offset(wall: datetime, zone: tzinfo, *, fold: int) -> timedelta:
 
 
 def is_ambiguous(wall: datetime, zone: tzinfo) -> bool:
+    """Whether the clocks of ``zone`` show ``wall``, a time without zone, twice."""
     return _offset(wall, zone, fold=0) > _offset(wall, zone, fold=1)
 
 

@@ -23,7 +23,9 @@ _LOOKS_BETWEEN_PINGS: Final = 20
 class Host(Protocol):
     """What a redelivery asks of the running host."""
 
-    def replay(self, ids: list[str], *, dry: bool) -> list[dict[str, Any]]: ...
+    def replay(self, ids: list[str], *, dry: bool) -> list[dict[str, Any]]:
+        """Deliver again; return one document for each id, as the endpoint gives it."""
+        ...
 
     def ping(self) -> None:
         """Raise where the host is gone."""

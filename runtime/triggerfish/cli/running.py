@@ -52,6 +52,7 @@ class Place:
         return find_app_folder(self.app, named_by="--app FOLDER") / DATA_FOLDER
 
     def history_file(self) -> Path:
+        """Return the ledger's file. Raises ``TriggerfishError`` where no app is there."""
         return self.data_folder() / FILE_NAME
 
     def owner(self) -> Owner | None:
@@ -123,6 +124,7 @@ class RunningHost:
         return found
 
     def functions(self) -> list[dict[str, Any]]:
+        """Return the descriptions of all functions (http-trigger.md, 10.1)."""
         found: list[dict[str, Any]] = self._document(*self._ask("GET", "/admin/functions"))
         return found
 

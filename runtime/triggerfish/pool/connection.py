@@ -51,6 +51,7 @@ class Connection(asyncio.Protocol):
             self._loop.call_soon(self._flush)
 
     def close(self) -> None:
+        """Close the socket at once; ``on_closed`` is called in a later turn of the loop."""
         if self._transport is not None:
             self._transport.abort()
 

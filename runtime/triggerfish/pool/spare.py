@@ -68,6 +68,7 @@ class Spare:
             await asyncio.sleep(SETTLE_SECONDS)
 
     async def close(self) -> None:
+        """Kill the worker in reserve, if there is one."""
         if self._held is not None:
             await self._held.process.aclose()
 

@@ -166,11 +166,13 @@ class Worker:
         self._send(frames.encode([frames.END]))
 
     async def connect(self) -> None:
+        """Begin to read what the process sends; to be called once, before all else."""
         self._connection = await Connection.open(
             self._process.link, self._received, self._disconnected
         )
 
     def disconnect(self) -> None:
+        """Close the host's end of the socket."""
         if self._connection is not None:
             self._connection.close()
 

@@ -2,8 +2,10 @@
 
 Two implementations pass one conformance suite: ``embedded`` calls the stores in this
 process, ``azure`` goes through the official SDK to any endpoint. Callers never learn
-which one they have. All methods are safe to use from many tasks at once; instants are
-aware UTC; ``text`` of a message is as it goes over the wire (base64 is not undone here).
+which one they have. All methods are safe to use from many tasks at once, and raise
+``AccountError`` for whatever the account refuses: ``Unavailable`` where it is out of reach, and
+what their docstrings name. Instants are aware UTC; ``text`` of a message is as it goes over the
+wire (base64 is not undone here).
 """
 
 from __future__ import annotations
@@ -85,7 +87,9 @@ class Queues(Protocol):
         """Create ``queue``; no error where it exists."""
         ...
 
-    async def exists(self, queue: str) -> bool: ...
+    async def exists(self, queue: str) -> bool:
+        """Return whether there is such a queue."""
+        ...
 
     async def put(self, queue: str, text: str, *, after: timedelta = timedelta()) -> str:
         """Add a message, visible ``after``; return its id. Raises ``NotFound``.
@@ -127,7 +131,9 @@ class Blobs(Protocol):
         """Return a blob with its content, or None where it or its container is missing."""
         ...
 
-    async def properties(self, container: str, blob: str) -> BlobProperties | None: ...
+    async def properties(self, container: str, blob: str) -> BlobProperties | None:
+        """Return what is known of a blob, or None where it or its container is missing."""
+        ...
 
     def list(self, container: str, *, prefix: str = "") -> AsyncIterator[BlobProperties]:
         """Go through the blobs by name; nothing where the container is missing."""

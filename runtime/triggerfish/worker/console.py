@@ -71,6 +71,7 @@ class Console:
         invocation.partial.clear()
 
     def flush_all(self) -> None:
+        """Log what was printed without a line end outside of all invocations."""
         self.flush(self._nobody)
 
     def warn(self, text: str) -> None:

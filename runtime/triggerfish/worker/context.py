@@ -36,9 +36,11 @@ class Running:
         self._by_id: dict[str, Invocation] = {}
 
     def begin(self, invocation: Invocation) -> None:
+        """Know an invocation by its id from now on."""
         self._by_id[invocation.id] = invocation
 
     def end(self, invocation: Invocation) -> None:
+        """Forget an invocation; without effect where it is not known."""
         self._by_id.pop(invocation.id, None)
 
     def here(self) -> Invocation | None:
