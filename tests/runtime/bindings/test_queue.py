@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from datetime import UTC, datetime, timedelta
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -19,8 +19,11 @@ from triggerfish.bindings.queue import (
     message_bodies,
 )
 from triggerfish.expressions import BindingData, ExpressionError, Template
-from triggerfish.model import Datum, Delivery, PutMessage
+from triggerfish.model import Datum, PutMessage
 from triggerfish.storage.account import Account, Message
+
+if TYPE_CHECKING:
+    from conftest import Keep
 
 NOW = datetime(2024, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
 ACCOUNT = cast("Account", object())
@@ -167,21 +170,10 @@ def test_the_poison_queue_belongs_to_the_watched_queue(queue: str, poison: str) 
     assert trigger(queue=queue).poison_queue == poison
 
 
-def test_a_delivery_can_be_built_again_from_what_the_ledger_kept() -> None:
+def test_a_delivery_can_be_built_again_from_what_the_ledger_kept(keep: Keep) -> None:
     event = trigger().event(message(), b'{"a": 1}')
-    kept = Delivery(
-        id="first",
-        function="F",
-        trigger="queueTrigger",
-        source=event.source,
-        payload=event.payload,
-        metadata=json.loads(json.dumps(dict(event.record))),
-        attempt=event.attempt,
-        reason=event.reason,
-        at=NOW,
-    )
 
-    again = trigger().again(kept)
+    again = trigger().again(keep("queueTrigger", event))
 
     assert (again.datum, again.metadata) == (event.datum, event.metadata)
     assert again.replay_of == "first"

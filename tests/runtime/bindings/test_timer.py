@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from triggerfish.bindings.timer import ScheduleStatus, TimerTrigger, timer_trigger
-from triggerfish.model import Binding, Delivery, TriggerEvent, TriggerfishError
+from triggerfish.model import Binding, TriggerfishError
+
+if TYPE_CHECKING:
+    from conftest import Keep
 
 NOW = datetime(2024, 1, 1, 10, 0, 0, 400, tzinfo=UTC)
 STATUS = ScheduleStatus(
@@ -70,28 +74,14 @@ async def test_a_manual_run_ignores_its_input_and_is_not_past_due() -> None:
     assert event.details == ""
 
 
-def delivery(event: TriggerEvent) -> Delivery:
-    return Delivery(
-        id="d1",
-        function="tick",
-        trigger="timerTrigger",
-        source=event.source,
-        payload=event.payload,
-        metadata=json.loads(json.dumps(event.record)),
-        attempt=1,
-        reason=event.reason,
-        at=NOW,
-    )
-
-
-def test_a_replay_gives_the_function_what_it_got_before() -> None:
+def test_a_replay_gives_the_function_what_it_got_before(keep: Keep) -> None:
     event = trigger().event(NOW, ZoneInfo("Europe/Berlin"), status=STATUS, is_past_due=True)
 
-    again = trigger().again(delivery(event))
+    again = trigger().again(keep("timerTrigger", event))
 
     assert again.datum == event.datum
     assert again.metadata == event.metadata
-    assert (again.replay_of, again.reason) == ("d1", "Replay of 'd1'.")
+    assert (again.replay_of, again.reason) == ("first", "Replay of 'first'.")
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """Requests as events, and values as responses."""
 
+from __future__ import annotations
+
 import base64
 from datetime import UTC, datetime
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -14,13 +16,14 @@ from triggerfish.model import (
     NOTHING,
     Binding,
     Datum,
-    Delivery,
     Function,
     HttpRequestData,
     HttpResponseData,
 )
 from triggerfish.storage.account import Account
 
+if TYPE_CHECKING:
+    from conftest import Keep
 NOW = datetime(2024, 3, 5, tzinfo=UTC)
 TEXT = ("content-type", "text/plain; charset=utf-8")
 JSON = ("content-type", "application/json; charset=utf-8")
@@ -98,20 +101,18 @@ def test_an_event_holds_the_request_and_its_trace() -> None:
     assert {"query", "headers", "req"} <= set(event.binding_data)
 
 
-def test_a_replay_gives_the_same_request_again() -> None:
+def test_a_replay_gives_the_same_request_again(keep: Keep) -> None:
     trigger = HttpTrigger("F", "req")
     first = trigger.event(
         request(params={"a": "1"}, headers={"h": "2"}, route={"id": "3"}, body=b'{"x": "4"}'),
         absent=["opt"],
     )
-    delivery = Delivery("i1", "F", "httpTrigger", first.source, first.payload, first.record, 1,
-                        first.reason, NOW)  # fmt: skip
 
-    again = trigger.again(delivery)
+    again = trigger.again(keep("httpTrigger", first))
 
     assert again.datum == first.datum
     assert again.binding_data == first.binding_data
-    assert (again.replay_of, again.reason) == ("i1", "Replay of 'i1'.")
+    assert (again.replay_of, again.reason) == ("first", "Replay of 'first'.")
 
 
 @pytest.mark.parametrize(

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from triggerfish.bindings.blob import BlobInput, BlobOutput, BlobTrigger
 from triggerfish.bindings.plan import BindingFailure, Scope
 from triggerfish.expressions import BindingData, ExpressionError, Template
-from triggerfish.model import NOTHING, Datum, Delivery, PutBlob, TriggerEvent
+from triggerfish.model import NOTHING, Datum, PutBlob, TriggerEvent
 from triggerfish.path_pattern import PathPattern
 from triggerfish.storage.account import Account, Blob, BlobProperties
+
+if TYPE_CHECKING:
+    from conftest import Keep
 
 NOW = datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)
 PNG = b"\x89PNG\r\n\x1a\n\xff\xfe\x00"
@@ -132,21 +135,10 @@ def test_names_are_shown_as_they_are(name: str) -> None:
     assert given.metadata["name"] == name
 
 
-def test_a_replay_gives_the_same_blob_again() -> None:
+def test_a_replay_gives_the_same_blob_again(keep: Keep) -> None:
     first = event(trigger(), stored("a.txt", PNG, owner="ann"))
-    kept = Delivery(
-        id="first",
-        function="F",
-        trigger="blobTrigger",
-        source=first.source,
-        payload=first.payload,
-        metadata=json.loads(json.dumps(dict(first.record))),
-        attempt=first.attempt,
-        reason=first.reason,
-        at=NOW,
-    )
 
-    again = trigger().again(kept)
+    again = trigger().again(keep("blobTrigger", first))
 
     assert (again.datum, again.metadata) == (first.datum, first.metadata)
     assert again.binding_data == first.binding_data
