@@ -73,7 +73,7 @@ class BlobListener:
             queue=queue,
             name=", ".join(trigger.function for trigger in self.triggers),
             pace=self.pace,
-            handle=_Settle(self, scans).settle,
+            handle=_Notices(self, scans).settle,
             clock=self.clock,
             log=self.log,
         )
@@ -113,8 +113,8 @@ def _place(trigger: BlobTrigger) -> _Place:
     return id(trigger.account), trigger.pattern.container_name
 
 
-class _Settle:
-    """What becomes of one message of the internal queue (section 5.1)."""
+class _Notices:
+    """The messages of the internal queue, and what becomes of each (section 5.1)."""
 
     def __init__(self, listener: BlobListener, scans: Mapping[_Place, ContainerScan]) -> None:
         self._listener = listener

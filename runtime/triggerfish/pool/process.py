@@ -12,7 +12,8 @@ import socket
 import subprocess
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
+from io import FileIO
 from pathlib import Path
 from typing import Final, Literal
 
@@ -74,24 +75,12 @@ async def start_process(
     command: Sequence[str], environment: Mapping[str, str], folder: Path, on_line: OnLine
 ) -> AsyncIterator[Process]:
     """Start ``command`` with the number of its socket as last argument; end it on the way out."""
-    ours, theirs = socket.socketpair()
-    outputs = [os.pipe(), os.pipe()]
-    try:
-        popen = _spawn(command, environment, folder, theirs, [write for _, write in outputs])
-    except BaseException:
-        ours.close()
-        for read, _ in outputs:
-            os.close(read)
-        raise
-    finally:
-        theirs.close()
-        for _, write in outputs:
-            os.close(write)
-    process = Process(popen, ours)
+    popen, link, pipes = _start(command, environment, folder)
+    process = Process(popen, link)
     _watch(popen, process.exited)
     try:
-        for (read, _), name in zip(outputs, STREAMS, strict=True):
-            process.outputs.append(await _read_lines(read, name, on_line))
+        for pipe, name in zip(pipes, STREAMS, strict=True):
+            process.outputs.append(await _read_lines(pipe, name, on_line))
         yield process
     finally:
         process.kill()
@@ -100,7 +89,29 @@ async def start_process(
         finally:
             for transport, _ in process.outputs:
                 transport.close()
-            ours.close()
+            for pipe in pipes[len(process.outputs) :]:  # the others are their transports'
+                pipe.close()
+            link.close()
+
+
+def _start(
+    command: Sequence[str], environment: Mapping[str, str], folder: Path
+) -> tuple[subprocess.Popen[bytes], socket.socket, list[FileIO]]:
+    """Start a child; return it, our end of its socket, and the pipes of its ``STREAMS``."""
+    with ExitStack() as ours, ExitStack() as theirs:
+        link, end = socket.socketpair()
+        ours.enter_context(link)
+        theirs.enter_context(end)
+        pipes: list[FileIO] = []
+        writes: list[int] = []
+        for _ in STREAMS:
+            read, write = os.pipe()
+            pipes.append(ours.enter_context(FileIO(read)))
+            theirs.callback(os.close, write)
+            writes.append(write)
+        popen = _spawn(command, environment, folder, end, writes)
+        ours.pop_all()  # all of it has started: from now on its owner closes them
+        return popen, link, pipes
 
 
 def _spawn(
@@ -175,8 +186,7 @@ class _Lines(asyncio.Protocol):
 
 
 async def _read_lines(
-    descriptor: int, stream: Stream, on_line: OnLine
+    pipe: FileIO, stream: Stream, on_line: OnLine
 ) -> tuple[asyncio.BaseTransport, _Lines]:
     loop = asyncio.get_running_loop()
-    pipe = os.fdopen(descriptor, "rb", buffering=0)
     return await loop.connect_read_pipe(lambda: _Lines(stream, on_line), pipe)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import os
 import select
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from triggerfish.model import FailureKind
+from triggerfish.pool.app import AppLoadError
 
 APP = """
 import asyncio, atexit, os, pathlib, subprocess, sys, threading
@@ -167,6 +169,25 @@ async def test_where_an_exit_can_only_be_reaped_nothing_is_left_either(
 
     await_end(child)
     assert has_been_reaped(worker)
+
+
+async def test_a_start_for_want_of_descriptors_leaves_none_open(make_app, launch, monkeypatch):
+    pipe, left = os.pipe, iter([True])
+    gc.collect()
+    before = open_descriptors()
+
+    def one_pipe() -> tuple[int, int]:
+        if next(left, False):
+            return pipe()
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pipe", one_pipe)
+        with pytest.raises(AppLoadError, match=r"the worker cannot be started: .*Too many open"):
+            async with launch(make_app(FILES)):
+                raise AssertionError("it cannot have started")
+
+    assert open_descriptors() <= before
 
 
 async def test_a_start_that_is_cancelled_leaves_no_process(make_app, launch, log):
