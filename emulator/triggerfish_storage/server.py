@@ -47,7 +47,7 @@ from triggerfish_storage.threads import on_thread
 from triggerfish_storage.tls import shown_certificate
 from triggerfish_storage.transfer.failure import TransferError
 from triggerfish_storage.transfer.handover import attending
-from triggerfish_storage.transfer.owner import Owner
+from triggerfish_storage.transfer.owner import AccountOwner
 from triggerfish_storage.transfer.scratch import temporary_folder
 from triggerfish_storage.transfer.seeding import Seed, plant
 from triggerfish_storage.transfer.tally import Tally
@@ -116,7 +116,7 @@ async def open_account(
             await database.write(lambda tx: versions.turn(tx, on=keeps_versions))
         left = await contents.present()
         await _mend(account)
-        owner = Owner(folder, database, contents, clock.now, account.everything_changed)
+        owner = AccountOwner(folder, database, contents, clock.now, account.everything_changed)
         await stack.enter_async_context(attending(folder, owner.perform))
         await stack.enter_async_context(kept_up(account, left))
         yield account

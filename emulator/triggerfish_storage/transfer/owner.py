@@ -31,7 +31,7 @@ RESTORE: Final = "restore"
 
 
 @dataclass(frozen=True, slots=True)
-class Owner:
+class AccountOwner:
     """An open account; ``changed`` tells everybody that anything may have changed."""
 
     folder: Path
