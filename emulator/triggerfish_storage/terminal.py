@@ -1,4 +1,4 @@
-"""Whether an output wants colours: https://no-color.org, and what terminals say of themselves."""
+"""What an output can show: https://no-color.org, and what terminals say of themselves."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ from typing import IO
 
 def wants_colours(stream: IO[str]) -> bool:
     """Whether ``stream`` is a terminal whose user has not asked for plain text."""
-    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+    return not os.environ.get("NO_COLOR") and can_draw(stream)
+
+
+def can_draw(stream: IO[str]) -> bool:
+    """Whether ``stream`` is a terminal on which a line can be written anew."""
+    if os.environ.get("TERM") == "dumb":
         return False
     try:
         return stream.isatty()

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from triggerfish_storage.terminal import can_draw
+
 
 @contextmanager
 def progress(
@@ -15,7 +17,7 @@ def progress(
 
     On stderr, because stdout may be the result. ``total`` is None where it is not known.
     """
-    if not sys.stderr.isatty():
+    if not can_draw(sys.stderr):
         yield lambda _: None
         return
     from rich.console import Console  # heavy, and only terminals need it

@@ -16,7 +16,7 @@ from triggerfish import __version__
 from triggerfish.cli.main import COMMANDS, run, triggerfish
 from triggerfish.model import TriggerfishError
 from triggerfish_storage.cli import output
-from triggerfish_storage.terminal import wants_colours
+from triggerfish_storage.terminal import can_draw, wants_colours
 
 
 def test_help_names_every_command_without_loading_any():
@@ -123,6 +123,14 @@ def test_colours_are_for_terminals_whose_user_wants_them(monkeypatch, environmen
         monkeypatch.setenv(name, value)
 
     assert wants_colours(Terminal()) is wanted
+
+
+@pytest.mark.parametrize(("term", "can"), [("xterm", True), ("dumb", False)])
+def test_bars_are_for_terminals_that_move_their_cursor(monkeypatch, term, can):
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setenv("NO_COLOR", "1")  # which asks for no more than that
+
+    assert can_draw(Terminal()) is can
 
 
 def test_a_file_gets_no_colours(tmp_path):
