@@ -1,0 +1,62 @@
+"""Service properties: the documents that clients send, and those that make no sense."""
+
+from __future__ import annotations
+
+import pytest
+
+from triggerfish_storage.errors import StorageError
+from triggerfish_storage.protocol import properties
+
+TOO_LONG = "<RetentionPolicy><Enabled>true</Enabled><Days>366</Days></RetentionPolicy>"
+
+
+def body(inside: str) -> bytes:
+    return f"<StorageServiceProperties>{inside}</StorageServiceProperties>".encode()
+
+
+def test_properties_read_back_and_the_rest_has_defaults() -> None:
+    rule = (
+        "<CorsRule><AllowedOrigins>*</AllowedOrigins><AllowedMethods>GET</AllowedMethods>"
+        "<MaxAgeInSeconds>60</MaxAgeInSeconds><ExposedHeaders>a&amp;b</ExposedHeaders>"
+        "<AllowedHeaders /></CorsRule>"
+    )
+    found = properties.read_properties(body(f"<Cors>{rule}</Cors>"), "queue")
+
+    whole = properties.write_properties(found, "queue")
+
+    assert rule in whole.decode()
+    assert properties.read_properties(whole, "queue")["Cors"] == found["Cors"]
+    assert b"<Logging><Version>1.0</Version>" in whole
+    assert b"StaticWebsite" not in whole
+    assert b"StaticWebsite" in properties.write_properties({}, "blob")
+
+
+@pytest.mark.parametrize(
+    ("inside", "code"),
+    [
+        ("<Nonsense />", "UnsupportedXmlNode"),
+        ("<StaticWebsite />", "UnsupportedXmlNode"),
+        ("<Cors><CorsRule /></Cors>", "MissingRequiredXmlNode"),
+        ("<Cors>" + "<CorsRule />" * 6 + "</Cors>", "InvalidXmlDocument"),
+        (
+            "<Logging><RetentionPolicy><Enabled>true</Enabled></RetentionPolicy></Logging>",
+            "MissingRequiredXmlNode",
+        ),
+        (
+            "<Logging><RetentionPolicy><Enabled>yes</Enabled></RetentionPolicy></Logging>",
+            "InvalidXmlNodeValue",
+        ),
+        (f"<Logging>{TOO_LONG}</Logging>", "InvalidXmlNodeValue"),
+    ],
+)
+def test_properties_that_make_no_sense_are_refused(inside: str, code: str) -> None:
+    with pytest.raises(StorageError, match=f"400 {code}"):
+        properties.read_properties(body(inside), "queue")
+
+
+def test_the_default_version_is_a_date_or_none() -> None:
+    for text in ("2024-08-04", ""):
+        inside = f"<DefaultServiceVersion>{text}</DefaultServiceVersion>"
+        assert properties.read_properties(body(inside), "blob")
+    with pytest.raises(StorageError, match="400 InvalidXmlNodeValue"):
+        properties.read_properties(body("<DefaultServiceVersion>1</DefaultServiceVersion>"), "blob")
