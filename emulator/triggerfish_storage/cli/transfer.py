@@ -193,27 +193,42 @@ def import_(ctx: click.Context, /, *, source: Path, **given: Any) -> None:
 
 def _import_folder(data: Path, source: Path, options: ImportOptions) -> tuple[str, Tally]:
     from triggerfish_storage.cli.asking import ask_owner
-    from triggerfish_storage.clock import SystemClock
-    from triggerfish_storage.ownership import FolderOwned, own
+    from triggerfish_storage.ownership import FolderOwned
     from triggerfish_storage.transfer import sources
-    from triggerfish_storage.transfer.importing import import_account
     from triggerfish_storage.transfer.owner import asked_import
+    from triggerfish_storage.transfer.scratch import temporary_folder
     from triggerfish_storage.transfer.tally import Tally
 
-    now = SystemClock().now()
     sources.check(source)  # before a folder is made for nothing
     try:
-        with (
-            own(data, started=now.isoformat()),
-            sources.opened(source, data) as found,
-            progress("Importing", sources.size_of(found), in_bytes=True) as advance,
-        ):
-            tally = import_account(data, found, options, now=now, advance=advance)
+        if options.dry and not data.exists():
+            with temporary_folder() as nothing:
+                tally = _import_owned(nothing, source, options)
+        else:
+            tally = _import_owned(data, source, options)
     except FolderOwned as owned:
         asked = asked_import(source, options)
         counts = ask_owner(data, "Importing", asked, owned, total=_size_of(source))
         tally = Tally.of(counts)
     return options.account, tally
+
+
+def _import_owned(data: Path, source: Path, options: ImportOptions) -> Tally:
+    """Import into a folder that nobody has open. Raises FolderOwned where somebody does."""
+    from triggerfish_storage.clock import SystemClock
+    from triggerfish_storage.data_folder import hide_from_git
+    from triggerfish_storage.ownership import own
+    from triggerfish_storage.transfer import sources
+    from triggerfish_storage.transfer.importing import import_account
+
+    now = SystemClock().now()
+    with own(data, started=now.isoformat()):
+        hide_from_git(data)
+        with (
+            sources.opened(source, data) as found,
+            progress("Importing", sources.size_of(found), in_bytes=True) as advance,
+        ):
+            return import_account(data, found, options, now=now, advance=advance)
 
 
 def _size_of(source: Path) -> int | None:

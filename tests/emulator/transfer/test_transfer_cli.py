@@ -119,6 +119,18 @@ def test_what_cannot_be_done_makes_no_folder(tmp_path: Path, arguments: tuple[st
     assert not (tmp_path / "typo").exists()
 
 
+def test_an_import_makes_a_folder_hidden_from_git_and_a_dry_one_makes_none(tmp_path: Path) -> None:
+    (tmp_path / "orders.jsonl").write_text('{"body": "one"}')
+    command = ("import", tmp_path / "orders.jsonl", "--data", tmp_path / "data", "--json")
+
+    dry = invoke(*command, "--dry-run")
+    assert json.loads(dry.stdout)["messages"] == 1
+    assert not (tmp_path / "data").exists()
+
+    assert json.loads(invoke(*command).stdout)["messages"] == 1
+    assert (tmp_path / "data" / ".gitignore").read_text() == "*\n"
+
+
 def test_an_account_that_nobody_can_address_gets_nothing(tmp_path: Path) -> None:
     (tmp_path / "orders.jsonl").write_text('{"body": "one"}')
 
