@@ -79,6 +79,7 @@ def restore(ctx: click.Context, /, *, name: str, as_json: bool, folder: Path | N
     """
     from triggerfish_storage.cli.asking import ask_owner
     from triggerfish_storage.clock import SystemClock
+    from triggerfish_storage.data_folder import hide_from_git
     from triggerfish_storage.ownership import FolderOwned, own
     from triggerfish_storage.transfer import snapshots
     from triggerfish_storage.transfer.owner import asked_restore
@@ -91,6 +92,7 @@ def restore(ctx: click.Context, /, *, name: str, as_json: bool, folder: Path | N
             own(data, started=SystemClock().now().isoformat()),
             progress("Restoring", snapshots.size_of(place), in_bytes=True) as advance,
         ):
+            hide_from_git(data)
             snapshots.restore(data, place, advance=advance)
     except FolderOwned as owned:
         ask_owner(data, "Restoring", asked_restore(place), owned)

@@ -81,6 +81,16 @@ async def test_a_snapshot_says_with_which_command_it_is_put_back(data: Path) -> 
     assert invoke(*shlex.split(command)).exit_code == 0
 
 
+async def test_a_snapshot_makes_an_account_elsewhere(data: Path, tmp_path: Path) -> None:
+    invoke("snapshot", "one", "--data", data)
+
+    made = invoke("restore", data / "snapshots" / "one", "--data", tmp_path / "two")
+
+    assert made.exit_code == 0, made.output
+    assert (tmp_path / "two" / "storage.db").exists()
+    assert (tmp_path / "two" / ".gitignore").read_text() == "*\n"
+
+
 async def test_removing_a_snapshot_answers_in_json_too(data: Path) -> None:
     invoke("snapshot", "one", "--data", data)
 
