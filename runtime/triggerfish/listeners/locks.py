@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from triggerfish.background import beside
 from triggerfish.host_process import HostProcess, this_process
 from triggerfish.listeners.blob_receipts import HOST_CONTAINER
 from triggerfish.model import Log, LogLevel, LogLine
@@ -81,13 +82,12 @@ class Locks:
             if held is None:
                 yield False
                 return
-            async with asyncio.TaskGroup() as group:
-                renewing = group.create_task(self._renew(held, terms))
-                try:
+            try:
+                await self._sign(held)
+                async with beside(self._renew(held, terms)):
                     yield True
-                finally:
-                    renewing.cancel()
-                    await self._release(held)
+            finally:
+                await self._release(held)
 
     async def _acquire(
         self, name: str, stopping: asyncio.Event, terms: LockTerms, *, required: bool
@@ -112,20 +112,13 @@ class Locks:
     async def _take(self, path: str, terms: LockTerms) -> str:
         """Return a lease on the lock's blob, nothing where another host has it."""
         try:
-            lease_id = await self._lease(path, terms)
+            return await self._lease(path, terms)
         except Conflict:
             if not await self._take_over(path):
                 return ""
-            try:
-                lease_id = await self._lease(path, terms)
-            except Conflict:
-                return ""
-        # Without this note a successor waits for the lease to end, no more.
-        with suppress(AccountError):
-            await self._blobs.set_metadata(
-                HOST_CONTAINER, path, self._note(lease_id), lease_id=lease_id
-            )
-        return lease_id
+        with suppress(Conflict):
+            return await self._lease(path, terms)
+        return ""
 
     async def _lease(self, path: str, terms: LockTerms) -> str:
         seconds = int(terms.period.total_seconds())
@@ -155,14 +148,19 @@ class Locks:
             return True  # only one process at a time has this account embedded, and we are it
         return HostProcess(note.get(_MACHINE, ""), note.get(_PROCESS, "")).has_ended()
 
-    def _note(self, lease_id: str) -> dict[str, str]:
-        return {
+    async def _sign(self, held: _Held) -> None:
+        """Note who holds a lock; without that a successor waits for its lease to end, no more."""
+        if not held.lease_id:
+            return
+        note = {
             _INSTANCE: self.instance,
             _MACHINE: self._process.machine,
             _PROCESS: self._process.process,
             _EMBEDDED: str(self._is_embedded).lower(),
-            _LEASE: lease_id,
+            _LEASE: held.lease_id,
         }
+        with suppress(AccountError):
+            await self._blobs.set_metadata(HOST_CONTAINER, held.path, note, lease_id=held.lease_id)
 
     async def _renew(self, held: _Held, terms: LockTerms) -> None:
         while True:
@@ -179,6 +177,7 @@ class Locks:
                 continue
             with suppress(AccountError):
                 held.lease_id = await self._take(held.path, terms)
+                await self._sign(held)
 
     async def _release(self, held: _Held) -> None:
         if held.lease_id:
