@@ -1,7 +1,6 @@
 """For every row of the operation tables a request as it should be, and an account to ask.
 
-In process, so that thousands of requests take seconds; ``test_hostile_requests`` sends its own
-over the wire.
+In process, so that thousands of requests take seconds; those in ``hostile`` go over the wire.
 """
 
 from __future__ import annotations

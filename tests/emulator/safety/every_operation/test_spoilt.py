@@ -56,7 +56,7 @@ SIGNATURE: Final = (
     *("sv", "ss", "srt", "sp", "se", "st", "spr", "sip", "sig", "si", "sr", "tn", "spk", "epk"),
     *("skoid", "sktid", "skt", "ske", "sks", "skv", "sdd", "saoid", "ses", "sduoid", "srh", "srq"),
 )
-# Not the length, which the transport has checked; test_hostile_requests sends wrong ones.
+# Not the length, which the transport has checked; ``hostile`` sends wrong ones.
 HEADERS: Final = (
     *("range", "x-ms-range", "if-match", "if-none-match", "if-modified-since", "x-ms-if-tags"),
     *("if-unmodified-since", "x-ms-lease-id", "x-ms-lease-action", "x-ms-lease-duration"),
