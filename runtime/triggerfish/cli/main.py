@@ -66,6 +66,20 @@ class LazyGroup(QuietGroup):
         row = self._rows.get(cmd_name)
         return None if row is None else row.load()
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from difflib import get_close_matches  # seldom needed
+
+            close = get_close_matches(args[0], self._rows, 1)
+            if not close:
+                raise
+            hint = f"{error.message} Did you mean '{close[0]}'?"
+            raise click.UsageError(hint, error.ctx) from error
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, row.help) for name, row in self._rows.items()])

@@ -247,3 +247,17 @@ def test_every_command_can_answer_in_json():
         click.echo(str(as_json))
 
     assert CliRunner().invoke(command, ["--json"]).output == "True\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("strat", "No such command 'strat'. Did you mean 'start'?"),
+        ("zzz", "No such command 'zzz'."),
+    ],
+)
+def test_a_misspelled_command_is_told_what_it_may_have_meant(typed: str, told: str) -> None:
+    result = CliRunner().invoke(triggerfish, [typed])
+
+    assert result.exit_code == 2
+    assert result.stderr.rstrip().endswith(told)
