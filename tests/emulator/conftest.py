@@ -5,13 +5,9 @@ And for the suites of conformance one exception, whichever way a service said no
 
 from __future__ import annotations
 
-import asyncio
 import inspect
-import os
-import signal
 import sqlite3
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from functools import wraps
 from importlib.resources import files
@@ -22,16 +18,14 @@ from typing import Any
 import pytest
 from azure.core.exceptions import HttpResponseError
 
+from triggerfish_storage.account import StorageAccount
 from triggerfish_storage.changes import Changes
-from triggerfish_storage.client import StorageClient, connect
-from triggerfish_storage.connection_string import parse_connection_string
 from triggerfish_storage.database import Database, open_database
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol import connection
 from triggerfish_storage.testing import ManualClock, ServedAccount, storage_account
 
-Launch = Callable[..., Awaitable[asyncio.subprocess.Process]]
-Running = Callable[..., AbstractAsyncContextManager["Program"]]
+Open = Callable[[Path, ManualClock], AbstractAsyncContextManager[StorageAccount]]
 
 
 @pytest.fixture
@@ -85,6 +79,18 @@ async def served(
     monkeypatch.setattr(connection, "LINGER_SECONDS", 0.01)
     async with storage_account(clock=clock) as served:
         yield served
+
+
+@asynccontextmanager
+async def _opened(folder: Path, clock: ManualClock) -> AsyncIterator[StorageAccount]:
+    async with storage_account(folder, clock=clock) as served:
+        yield served.account
+
+
+@pytest.fixture
+def opened() -> Open:
+    """Open the account in a data folder."""
+    return _opened
 
 
 class Refused(Exception):  # noqa: N818 - what happened, not who is to blame
@@ -151,73 +157,3 @@ def refusal() -> Callable[[Awaitable[Any]], Awaitable[str]]:
 def refusing() -> Callable[[object], Any]:
     """Make all ways to a service refuse alike: the store, and every official client."""
     return Refusing
-
-
-class Program:
-    """A running ``triggerfish storage``, once it has said where it is."""
-
-    def __init__(self, process: asyncio.subprocess.Process, greeting: str) -> None:
-        self.process = process
-        self.greeting = greeting
-
-    @property
-    def connection_string(self) -> str:
-        return next(line for line in self.greeting.splitlines() if "AccountKey=" in line)
-
-    @asynccontextmanager
-    async def client(self) -> AsyncIterator[StorageClient]:
-        async with connect(parse_connection_string(self.connection_string)) as client:
-            yield client
-
-    async def end(self, name: signal.Signals) -> int:
-        self.process.send_signal(name)
-        async with asyncio.timeout(20):
-            return await self.process.wait()
-
-
-async def _launch(
-    *arguments: str, env: Mapping[str, str] | None = None, cwd: Path | None = None
-) -> asyncio.subprocess.Process:
-    kept = {n: v for n, v in os.environ.items() if not n.startswith(("TRIGGERFISH_", "AZURITE_"))}
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "triggerfish_storage",
-        *arguments,
-        env=kept | dict(env or {}),
-        cwd=cwd,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-
-
-@asynccontextmanager
-async def _running(
-    *arguments: str, env: Mapping[str, str] | None = None, cwd: Path | None = None
-) -> AsyncIterator[Program]:
-    process = await _launch(*arguments, env=env, cwd=cwd)
-    assert process.stdout is not None
-    try:
-        greeting = ""
-        async with asyncio.timeout(20):
-            while "Ctrl-C" not in greeting:
-                line = await process.stdout.readline()
-                assert line, (greeting, await process.communicate())
-                greeting += line.decode()
-        yield Program(process, greeting)
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
-
-
-@pytest.fixture
-def launch() -> Launch:
-    """Start ``triggerfish storage`` as a process, whatever becomes of it."""
-    return _launch
-
-
-@pytest.fixture
-def running() -> Running:
-    """Run ``triggerfish storage``, from when it has said where it is."""
-    return _running

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,6 @@ from azure.storage.blob import (
 )
 from azure.storage.queue import QueueServiceClient
 
-from triggerfish_storage.account import StorageAccount
 from triggerfish_storage.content_folder import Contents
 from triggerfish_storage.data_folder import CONTENTS_FOLDER
 from triggerfish_storage.testing import ManualClock, storage_account
@@ -42,7 +40,6 @@ SERVICES = ("blob", "queue", "table")
 Make = Callable[[dict[str, str]], Path]
 Export = Callable[..., Tally]
 Import = Callable[..., Tally]
-Open = Callable[[Path, ManualClock], AbstractAsyncContextManager[StorageAccount]]
 Fill = Callable[[str], None]
 See = Callable[[str], dict[str, Any]]
 
@@ -56,12 +53,6 @@ def _export(folder: Path, target: Path, now: datetime, *, overwrite: bool = Fals
 def _import_from(source: Path, folder: Path, now: datetime, **options: Any) -> Tally:
     with sources.opened(source, folder) as found:
         return import_account(folder, found, ImportOptions(**options), now=now, advance=unwatched)
-
-
-@asynccontextmanager
-async def _opened(folder: Path, clock: ManualClock) -> AsyncIterator[StorageAccount]:
-    async with storage_account(folder, clock=clock) as served:
-        yield served.account
 
 
 @pytest.fixture
@@ -250,12 +241,6 @@ def export() -> Export:
 def import_from() -> Import:
     """Import a source into a data folder, at an instant."""
     return _import_from
-
-
-@pytest.fixture
-def opened() -> Open:
-    """Open the account in a data folder."""
-    return _opened
 
 
 @pytest.fixture
