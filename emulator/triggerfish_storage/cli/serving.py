@@ -79,7 +79,8 @@ async def _run(options: Options) -> str:
         return f"--seed: {error}"
     except OSError as error:
         where = error.filename or options.folder or tempfile.gettempdir()
-        return f"{where}: {error.strerror or error}. Choose another folder with --data."
+        choice = "--data" if options.folder is not None else "the variable TMPDIR"
+        return f"{where}: {error.strerror or error}. Choose another folder with {choice}."
     return ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -167,3 +168,15 @@ def test_help_does_without_what_only_running_needs() -> None:
     )
 
     assert ended.returncode == 0, ended.stderr
+
+
+def test_an_account_in_memory_without_a_place_for_it_says_how_to_give_it_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+
+    result = invoke("--in-memory", "--silent")
+
+    assert result.exit_code == 1
+    assert f"{tmp_path / 'missing'}" in result.stderr
+    assert "Choose another folder with the variable TMPDIR." in result.stderr
