@@ -7,17 +7,18 @@ Behaviour: spec http-trigger.md, section 10.
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from triggerfish.bindings.plan import Plan
+from triggerfish.bindings.plan import BY_HAND, Plan
 from triggerfish.config.host_options import HttpOptions
+from triggerfish.dispatcher import new_id
 from triggerfish.history import queries
 from triggerfish.http.routes import Routes
 from triggerfish.http.view import DrainState, DrainStatus, HostState, NotServed, Replayed
 from triggerfish.lifecycle import Lifecycle, Request
 from triggerfish.model import (
+    Delivery,
     Function,
     FunctionError,
     LogLevel,
@@ -133,9 +134,29 @@ class Host:
 
     async def _run_by_hand(self, plan: Plan, text: str) -> None:
         try:
-            await self.invoke(await plan.trigger.by_hand(text, now=self._around.clock.now()))
+            event = await plan.trigger.by_hand(text, now=self._around.clock.now())
         except TriggerfishError as error:
             self._say_failed(plan.function.name, str(error))
+            self._around.ledger.refused(self._asked_by_hand(plan, text), str(error))
+            return
+        try:
+            await self.invoke(event)
+        except NotServed as error:
+            self._say_failed(plan.function.name, str(error))
+
+    def _asked_by_hand(self, plan: Plan, text: str) -> Delivery:
+        """Return what the ledger keeps of an input that no event can be made of."""
+        return Delivery(
+            id=new_id(),
+            function=plan.function.name,
+            trigger=plan.kind,
+            source="",
+            payload=text.encode(errors="replace"),
+            metadata={},
+            attempt=1,
+            reason=BY_HAND,
+            at=self._around.clock.now(),
+        )
 
     async def replay(self, ids: Sequence[str], *, dry: bool) -> Sequence[Replayed]:
         return [await self._replay(one, dry=dry) for one in ids]
@@ -162,9 +183,9 @@ class Host:
         current = self._lifecycle.current
         if current is None:
             return Replayed(delivery.id, name, error=_NOT_RUNNING)
-        new_id = str(uuid.uuid4())
-        self._lifecycle.start(current.serving.dispatcher.invoke(event, invocation_id=new_id))
-        return Replayed(delivery.id, name, new_invocation_id=new_id)
+        as_new = new_id()
+        self._lifecycle.start(current.serving.dispatcher.invoke(event, invocation_id=as_new))
+        return Replayed(delivery.id, name, new_invocation_id=as_new)
 
     def _plan(self, function: str) -> Plan | str:
         """Return a function's plan, or why it has none."""

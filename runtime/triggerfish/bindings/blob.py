@@ -55,6 +55,8 @@ class BlobTrigger:
         return self._event(text, blob.content, describe(blob.properties), reason=BY_HAND)
 
     def again(self, delivery: Delivery) -> TriggerEvent:
+        if not delivery.metadata:  # a run by hand that was refused
+            raise BindingFailure("It had no blob: there is nothing to deliver again.")
         return self._event(
             delivery.source,
             delivery.payload,

@@ -66,7 +66,10 @@ class BoundTrigger(Protocol):
         ...
 
     def again(self, delivery: Delivery) -> TriggerEvent:
-        """Return the event of ``delivery`` as it was, for a replay."""
+        """Return the event of ``delivery`` as it was, for a replay.
+
+        Raises ``BindingFailure`` where there was none.
+        """
         ...
 
 

@@ -145,6 +145,13 @@ def test_a_replay_gives_the_same_blob_again(keep: Keep) -> None:
     assert (again.replay_of, again.reason) == ("first", "Replay of 'first'.")
 
 
+def test_what_was_refused_for_want_of_a_blob_cannot_be_replayed(keep: Keep) -> None:
+    kept = keep("blobTrigger", event(trigger(), stored("a.txt")))
+
+    with pytest.raises(BindingFailure, match="had no blob"):
+        trigger().again(kept._replace(metadata={}))
+
+
 async def test_a_run_by_hand_takes_the_path_of_a_blob() -> None:
     one = trigger(blobs=Blobs(**{"a.txt": b"here"}))
 
