@@ -1,138 +1,39 @@
-"""Imports and restoring where somebody has the account open: the owner does it when asked."""
+"""Imports into an account that is in use: the owner does them, while it serves others."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
-import socket
 import sqlite3
 import tarfile
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from triggerfish_storage.account import StorageAccount
-from triggerfish_storage.blobs.listing import Listing
 from triggerfish_storage.data_folder import CONTROL_FILE
 from triggerfish_storage.server import open_account
 from triggerfish_storage.testing import ManualClock
-from triggerfish_storage.transfer import handover, owner, snapshots, sources
+from triggerfish_storage.transfer import handover, owner, sources
 from triggerfish_storage.transfer.failure import TransferError
 from triggerfish_storage.transfer.handover import NobodyAttends, ask
-from triggerfish_storage.transfer.owner import asked_import, asked_restore
+from triggerfish_storage.transfer.owner import asked_import
 from triggerfish_storage.transfer.sources import Source
 from triggerfish_storage.transfer.steps import ImportOptions, Job, Step
 from triggerfish_storage.transfer.tally import FILE_BYTES, Tally
 
-if TYPE_CHECKING:
-    from conftest import Open
-
 LARGE = 100_000
 ENDLESS = "WITH RECURSIVE n (x) AS (VALUES (1) UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n"
-
-
-@pytest.fixture(params=["process", "full"])
-async def account(request: pytest.FixtureRequest, clock: ManualClock, tmp_path: Path):
-    async with open_account(tmp_path / "data", clock=clock, durability=request.param) as account:
-        await account.blobs.create_container("uploads", now=clock.now())
-        await account.queues.create("orders")
-        yield account
-
-
-def take(folder: Path, clock: ManualClock) -> Path:
-    place = snapshots.place_of(folder, "kept")
-    snapshots.take(folder, place, overwrite=True, now=clock.now(), advance=lambda _: None)
-    return place
-
-
-async def test_an_account_in_use_is_put_back(
-    account: StorageAccount, clock: ManualClock, tmp_path: Path
-) -> None:
-    await account.blobs.put("uploads", "a", b"a" * LARGE, now=clock.now())
-    place = await asyncio.to_thread(take, tmp_path / "data", clock)
-    await account.blobs.put("uploads", "a", b"b" * LARGE, now=clock.now())
-    await account.queues.put("orders", "one", now=clock.now())
-
-    for _ in range(2):
-        await asyncio.to_thread(ask, tmp_path / "data", asked_restore(place))
-
-        assert (await account.blobs.get("uploads", "a", now=clock.now()))[1] == b"a" * LARGE
-        assert account.queues.count("orders", now=clock.now()) == 0
-        assert len(_files(tmp_path / "data" / "contents")) == 1
-        await account.blobs.put("uploads", "a", b"c" * LARGE, now=clock.now())
-        await account.queues.put("orders", "two", now=clock.now())
 
 
 def _files(folder: Path) -> list[Path]:
     return list(folder.iterdir())
 
 
-async def test_versions_are_kept_after_a_snapshot_of_an_account_without_them(
-    clock: ManualClock, tmp_path: Path
-) -> None:
-    async with open_account(tmp_path / "data", clock=clock) as account:
-        await account.blobs.create_container("uploads", now=clock.now())
-        place = await asyncio.to_thread(take, tmp_path / "data", clock)
-
-    async with open_account(tmp_path / "data", clock=clock, keeps_versions=True) as account:
-        await asyncio.to_thread(ask, tmp_path / "data", asked_restore(place))
-        for content in (b"one", b"two"):
-            await account.blobs.put("uploads", "a", content, now=clock.now())
-        page = await account.blobs.page("uploads", Listing(versions=True))
-
-    assert len(page.entries) == 2
-
-
-async def test_who_watches_is_told_to_look_at_everything(
-    account: StorageAccount, clock: ManualClock, tmp_path: Path
-) -> None:
-    place = await asyncio.to_thread(take, tmp_path / "data", clock)
-    with account.changes.watch("queue", "orders") as watch:
-        await asyncio.to_thread(ask, tmp_path / "data", asked_restore(place))
-
-        assert watch.event.is_set()
-        assert not watch.take().complete
-
-
-async def test_a_download_that_has_begun_reads_on_to_its_end(
-    account: StorageAccount, clock: ManualClock, tmp_path: Path
-) -> None:
-    place = await asyncio.to_thread(take, tmp_path / "data", clock)
-    content = os.urandom(5_000_000)
-    await account.blobs.put("uploads", "a", content, now=clock.now())
-    pieces = account.blobs.open(account.blobs.at("uploads", "a"), now=clock.now()).pieces()
-    first = await anext(pieces)
-
-    await asyncio.to_thread(ask, tmp_path / "data", asked_restore(place))
-    rest = b"".join([piece async for piece in pieces])
-
-    assert first + rest == content
-    assert account.blobs.find("uploads", "a") is None
-    assert _files(tmp_path / "data" / "contents") == []
-
-
-async def test_a_file_that_was_about_to_be_deleted_is_kept_where_the_snapshot_needs_it(
-    account: StorageAccount, clock: ManualClock, tmp_path: Path
-) -> None:
-    content = os.urandom(5_000_000)
-    await account.blobs.put("uploads", "a", content, now=clock.now())
-    place = await asyncio.to_thread(take, tmp_path / "data", clock)
-    pieces = account.blobs.open(account.blobs.at("uploads", "a"), now=clock.now()).pieces()
-    await anext(pieces)
-    await account.blobs.delete("uploads", "a", now=clock.now())  # the reader holds its file
-
-    await asyncio.to_thread(ask, tmp_path / "data", asked_restore(place))
-    async for _ in pieces:
-        pass
-
-    assert (await account.blobs.get("uploads", "a", now=clock.now()))[1] == content
-    await account.blobs.delete("uploads", "a", now=clock.now())
-    assert _files(tmp_path / "data" / "contents") == []
+def _containers(tx: object) -> int:
+    return tx.execute("SELECT count(*) FROM container").fetchone()[0]  # type: ignore[attr-defined]
 
 
 async def test_an_import_into_an_account_in_use(
@@ -298,75 +199,3 @@ async def test_who_stops_the_program_ends_an_import_too(
     with pytest.raises((TransferError, NobodyAttends)):
         await asking
     assert told == []
-
-
-def test_an_owner_that_ends_before_it_is_done_is_told(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor() as threads:
-        port = server.getsockname()[1]
-        (tmp_path / CONTROL_FILE).write_text(json.dumps({"port": port, "key": "k"}))
-        asking = threads.submit(ask, tmp_path, asked_restore(tmp_path))
-        connection, _ = server.accept()
-        with connection:
-            connection.sendall(b'{"advance": 1}\n')
-
-        with pytest.raises(TransferError, match="ended before it was done"):
-            asking.result()
-
-
-def _containers(tx: object) -> int:
-    return tx.execute("SELECT count(*) FROM container").fetchone()[0]  # type: ignore[attr-defined]
-
-
-async def test_a_snapshot_that_is_not_there_changes_nothing(
-    account: StorageAccount, tmp_path: Path
-) -> None:
-    with pytest.raises(TransferError, match="no such snapshot"):
-        await asyncio.to_thread(ask, tmp_path / "data", asked_restore(tmp_path / "missing"))
-
-    assert account.queues.exists("orders")
-
-
-@pytest.mark.parametrize(
-    "sent", [b'{"key": "wrong", "do": "restore"}\n', b"GET / HTTP/1.1\r\n\r\n"]
-)
-async def test_whoever_does_not_know_the_key_gets_no_answer(
-    account: StorageAccount, tmp_path: Path, sent: bytes
-) -> None:
-    found = json.loads((tmp_path / "data" / CONTROL_FILE).read_text())
-
-    def send() -> bytes:
-        with socket.create_connection(("127.0.0.1", found["port"]), timeout=10) as connection:
-            connection.sendall(sent)
-            return connection.recv(100)
-
-    assert await asyncio.to_thread(send) == b""
-
-
-@pytest.mark.skipif(os.name == "nt", reason="no such modes there")
-async def test_only_its_user_can_read_the_key(account: StorageAccount, tmp_path: Path) -> None:
-    assert (tmp_path / "data" / CONTROL_FILE).stat().st_mode & 0o077 == 0
-
-
-async def test_nobody_attends_once_the_account_is_closed(
-    clock: ManualClock, tmp_path: Path, opened: Open
-) -> None:
-    async with opened(tmp_path, clock):
-        pass
-
-    assert not (tmp_path / CONTROL_FILE).exists()
-    with pytest.raises(NobodyAttends):
-        ask(tmp_path, asked_restore(tmp_path))
-
-
-async def test_an_account_opens_where_the_key_cannot_be_written(
-    clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: Open
-) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise OSError("no space left")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Path, "touch", refuse)
-        async with opened(tmp_path, clock) as account:
-            await account.queues.create("orders")
-
-    assert not (tmp_path / CONTROL_FILE).exists()
