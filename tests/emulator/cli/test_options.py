@@ -174,8 +174,9 @@ def test_an_account_in_memory_without_a_place_for_it_says_how_to_give_it_one(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    monkeypatch.setattr(serving, "_log_to", lambda *_, **__: None)  # which holds for all tests
 
-    result = invoke("--in-memory", "--silent")
+    result = invoke("--in-memory")
 
     assert result.exit_code == 1
     assert f"{tmp_path / 'missing'}" in result.stderr
