@@ -139,20 +139,15 @@ def put_requests(first: int, count: int) -> Iterator[Request]:
     """Give the requests that put messages into the queue: each is a number."""
     for number in range(first, first + count):
         text = base64.b64encode(str(number).encode()).decode()
-        body = f"<QueueMessage><MessageText>{text}</MessageText></QueueMessage>".encode()
-        yield ready("POST", f"/{INBOX}/messages", body=body)
-
-
-def ready(method: str, path: str, query: str = "", body: bytes = b"") -> Request:
-    target, sent = account.head("queue", method, path, query, length=len(body))
-    lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
-    return f"{method} {target} HTTP/1.1\r\nhost: 127.0.0.1\r\n{lines}\r\n".encode(), body
+        body = account.message_body(text)
+        yield account.request("queue", "POST", f"/{INBOX}/messages", body=body)
 
 
 def numbers_in(port: int, queue: str) -> list[int]:
     """Take all messages out of a queue, and return their numbers."""
     requests = account.message_count(port, queue) // 32 + 1
-    one = ready("GET", f"/{queue}/messages", "numofmessages=32&visibilitytimeout=3600")
+    query = "numofmessages=32&visibilitytimeout=3600"
+    one = account.request("queue", "GET", f"/{queue}/messages", query)
     _, bodies = run(drive(port, [one] * requests, connections=1, seconds=600, keeps=True))
     texts = re.findall(rb"<MessageText>([^<]*)<", b"".join(bodies))
     return [int(base64.b64decode(text)) for text in texts]
