@@ -31,7 +31,7 @@ from triggerfish_storage.blobs.model import (
     Draft,
     Priority,
 )
-from triggerfish_storage.blobs.rows import get_blob, load_data, rewrite_blob, save_blob
+from triggerfish_storage.blobs.rows import Place, get_blob, load_data, rewrite_blob, save_blob
 from triggerfish_storage.blobs.tiers import check_tier
 from triggerfish_storage.contents import Content, share_contents
 from triggerfish_storage.errors import CONDITION_NOT_MET, StorageError
@@ -76,7 +76,7 @@ def copy_blob(
     check_key(original, "")  # there is no header to show it here
     if order.draft.tier in ("", ARCHIVE):  # a copy in another tier is a way out of the archive
         check_readable(original)
-    place = begin_write(tx, address, conditions, now)
+    place = _begin_target(tx, address, conditions, now)
     if place.blob is not None and place.blob.type != original.type:
         raise StorageError(errors.INVALID_BLOB_TYPE)
     data, extents = load_data(tx, original), all_extents(tx, original.id)
@@ -116,7 +116,7 @@ def write_copy(
     now: datetime,
 ) -> Blob:
     """Write a blob with bytes that came from elsewhere; ``order`` says all else of it."""
-    place = begin_write(tx, address, conditions, now)
+    place = _begin_target(tx, address, conditions, now)
     draft = _checked(order.draft, blob_type)._replace(metadata=order.metadata)
     made = finish_write(tx, place, address, blob_type, draft, now, content=content)
     made = made._replace(
@@ -127,19 +127,24 @@ def write_copy(
     return made
 
 
+def _begin_target(
+    tx: sqlite3.Connection, address: Address, conditions: Conditions, now: datetime
+) -> Place:
+    """Begin to write what is copied to, of whose conditions the service speaks as the target's."""
+    try:
+        return begin_write(tx, address, conditions, now)
+    except StorageError as error:
+        if error.error is not CONDITION_NOT_MET:
+            raise
+        raise StorageError(errors.TARGET_CONDITION_NOT_MET) from error
+
+
 def find_source(tx: sqlite3.Connection, source: Address, conditions: Conditions) -> Blob:
-    """Return the blob to copy; raises CannotVerifyCopySource or SourceConditionNotMet.
+    """Return the blob to copy; raises what a reader of it is told, or SourceConditionNotMet.
 
     For what is asked of its tags the service says ConditionNotMet instead.
     """
-    try:
-        original = get_blob(tx, source)
-    except StorageError as error:
-        raise StorageError(
-            errors.CANNOT_VERIFY_COPY_SOURCE,
-            CopySourceStatusCode=str(error.error.status),
-            CopySourceErrorCode=error.error.code,
-        ) from error
+    original = get_blob(tx, source)
     if conditions is not NO_CONDITIONS:
         if evaluate(original, replace(conditions, if_tags="")) != "met":
             raise StorageError(errors.SOURCE_CONDITION_NOT_MET)

@@ -58,7 +58,14 @@ def copy_own_snapshot(
     now: datetime,
 ) -> Blob:
     """Make ``address`` hold a copy of a snapshot of this account; return the blob with its copy."""
-    original = find_source(tx, source, NO_CONDITIONS)
+    try:
+        original = find_source(tx, source, NO_CONDITIONS)
+    except StorageError as error:
+        raise StorageError(
+            errors.CANNOT_VERIFY_COPY_SOURCE,
+            CopySourceStatusCode=str(error.error.status),
+            CopySourceErrorCode=error.error.code,
+        ) from error
     if original.type != "PageBlob":
         raise StorageError(errors.INVALID_SOURCE_BLOB_TYPE)
     check_key(original, "")

@@ -250,6 +250,14 @@ class Call:
             errors.INVALID_HEADER_VALUE, HeaderName=name, HeaderValue=self.headers.get(name, "")
         )
 
+    def bad_parameter(self, name: str) -> StorageError:
+        """Return the error for a query parameter whose value makes no sense."""
+        return StorageError(
+            errors.INVALID_QUERY_PARAMETER_VALUE,
+            QueryParameterName=name,
+            QueryParameterValue=self.query.get(name, ""),
+        )
+
     def metadata(self) -> dict[str, str]:
         """Return the ``x-ms-meta-*`` headers by name as it was written, checked as documented.
 

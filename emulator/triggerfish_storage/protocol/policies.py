@@ -64,7 +64,9 @@ def from_json(text: str) -> list[StoredPolicy]:
 def _policy(element: xml.Element) -> StoredPolicy:
     identifier = element.child_text("Id")
     if not 1 <= len(identifier) <= ID_LIMIT:
-        raise StorageError(errors.INVALID_XML_NODE_VALUE, XmlNodeName="Id", XmlNodeValue=identifier)
+        raise StorageError(
+            errors.INVALID_XML_DOCUMENT, Reason=f"An Id has 1 to {ID_LIMIT} characters."
+        )
     access = element.find("AccessPolicy") or xml.Element("AccessPolicy", {})
     return StoredPolicy(
         identifier,

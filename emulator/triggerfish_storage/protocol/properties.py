@@ -19,7 +19,9 @@ from triggerfish_storage.protocol.auth import ServiceName
 ROOT: Final = "StorageServiceProperties"
 BODY_LIMIT_BYTES: Final = 65536
 CORS_LIMIT: Final = 5
+RETENTION_LIMIT_DAYS: Final = 365
 
+_DAYS: Final = re.compile("[0-9]{1,3}")
 _VERSION: Final = re.compile(r"(\d{4}-\d{2}-\d{2})?")  # empty takes it back
 _OFF: Final = "<RetentionPolicy><Enabled>false</Enabled></RetentionPolicy>"
 _METRICS: Final = f"<Version>1.0</Version><Enabled>false</Enabled>{_OFF}"
@@ -70,9 +72,17 @@ def _check(element: xml.Element) -> None:
     if element.name == "DeleteRetentionPolicy":
         retention = element
     if retention is not None:
-        if _flag(retention, "Enabled"):
-            retention.child_text("Days")
-        _check_number(retention, "Days", low=1, high=365)
+        _check_retention(retention)
+
+
+def _check_retention(policy: xml.Element) -> None:
+    days = policy.child_text("Days", "").strip()
+    is_right = bool(_DAYS.fullmatch(days)) and 1 <= int(days) <= RETENTION_LIMIT_DAYS
+    if (_flag(policy, "Enabled") or days) and not is_right:
+        raise StorageError(
+            errors.INVALID_XML_DOCUMENT,
+            Reason=f"A retention policy has Days, from 1 to {RETENTION_LIMIT_DAYS}.",
+        )
 
 
 def _flag(element: xml.Element, name: str) -> bool:

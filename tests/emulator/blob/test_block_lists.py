@@ -207,3 +207,11 @@ async def test_a_long_list_is_committed_without_copying_and_read_in_order(blocks
     clock.move(days=30)
     await store.upkeep(clock.now())
     assert (await blocks.content())[:5] == b"01999"
+
+
+@pytest.mark.usefixtures("data")
+async def test_a_list_of_no_kind_is_that_of_the_committed_blocks(raw):
+    answer = await raw("GET", "/data/a?comp=blocklist&blocklisttype=")
+
+    assert answer.status == 200
+    assert b"<CommittedBlocks>" in answer.body

@@ -65,7 +65,7 @@ REFUSALS = [
     ("GET", "/data/a", None, {"if_none_match": "*"}, "400 UnsatisfiableCondition"),
     # blocks
     ("PUT", "/data/a?comp=block", b"x", {}, "400 MissingRequiredQueryParameter"),
-    ("PUT", "/data/a?comp=block&blockid=***", b"x", {}, "400 InvalidBlockId"),
+    ("PUT", "/data/a?comp=block&blockid=***", b"x", {}, "400 InvalidQueryParameterValue"),
     ("PUT", f"/data/a?comp=block&blockid={ID}", b"", {}, "400 InvalidHeaderValue"),
     ("PUT", f"/none/a?comp=block&blockid={ID}", b"x", {}, "404 ContainerNotFound"),
     ("PUT", "/data/a?comp=blocklist", b"<BlockList>", {}, "400 InvalidXmlDocument"),

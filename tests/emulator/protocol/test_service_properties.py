@@ -40,13 +40,13 @@ def test_properties_read_back_and_the_rest_has_defaults() -> None:
         ("<Cors>" + "<CorsRule />" * 6 + "</Cors>", "InvalidXmlDocument"),
         (
             "<Logging><RetentionPolicy><Enabled>true</Enabled></RetentionPolicy></Logging>",
-            "MissingRequiredXmlNode",
+            "InvalidXmlDocument",
         ),
         (
             "<Logging><RetentionPolicy><Enabled>yes</Enabled></RetentionPolicy></Logging>",
             "InvalidXmlNodeValue",
         ),
-        (f"<Logging>{TOO_LONG}</Logging>", "InvalidXmlNodeValue"),
+        (f"<Logging>{TOO_LONG}</Logging>", "InvalidXmlDocument"),
     ],
 )
 def test_properties_that_make_no_sense_are_refused(inside: str, code: str) -> None:

@@ -34,8 +34,8 @@ def test_policies_read_back(given_policies: list[StoredPolicy]) -> None:
     ("inside", "code"),
     [
         ("<SignedIdentifier />", "MissingRequiredXmlNode"),
-        ("<SignedIdentifier><Id></Id></SignedIdentifier>", "InvalidXmlNodeValue"),
-        (f"<SignedIdentifier><Id>{'x' * 65}</Id></SignedIdentifier>", "InvalidXmlNodeValue"),
+        ("<SignedIdentifier><Id></Id></SignedIdentifier>", "InvalidXmlDocument"),
+        (f"<SignedIdentifier><Id>{'x' * 65}</Id></SignedIdentifier>", "InvalidXmlDocument"),
         (
             "<SignedIdentifier><Id>a</Id><AccessPolicy><Start>x</Start></AccessPolicy></SignedIdentifier>",
             "InvalidXmlNodeValue",

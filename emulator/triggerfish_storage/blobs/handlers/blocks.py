@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from triggerfish_storage import errors as common
 from triggerfish_storage.blobs import block_lists, blocks, wire
 from triggerfish_storage.blobs.container_rows import container_id
 from triggerfish_storage.blobs.encryption_headers import encryption_of, told
@@ -78,13 +77,9 @@ async def put_block_list(call: Call, store: BlobStore) -> Reply:
 async def get_block_list(call: Call, store: BlobStore) -> Reply:
     """Get Block List."""
     address, conditions = blob_address(call), conditions_of(call)
-    kind = call.text("blocklisttype", "committed").lower()
+    kind = call.text("blocklisttype", "").lower() or "committed"
     if kind not in _KINDS:
-        raise StorageError(
-            common.INVALID_QUERY_PARAMETER_VALUE,
-            QueryParameterName="blocklisttype",
-            QueryParameterValue=kind,
-        )
+        raise call.bad_parameter("blocklisttype")
     found = await store.read(
         lambda tx: block_lists.get_block_list(tx, address, conditions, call.now)
     )
@@ -104,7 +99,11 @@ class _Staging(NamedTuple):
 
 
 def _staging(call: Call) -> _Staging:
-    block_id = wire.check_block_id(call.text("blockid"))
+    block_id = call.text("blockid")
+    try:
+        wire.check_block_id(block_id)
+    except StorageError:
+        raise call.bad_parameter("blockid") from None
     return _Staging(own_address(call), block_id, write_conditions_of(call), encryption_of(call))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Final
+from uuid import UUID
 
 from triggerfish_storage.blobs import copies, errors, incremental
 from triggerfish_storage.blobs.encryption_headers import scope_of
@@ -72,6 +73,10 @@ async def put_blob_from_url(call: Call, store: BlobStore) -> Reply:
 async def abort_copy(call: Call, store: BlobStore) -> Reply:
     """Abort Copy Blob: there is never one to abort."""
     address = own_address(call)
+    try:
+        UUID(call.text("copyid"))
+    except ValueError:
+        raise call.bad_parameter("copyid") from None
     store.look(lambda tx: get_blob(tx, address))
     raise StorageError(errors.NO_PENDING_COPY_OPERATION)
 

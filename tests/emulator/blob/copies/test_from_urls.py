@@ -62,10 +62,10 @@ async def test_the_checksums_of_a_source_are_checked(container, source, signatur
     assert [(each.status, each.code) for each in answers] == [(201, ""), (400, "Crc64Mismatch")]
 
 
-async def test_what_a_source_answered_is_told_in_headers(container, raw):
-    source = container.get_blob_client("missing").url
+async def test_what_a_source_answered_is_told_in_headers(container, raw, signature):
+    source = f"{container.get_blob_client('missing').url}?{signature}"
 
-    answer = await raw("PUT", "/data/to", x_ms_copy_source=source)
+    answer = await raw("PUT", "/data/to", x_ms_copy_source=source, x_ms_requires_sync="true")
 
     assert answer.code == "CannotVerifyCopySource"
     assert answer.headers["x-ms-copy-source-status-code"] == "404"
@@ -78,7 +78,7 @@ async def test_a_source_that_is_not_there_cannot_be_verified(
     copy = container.get_blob_client("to")
 
     missing = copy.start_copy_from_url(f"{endpoint}/data/missing")
-    assert await refusal(missing) == "404 CannotVerifyCopySource"
+    assert await refusal(missing) == "404 BlobNotFound"  # of one's own account this is known
     nobody = copy.start_copy_from_url(f"http://127.0.0.1:{unused_tcp_port}/data/missing")
     assert await refusal(nobody) == "404 CannotVerifyCopySource"
     other = copy.start_copy_from_url("ftp://127.0.0.1/data")

@@ -1,6 +1,7 @@
 """Copies within the account: what they share with their source, and what they keep of it."""
 
 import pytest
+from azure.core import MatchConditions
 from azure.storage.blob import PremiumPageBlobTier, StandardBlobTier
 
 LARGE = bytes(range(256)) * 400
@@ -115,6 +116,18 @@ async def test_there_is_never_a_copy_to_abort(container, source, refusal):
     started = await copy.start_copy_from_url(source.url)
 
     assert await refusal(copy.abort_copy(started["copy_id"])) == "409 NoPendingCopyOperation"
+    assert await refusal(copy.abort_copy("nonsense")) == "400 InvalidQueryParameterValue"
+
+
+async def test_the_conditions_of_a_copy_are_those_of_its_target(container, source, refusal):
+    copy = container.get_blob_client("to")
+    await copy.upload_blob(b"before")
+
+    outdated = copy.start_copy_from_url(
+        source.url, etag='"0x1"', match_condition=MatchConditions.IfNotModified
+    )
+
+    assert await refusal(outdated) == "412 TargetConditionNotMet"
 
 
 @pytest.mark.parametrize("kind", ["append", "page"])
