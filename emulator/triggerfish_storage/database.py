@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-import time
 from collections import deque
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -30,12 +29,12 @@ from triggerfish_storage.commits import Bulk, Unit, Work, commit_together
 from triggerfish_storage.schema import (
     DatabaseError,
     Durability,
-    connect_checkpointer,
     connect_reader,
     connect_writer,
     migrate,
 )
 from triggerfish_storage.threads import to_the_end
+from triggerfish_storage.write_ahead_log import WriteAheadLog
 
 __all__ = ["Bulk", "Database", "DatabaseError", "Durability", "Unit", "open_database"]
 
@@ -44,11 +43,6 @@ I = TypeVar("I")  # noqa: E741 - an item
 
 GROUP_LIMIT: Final = 512
 READERS: Final = 2
-LOG_LIMIT_BYTES: Final = 16 * 1024 * 1024
-PATIENCE_BYTES: Final = 64 * 1024 * 1024  # of log, before readers are waited for
-WAIT_FOR_READERS_SECONDS: Final = 1.0
-COPIES_BESIDE_WRITER: Final = 5
-FEW_PAGES: Final = 500
 INTERRUPT_EVERY_SECONDS: Final = 0.01
 LOOK_AT_LOG_EVERY: Final = 8  # commits, each of which may be large
 
@@ -67,9 +61,7 @@ class Database:
         self._idle = asyncio.Event()
         self.commits = 0  # so far: while it stays the same, so does what is stored
         self._writer = connect_writer(path, durability)
-        self._checkpointer = connect_checkpointer(path, durability)
-        self._log = path.with_name(path.name + "-wal")
-        self._patience_bytes = PATIENCE_BYTES
+        self._log = WriteAheadLog(path, durability)
         self._checkpoint: asyncio.Task[None] | None = None
         self._local = threading.local()
         self._far: list[sqlite3.Connection] = []
@@ -241,58 +233,23 @@ class Database:
     def _look_at_log(self) -> None:
         if self._checkpoint is not None and not self._checkpoint.done():
             return
-        if self._log_bytes() > LOG_LIMIT_BYTES and not self._is_closed:
+        if self._log.is_due and not self._is_closed:
             self._checkpoint = self._loop.create_task(self._empty_log())
 
     async def _empty_log(self) -> None:
         """Move the log's pages into the file: most of them beside the writer, the rest alone.
 
-        Under a steady load only a moment without writing lets the log start anew; what is
-        handed over meanwhile waits for that moment, and shares one commit after it. Readers
-        that follow one another closely keep the log growing even so: once it is long, writers
-        also wait for those that read it; later ones do without it, since all is in the file.
+        What is handed over meanwhile waits for that moment, and shares one commit after it.
         """
-        await self._loop.run_in_executor(self._disk, self._copy_most_of_log)
-        is_long = self._log_bytes() > self._patience_bytes
-        copy = self._copy_all_of_log if is_long else self._copy_log
+        await self._loop.run_in_executor(self._disk, self._log.copy_most)
         if self._on_thread:  # the same thread commits: nothing comes between
-            await self._loop.run_in_executor(self._disk, copy)
-        else:
-            self._is_busy = True
-            try:
-                await self._loop.run_in_executor(self._disk, copy)
-            finally:
-                self._settle([])
-        if is_long:  # not again and again, where a reader does not come to its end
-            self._patience_bytes = max(PATIENCE_BYTES, 2 * self._log_bytes())
-
-    def _copy_log(self, mode: str = "PASSIVE") -> tuple[bool, int]:
-        """Return whether ``mode`` was done justice, and how many pages of the log are copied."""
+            await self._loop.run_in_executor(self._disk, self._log.copy_rest)
+            return
+        self._is_busy = True
         try:
-            found = self._checkpointer.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
-        except sqlite3.OperationalError:  # a full disk: tried again later
-            return False, 0
-        return found[0] == 0, found[2]
-
-    def _copy_most_of_log(self) -> None:
-        """Copy until little was added meanwhile: what is left then holds up the writers."""
-        copied = 0
-        for _ in range(COPIES_BESIDE_WRITER):
-            before, (_, copied) = copied, self._copy_log()
-            if copied - before < FEW_PAGES:
-                break
-
-    def _copy_all_of_log(self) -> None:
-        # SQLite's own waiting for readers gives up although each of them is short.
-        deadline = time.monotonic() + WAIT_FOR_READERS_SECONDS
-        while not self._copy_log("TRUNCATE")[0] and time.monotonic() < deadline:
-            time.sleep(0.002)
-
-    def _log_bytes(self) -> int:
-        try:
-            return self._log.stat().st_size
-        except OSError:
-            return 0
+            await self._loop.run_in_executor(self._disk, self._log.copy_rest)
+        finally:
+            self._settle([])
 
     async def _stop(self) -> None:
         self._is_closed = True
@@ -308,7 +265,8 @@ class Database:
     def _close(self) -> None:
         self._readers.shutdown()
         self._disk.shutdown()
-        for connection in (*self._far, self._near, self._checkpointer, self._writer):
+        self._log.close()
+        for connection in (*self._far, self._near, self._writer):
             connection.close()
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from triggerfish_storage import database as module
+from triggerfish_storage import database, write_ahead_log
 from triggerfish_storage.database import Database
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ async def written_until_the_log_starts_anew(things: Database, add: Add) -> int:
 async def test_the_log_is_emptied_under_a_steady_load(
     things: Database, monkeypatch: pytest.MonkeyPatch, names: Names, add: Add
 ) -> None:
-    monkeypatch.setattr(module, "LOG_LIMIT_BYTES", 100_000)
-    monkeypatch.setattr(module, "LOOK_AT_LOG_EVERY", 4)
+    monkeypatch.setattr(write_ahead_log, "LIMIT_BYTES", 100_000)
+    monkeypatch.setattr(database, "LOOK_AT_LOG_EVERY", 4)
 
     written = await written_until_the_log_starts_anew(things, add)
 
@@ -43,9 +43,9 @@ async def test_the_log_is_emptied_under_a_steady_load(
 async def test_the_log_is_emptied_although_there_is_always_a_reader(
     things: Database, monkeypatch: pytest.MonkeyPatch, names: Names, add: Add
 ) -> None:
-    monkeypatch.setattr(module, "LOG_LIMIT_BYTES", 100_000)
-    monkeypatch.setattr(module, "LOOK_AT_LOG_EVERY", 4)
-    monkeypatch.setattr(things, "_patience_bytes", 300_000)
+    monkeypatch.setattr(write_ahead_log, "LIMIT_BYTES", 100_000)
+    monkeypatch.setattr(database, "LOOK_AT_LOG_EVERY", 4)
+    monkeypatch.setattr(things._log, "_patience_bytes", 300_000)
     changed, begun, is_over = threading.Condition(), 0, False
 
     def until_the_next_has_begun(tx: sqlite3.Connection) -> None:
