@@ -156,7 +156,8 @@ def get_page_ranges(
     check_read(blob, conditions, now)
     if blob.length and begin >= blob.length:
         raise StorageError(common.INVALID_RANGE)
-    stop = blob.length if end is None else min(end, blob.length)
+    begin -= begin % PAGE_BYTES  # whole pages are listed
+    stop = blob.length if end is None else min(end + -end % PAGE_BYTES, blob.length)
     extents = all_extents(tx, blob.id)
     if previous is None:
         return blob, written_ranges(extents, begin, stop)

@@ -51,6 +51,14 @@ async def test_pages_are_written_over_and_cleared_in_place(disk, content):
     assert part == b"a" + page("b") + b"b"
 
 
+async def test_ranges_are_of_whole_pages_whatever_bytes_are_asked_about(disk, raw):
+    await disk.upload_page(page("a", 4), offset=PAGE, length=4 * PAGE)
+
+    listed = await raw("GET", "/data/disk?comp=pagelist", x_ms_range="bytes=1030-1599")
+
+    assert b"<PageRange><Start>1024</Start><End>2047</End></PageRange>" in listed.body
+
+
 async def test_a_difference_names_what_changed_since_a_snapshot(disk):
     await disk.upload_page(page("a", 4), offset=0, length=4 * PAGE)
     taken = await disk.create_snapshot()
