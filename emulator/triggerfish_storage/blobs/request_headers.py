@@ -179,13 +179,15 @@ def tags_of(call: Call) -> dict[str, str]:
     return check_tags(pairs)
 
 
-def content_headers_of(call: Call, *, fall_back: bool = False) -> ContentHeaders:
+def content_headers_of(
+    call: Call, *, fall_back: bool = False, default_type: str = _OCTETS
+) -> ContentHeaders:
     """Return the ``x-ms-blob-*`` headers, or what the request says of its own body."""
     headers = call.headers
     found = [
         headers.get(name, headers.get(own, "") if fall_back else "") for name, own in _CONTENT_NAMES
     ]
-    found[0] = found[0] or _OCTETS
+    found[0] = found[0] or default_type
     return ContentHeaders._make(found)
 
 

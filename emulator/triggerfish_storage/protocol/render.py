@@ -68,7 +68,11 @@ def head(
         elif length is None:
             parts.append("Transfer-Encoding: chunked\r\n")
         if length is not None:
-            parts.append(f"Content-Type: {content_type}\r\nContent-Length: {length}\r\n")
+            parts.append(
+                f"Content-Type: {content_type}\r\nContent-Length: {length}\r\n"
+                if content_type
+                else f"Content-Length: {length}\r\n"
+            )
     parts.append("Connection: close\r\n\r\n" if closes else "Keep-Alive: timeout=5\r\n\r\n")
     return "".join(parts).encode("utf-8", "surrogateescape")
 

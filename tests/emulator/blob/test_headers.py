@@ -64,6 +64,18 @@ async def test_the_headers_of_a_list_of_blocks_are_not_those_of_the_blob(contain
 
 
 @pytest.mark.usefixtures("data")
+async def test_set_blob_properties_takes_away_what_it_does_not_name(raw):
+    before = await raw("HEAD", "/data/a")
+
+    await raw("PUT", "/data/a?comp=properties", b"", x_ms_blob_cache_control="no-cache")
+
+    after = await raw("GET", "/data/a")
+    assert before.headers["content-type"] == "application/octet-stream"
+    assert "content-type" not in after.headers
+    assert (after.headers["cache-control"], after.body) == ("no-cache", b"hello")
+
+
+@pytest.mark.usefixtures("data")
 async def test_a_range_that_makes_no_sense_is_ignored(raw):
     answer = await raw("GET", "/data/a", range="bytes=3-1")
 

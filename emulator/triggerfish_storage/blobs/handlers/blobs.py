@@ -202,7 +202,7 @@ async def set_blob_properties(call: Call, store: BlobStore) -> Reply:
     A page blob's length or sequence number is set instead, where one of them is given.
     """
     address, conditions, asked = own_address(call), conditions_of(call), encryption_of(call)
-    headers = content_headers_of(call)
+    headers = content_headers_of(call, default_type="")  # what is not given is taken away
     md5 = md5_of(call, "x-ms-blob-content-md5", is_checked=False)
     if not any(name in call.headers for name in _PAGE_BLOB_ONLY):
         blob = await store.write(
