@@ -24,21 +24,27 @@ from triggerfish_storage.blobs.model import (
     Priority,
 )
 from triggerfish_storage.blobs.rows import get_blob, save_blob
-from triggerfish_storage.errors import CONDITION_NOT_MET, StorageError
+from triggerfish_storage.errors import CONDITION_NOT_MET, INVALID_HEADER_VALUE, StorageError
 
 TIERS: Final = {
     "BlockBlob": ("Hot", "Cool", "Cold", "Archive", "Smart", "Premium"),
     "PageBlob": ("P4", "P6", "P10", "P15", "P20", "P30", "P40", "P50", "P60", "P70", "P80"),
     "AppendBlob": (),
 }
+_KNOWN: Final = {tier.lower(): tier for tiers in TIERS.values() for tier in tiers}
 
 
 def check_tier(tier: str, blob_type: BlobType) -> str:
-    """Return a tier that such blobs may have, in its usual spelling; raises InvalidBlobTier."""
-    for known in TIERS[blob_type]:
-        if known.lower() == tier.lower():
-            return known
-    raise StorageError(errors.INVALID_BLOB_TIER)
+    """Return a tier that such blobs may have, in its usual spelling.
+
+    Raises InvalidBlobTier for one that others may have, else InvalidHeaderValue.
+    """
+    known = _KNOWN.get(tier.lower(), "")
+    if not known:
+        raise StorageError(INVALID_HEADER_VALUE, HeaderName="x-ms-access-tier", HeaderValue=tier)
+    if known not in TIERS[blob_type]:
+        raise StorageError(errors.INVALID_BLOB_TIER)
+    return known
 
 
 def check_tier_age(blob: Blob, changed_since: datetime | None, before: datetime | None) -> None:

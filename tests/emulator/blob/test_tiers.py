@@ -25,7 +25,7 @@ async def test_a_blob_is_written_into_a_tier(container):
 
 
 async def test_unknown_tiers_are_refused(blob, refusal):
-    assert await refusal(blob.set_standard_blob_tier("Lukewarm")) == "400 InvalidBlobTier"
+    assert await refusal(blob.set_standard_blob_tier("Lukewarm")) == "400 InvalidHeaderValue"
 
 
 async def test_a_download_tells_the_tier(blob):
