@@ -68,7 +68,9 @@ def delete_blob(
     check_write(blob, conditions, now)
     if address.is_snapshot and snapshots:
         raise StorageError(common.INVALID_QUERY_PARAMETER_VALUE, QueryParameterName="snapshot")
-    doomed = [] if address.is_snapshot else _snapshots(tx, blob, deleted=False)
+    doomed = (
+        [] if address.is_snapshot else _snapshots(tx, place.container_id, blob.name, deleted=False)
+    )
     if doomed and not snapshots:
         raise StorageError(errors.SNAPSHOTS_PRESENT)
     if snapshots != "only":
@@ -87,13 +89,16 @@ def delete_blob(
 
 
 def undelete_blob(tx: sqlite3.Connection, address: Address) -> None:
-    """Bring a deleted blob and its deleted snapshots back; no error where none is deleted."""
+    """Bring a deleted blob and its deleted snapshots back; no error where none is deleted.
+
+    Where the blob itself has become a version, deleted versions come back, and it does not.
+    """
     place = find_place(tx, address)
     blob = place.any_blob
-    if blob is None:
+    found = _snapshots(tx, place.container_id, address.blob, deleted=True)
+    if blob is None and not found:
         raise StorageError(errors.BLOB_NOT_FOUND)
-    found = _snapshots(tx, blob, deleted=True)
-    if blob.deleted is not None:
+    if blob is not None and blob.deleted is not None:
         found.append(blob)
     for each in found:
         restored = each._replace(deleted=None, expires=None)
@@ -177,8 +182,10 @@ def _mark(tx: sqlite3.Connection, blob: Blob, now: datetime, kept_for: timedelta
     unindex_tags(tx, blob.id)
 
 
-def _snapshots(tx: sqlite3.Connection, blob: Blob, *, deleted: bool) -> list[Blob]:
+def _snapshots(
+    tx: sqlite3.Connection, container_id: int, name: str, *, deleted: bool
+) -> list[Blob]:
     # Versions come back with what else was deleted, but nobody has to mention them.
-    values = {"container": blob.container_id, "name": blob.name, "versions": deleted}
+    values = {"container": container_id, "name": name, "versions": deleted}
     found = [blob_of(row) for row in tx.execute(_SNAPSHOTS, values)]
     return [each for each in found if (each.deleted is not None) == deleted]

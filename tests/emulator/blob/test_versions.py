@@ -12,6 +12,7 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import (
     BlobBlock,
     BlobSasPermissions,
+    RetentionPolicy,
     StandardBlobTier,
     generate_blob_sas,
 )
@@ -126,6 +127,23 @@ async def test_a_deleted_blob_becomes_a_version_that_a_copy_brings_back(blob, co
     assert await content(blob) == b"one"
     assert await content(blob, last) == b"two"
     assert len(await listed(container, "versions")) == 3
+
+
+async def test_deleted_versions_come_back_with_undelete_and_the_deleted_blob_does_not(
+    service, blob, container
+):
+    await service.set_service_properties(delete_retention_policy=RetentionPolicy(True, 7))
+    first = await put(blob, b"one")
+    second = await put(blob, b"two")
+    await blob.delete_blob()
+    await blob.delete_blob(version_id=first)
+    assert await listed(container, "versions") == [("a", second, None)]
+
+    await blob.undelete_blob()
+
+    assert [version for _, version, _ in await listed(container, "versions")] == [first, second]
+    with pytest.raises(ResourceNotFoundError):
+        await blob.get_blob_properties()
 
 
 async def test_deleted_blobs_that_have_versions_are_listed_where_they_are_asked_for(
