@@ -57,9 +57,12 @@ def settled(asked: Encryption | None, default: DefaultScope | None) -> Encryptio
 def check_key(blob: Blob, key_sha256: str) -> None:
     """Raise where a blob needs another key of a customer's to be read than the one shown.
 
-    Who reads need not know the scope.
+    Who reads need not know the scope, but shows no key for it.
     """
-    check_same(blob.encryption.key_sha256 if blob.encryption else "", key_sha256)
+    encryption = blob.encryption
+    if encryption is not None and encryption.scope and key_sha256:
+        raise StorageError(errors.BLOB_CUSTOMER_SPECIFIED_ENCRYPTION_MISMATCH)
+    check_same(encryption.key_sha256 if encryption else "", key_sha256)
 
 
 def check_change(tx: sqlite3.Connection, blob: Blob, asked: Encryption | None) -> None:

@@ -39,6 +39,14 @@ async def test_a_scope_is_kept_and_given_back_and_reads_need_none(container, con
     assert await content(blob) == b"1"
 
 
+async def test_a_key_is_none_for_a_blob_of_a_scope(secure, refusal):
+    container = await secure.create_container("of-scopes")
+    blob = container.get_blob_client("a")
+    await blob.upload_blob(b"1", encryption_scope="one")
+
+    assert await refusal(blob.download_blob(cpk=KEY)) == WITH_ANOTHER
+
+
 async def test_who_changes_a_blob_names_its_scope(container, refusal):
     blob = container.get_blob_client("a")
     await blob.create_append_blob(encryption_scope="one")
