@@ -7,7 +7,6 @@ done while the first worker process starts. Behaviour: spec host-and-worker.md, 
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -24,14 +23,13 @@ from triggerfish.interpreter import choose_interpreter
 from triggerfish.model import TriggerfishError
 from triggerfish.pool.options import PoolOptions
 from triggerfish.pool.spare import keep_spare
+from triggerfish_storage import long_running
 from triggerfish_storage.clock import Clock, SystemClock
 from triggerfish_storage.terminal import wants_colours
 
 if TYPE_CHECKING:
     from triggerfish.lifecycle import Lifecycle  # heavy: loaded with the composition
 
-# Cycles are rare here, and looking for them at the usual 700 objects takes 5 % of a busy host.
-_COLLECT_AFTER: Final = (20_000, 20, 20)
 _NOTICED_SECONDS: Final = 0.5  # a shorter wait needs no words
 
 
@@ -40,8 +38,7 @@ def run(options: StartOptions) -> int:
 
     Raises ``TriggerfishError`` where it cannot start at all.
     """
-    gc.set_threshold(*_COLLECT_AFTER)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with long_running.runner() as runner:
         try:
             return runner.run(_run(options))
         except BaseExceptionGroup as group:
@@ -57,14 +54,6 @@ def _first(group: BaseExceptionGroup[TriggerfishError]) -> TriggerfishError:
     return _first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop  # absent on Windows, where asyncio's own loop does
-    except ImportError:
-        return None
-    return uvloop.new_event_loop  # type: ignore[no-any-return]
-
-
 async def _run(options: StartOptions) -> int:
     config = load_app_config(options)
     clock = SystemClock()
@@ -75,7 +64,7 @@ async def _run(options: StartOptions) -> int:
         pool = await _pool_options(options, config, console)
         async with keep_spare(pool, config.folder, console.write) as spare:
             composition = await asyncio.to_thread(import_module, "triggerfish.composition")
-            gc.freeze()  # modules and classes live as long as the host
+            long_running.all_is_loaded()
             opening = composition.open_host(options, config, console, pool, spare, clock)
             async with opening as lifecycle:
                 serving = asyncio.create_task(lifecycle.run())

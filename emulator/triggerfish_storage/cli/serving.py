@@ -8,12 +8,13 @@ import os
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from triggerfish_storage import long_running
 from triggerfish_storage.addresses import reachable
 from triggerfish_storage.cli.failing import Failed
 from triggerfish_storage.cli.options import TO_TERMINAL, Options, options_from
@@ -33,12 +34,7 @@ def serve_account(given: Mapping[str, Any]) -> None:
     options = options_from(given)
     if "AZURITE_DB" in os.environ and not options.is_silent:
         remark("AZURITE_DB is not looked at: the account is kept in SQLite, in the data folder.")
-    loop_factory = None
-    with suppress(ImportError):  # where it does not exist, asyncio's own loop serves
-        import uvloop
-
-        loop_factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
+    with long_running.runner() as runner:
         try:
             problem = runner.run(_run(options))
         except asyncio.CancelledError:
@@ -71,6 +67,7 @@ async def _run(options: Options) -> str:
                 accepts_bearer=options.accepts_bearer,
             ) as ports,
         ):
+            long_running.all_is_loaded()
             click.echo(_greeting(options, ports, account))
             await stopping.wait()
     except (AccountsError, DatabaseError, FolderOwned, PortUnusable) as error:
