@@ -1,7 +1,8 @@
 # One image for both services of docker-compose.yml: the storage account and the functions host.
-FROM python:3.12-slim AS build
+# Built in the full image, which has a C compiler, for the slim one, which has none.
+FROM python:3.12 AS build
 WORKDIR /src
-COPY pyproject.toml README.md ./
+COPY pyproject.toml hatch_build.py README.md ./
 COPY runtime runtime
 COPY emulator emulator
 RUN pip wheel --no-cache-dir --wheel-dir /wheels ".[azure]"

@@ -8,25 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import hashlib
 import os
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from triggerfish_storage.data_folder import new_name
+from triggerfish_storage.hashing import Checksum, Data
 from triggerfish_storage.recycling import WRITE, Recycling
 
 _ONLY_CACHED: Final = getattr(os, "RWF_NOWAIT", None)
-
-
-class Checksum(Protocol):
-    """Something that wants to see all bytes, in order."""
-
-    def update(self, data: bytes | memoryview, /) -> None: ...
 
 
 class Draft:
@@ -37,15 +31,13 @@ class Draft:
         folder: Path,
         recycling: Recycling,
         *,
-        md5: bool,
-        also: Checksum | None,
+        checksums: Sequence[Checksum] = (),
         sync: bool,
     ) -> None:
         self.name = new_name()
         self._path = folder / self.name
         self._recycling = recycling
-        self._md5 = hashlib.md5(usedforsecurity=False) if md5 else None
-        self._sums: list[Checksum] = [sum_ for sum_ in (self._md5, also) if sum_ is not None]
+        self._checksums = checksums
         self._sync = sync
         self._file: int | None = None  # its descriptor, while it is written
         self._size = 0
@@ -53,30 +45,21 @@ class Draft:
         self._lock = threading.Lock()
         self._abandoned = False
 
-    @property
-    def md5(self) -> bytes:
-        return self._md5.digest() if self._md5 is not None else b""
-
-    def write(self, pieces: Sequence[bytes | memoryview]) -> None:
-        """Append the pieces.
-
-        As one: each call below gives up the interpreter's lock and has to get it back, which
-        costs more than copying does.
-        """
-        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    def write(self, data: Data) -> None:
+        """Append bytes, and let the checksums see them."""
         with self._lock:
             if self._abandoned:
                 return
             if self._file is None:
                 self._file = self._open()
-            for checksum in self._sums:
+            for checksum in self._checksums:
                 checksum.update(data)
             _write_all(self._file, data)
             self._size += len(data)
 
-    def finish(self, pieces: Sequence[bytes | memoryview]) -> None:
-        """Append the last pieces and close: from here on a row may name the file."""
-        self.write(pieces)
+    def finish(self, data: Data) -> None:
+        """Append the last bytes and close: from here on a row may name the file."""
+        self.write(data)
         with self._lock:
             if self._file is None or self._abandoned:
                 return
@@ -186,7 +169,7 @@ def _read_cached(descriptor: int, data: bytearray, offset: int) -> bool:
         return False
 
 
-def _write_all(descriptor: int, data: bytes | memoryview) -> None:
+def _write_all(descriptor: int, data: Data) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest) :]

@@ -11,12 +11,12 @@ File work happens on threads, in constant memory. Design: docs/design/contents.m
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import sqlite3
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
     AsyncIterator,
+    Callable,
     Iterable,
     Sequence,
 )
@@ -25,12 +25,13 @@ from pathlib import Path
 from typing import Final
 
 from triggerfish_storage import contents, errors
-from triggerfish_storage.content_files import Checksum, Draft, Reading, Stretch
+from triggerfish_storage.content_files import Draft, Reading, Stretch
 from triggerfish_storage.contents import IN_ROW_LIMIT_BYTES, PIECE_BYTES, Content, Part
 from triggerfish_storage.data_folder import swept_names
 from triggerfish_storage.database import Database, Durability
 from triggerfish_storage.disposal import Disposal, Hold
 from triggerfish_storage.errors import StorageError
+from triggerfish_storage.hashing import Checksum, Data, Md5, best_hashing, new_md5
 from triggerfish_storage.recycling import Recycling
 
 COLLECTED_LIMIT: Final = 32  # files that are discarded, whose rows go together
@@ -48,6 +49,7 @@ class Contents:
         folder.mkdir(parents=True, exist_ok=True)
         self._recycling = Recycling(folder)
         self._disposal = Disposal(folder, self._recycling)
+        self._hashing = best_hashing()
 
     async def keep(self, data: bytes, *, md5: bool = True, also: Checksum | None = None) -> Content:
         """Make ready bytes that are in memory already; ``also`` is told of them too."""
@@ -55,13 +57,14 @@ class Contents:
             if also is not None:
                 also.update(data)
             return Content(len(data), _md5(data) if md5 else b"", data, None)
-        draft = self._draft(md5=md5, also=also)
+        draft = self._draft(also)
+        hash_ = self._hashing.new() if md5 else None
         try:
-            await asyncio.to_thread(draft.finish, [data])
+            await self._write([data], draft.finish, hash_)
         except BaseException:
             draft.abandon()
             raise
-        return self._ready(draft, len(data))
+        return self._ready(draft, hash_, len(data))
 
     async def receive(
         self,
@@ -79,7 +82,8 @@ class Contents:
         the file closed at once. Raises RequestBodyTooLarge beyond ``limit`` bytes; then, as
         after any other failure of the sender, no file is left.
         """
-        draft = self._draft(md5=md5, also=also)
+        draft = self._draft(also)
+        hash_ = self._hashing.new() if md5 else None
         held: list[bytes | memoryview] = []
         held_bytes = size = 0
         try:
@@ -89,24 +93,25 @@ class Contents:
                 held_bytes += len(piece)
                 size += len(piece)
                 if size == length and size > IN_ROW_LIMIT_BYTES:
-                    await asyncio.to_thread(draft.finish, held)
+                    await self._write(held, draft.finish, hash_)
                 elif is_lent or held_bytes > PIECE_BYTES:  # so that 1 MiB takes one crossing
-                    await asyncio.to_thread(draft.write, held)
+                    await self._write(held, draft.write, hash_)
                 else:
                     continue
                 held, held_bytes = [], 0
             if size <= IN_ROW_LIMIT_BYTES:
                 return await self.keep(b"".join(held), md5=md5, also=also)
             if size != length:
-                await asyncio.to_thread(draft.finish, held)
+                await self._write(held, draft.finish, hash_)
         except BaseException:
             draft.abandon()
             raise
-        return self._ready(draft, size)
+        return self._ready(draft, hash_, size)
 
     def store(self, pieces: Iterable[bytes]) -> Content:
         """Make ready bytes from a disk: on the caller's own thread, in constant memory."""
-        draft = self._draft(md5=True)
+        hash_ = new_md5()
+        draft = self._draft(hash_)
         held: list[bytes] = []
         size = 0
         try:
@@ -114,16 +119,16 @@ class Contents:
                 held.append(piece)
                 size += len(piece)
                 if size > IN_ROW_LIMIT_BYTES:
-                    draft.write(held)
+                    draft.write(b"".join(held))
                     held = []
             if size <= IN_ROW_LIMIT_BYTES:
                 data = b"".join(held)
                 return Content(size, _md5(data), data, None)
-            draft.finish(held)
+            draft.finish(b"".join(held))
         except BaseException:
             draft.abandon()
             raise
-        return Content(size, draft.md5, None, draft.name)
+        return Content(size, hash_.digest(), None, draft.name)
 
     async def abandon(self, content: Content) -> None:
         """Delete what was made ready and then not named by a row."""
@@ -228,12 +233,24 @@ class Contents:
         """Delete what was kept to be written anew."""
         self._recycling.clear()
 
-    def _draft(self, *, md5: bool, also: Checksum | None = None) -> Draft:
-        return Draft(self._folder, self._recycling, md5=md5, also=also, sync=self._sync)
+    async def _write(
+        self, pieces: Sequence[Data], write: Callable[[Data], None], md5: Md5 | None
+    ) -> None:
+        """Have a thread write the pieces, as one: each change of threads has its price."""
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        work = partial(write, data)
+        if md5 is None:
+            await asyncio.to_thread(work)
+        else:
+            await self._hashing.update(md5, data, beside=work)
 
-    def _ready(self, draft: Draft, size_bytes: int) -> Content:
+    def _draft(self, checksum: Checksum | None) -> Draft:
+        checksums = [] if checksum is None else [checksum]
+        return Draft(self._folder, self._recycling, checksums=checksums, sync=self._sync)
+
+    def _ready(self, draft: Draft, md5: Md5 | None, size_bytes: int) -> Content:
         self._recycling.wrote(draft.name, size_bytes)
-        return Content(size_bytes, draft.md5, None, draft.name)
+        return Content(size_bytes, b"" if md5 is None else md5.digest(), None, draft.name)
 
 
 async def _within(
@@ -260,4 +277,4 @@ def _near(database: Database, part: Part, offset: int, length: int) -> bytes:
 
 
 def _md5(data: bytes) -> bytes:
-    return hashlib.md5(data, usedforsecurity=False).digest()
+    return new_md5(data).digest()

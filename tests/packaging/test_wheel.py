@@ -1,13 +1,19 @@
-"""The wheel as a user gets it: what lies in it, and a sample run from an environment of its own."""
+"""The wheel as a user gets it: what lies in it, and a sample run from an environment of its own.
+
+All of it holds with the part that is written in C and without: it is built where a compiler is.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
+import tarfile
 import threading
 import venv
 import zipfile
@@ -20,16 +26,28 @@ ROOT = Path(__file__).parent.parent.parent
 SOURCES = ("runtime/triggerfish", "emulator/triggerfish_storage")
 PATIENCE_SECONDS = 240  # packages are fetched and built
 LINE_SECONDS = 60
+COMPILED = {f"triggerfish_storage/{name}.abi3.so" for name in ("_md5_lanes",)}
+COMPILED_SUFFIXES = (".so", ".pyd")
+AS_IT_IS: dict[str, str] = {}
+NO_COMPILER = {"CC": "nonesuch"}
+ON_PURPOSE = {"HATCH_BUILD_NO_HOOKS": "true"}
 
+compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")[0]
+can_compile = pytest.mark.skipif(
+    os.name == "nt"
+    or not shutil.which(compiler)
+    or not Path(sysconfig.get_path("include"), "Python.h").exists(),
+    reason="needs GCC or Clang, and the headers of Python",
+)
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2 * PATIENCE_SECONDS)]
 
 
-def run(*command: str | Path, cwd: Path) -> str:
+def run(*command: str | Path, cwd: Path, **variables: str) -> str:
     """Run a program in an environment that knows nothing of this one; return its output."""
     done = subprocess.run(
         command,
         cwd=cwd,
-        env=bare_environment(),
+        env=bare_environment() | variables,
         capture_output=True,
         text=True,
         encoding="utf-8",
@@ -46,11 +64,21 @@ def bare_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel built from this tree."""
+def pip(python: Path | str, *arguments: str | Path, cwd: Path, **variables: str) -> None:
+    run(python, "-m", "pip", *arguments, cwd=cwd, **variables)
+
+
+def files(wheel: Path) -> set[str]:
+    """Return the names of the files in a wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        return {name for name in archive.namelist() if not name.endswith("/")}
+
+
+@pytest.fixture(scope="module", params=[AS_IT_IS, NO_COMPILER], ids=["as it is", "no compiler"])
+def wheel(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel built from this tree, with some variables in the environment."""
     folder = tmp_path_factory.mktemp("wheel")
-    run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", folder, ROOT, cwd=folder)
+    pip(sys.executable, "wheel", "-q", "--no-deps", "-w", folder, ROOT, cwd=folder, **request.param)
     [built] = folder.iterdir()
     return built
 
@@ -61,7 +89,7 @@ def programs(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("environment") / "venv"
     venv.create(home, with_pip=True)
     folder = home / ("Scripts" if os.name == "nt" else "bin")
-    run(folder / "python", "-m", "pip", "install", "-q", wheel, cwd=home)
+    pip(folder / "python", "install", "-q", wheel, cwd=home)
     return folder
 
 
@@ -108,8 +136,7 @@ def read_until(process: subprocess.Popen[str], wanted: str) -> None:
 
 
 def test_the_wheel_holds_the_two_packages_and_nothing_else(wheel: Path) -> None:
-    with zipfile.ZipFile(wheel) as archive:
-        names = {name for name in archive.namelist() if not name.endswith("/")}
+    names = files(wheel)
 
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {
@@ -121,16 +148,74 @@ def test_the_wheel_holds_the_two_packages_and_nothing_else(wheel: Path) -> None:
 
 
 def test_the_wheel_holds_every_file_of_the_sources(wheel: Path) -> None:
-    with zipfile.ZipFile(wheel) as archive:
-        names = set(archive.namelist())
-
     expected = {
         path.relative_to((ROOT / source).parent).as_posix()
         for source in SOURCES
         for path in (ROOT / source).rglob("*")
-        if path.is_file() and path.suffix != ".pyc"
+        if path.is_file() and path.suffix not in {".c", ".pyc", *COMPILED_SUFFIXES}
     }
-    assert expected <= names
+    assert expected <= files(wheel)
+
+
+@can_compile
+@pytest.mark.parametrize("wheel", [AS_IT_IS], ids=["as it is"], indirect=True)
+def test_a_compiler_gives_one_wheel_for_every_python_of_its_platform(wheel: Path) -> None:
+    assert "-cp311-abi3-" in wheel.name
+    assert files(wheel) >= COMPILED
+
+
+@pytest.mark.parametrize(
+    "wheel", [NO_COMPILER, ON_PURPOSE], ids=["no compiler", "on purpose"], indirect=True
+)
+def test_a_wheel_without_the_compiled_part_is_for_every_platform(wheel: Path) -> None:
+    assert wheel.name.endswith("-py3-none-any.whl")
+    assert not [name for name in files(wheel) if name.endswith(COMPILED_SUFFIXES)]
+
+
+def test_who_has_no_compiler_is_told_what_that_means(tmp_path: Path) -> None:
+    log = tmp_path / "log.txt"
+
+    pip(sys.executable, "wheel", "-q", "--log", log, "--no-deps", ROOT, cwd=tmp_path, **NO_COMPILER)
+
+    told = log.read_text(encoding="utf-8").splitlines()
+    [line] = [line for line in told if "the compiled part was left out" in line]
+    assert "nothing else changes" in line
+    assert "nonesuch" in line
+
+
+@pytest.mark.parametrize("wheel", [AS_IT_IS], ids=["as it is"], indirect=True)
+def test_the_source_distribution_builds_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
+    run(sys.executable, "-m", "build", "--outdir", tmp_path, ROOT, cwd=tmp_path)
+
+    [source] = tmp_path.glob("*.tar.gz")
+    [built] = tmp_path.glob("*.whl")
+    with tarfile.open(source) as archive:
+        assert not [name for name in archive.getnames() if name.endswith(COMPILED_SUFFIXES)]
+    assert (built.name, files(built)) == (wheel.name, files(wheel))
+
+
+@can_compile
+def test_an_editable_install_compiles_beside_the_sources_and_keeps_nothing_older(
+    tmp_path: Path,
+) -> None:
+    tree = tmp_path / "tree"
+    for source in ("runtime", "emulator"):
+        shutil.copytree(
+            ROOT / source, tree / source, ignore=shutil.ignore_patterns("*.so", "__pycache__")
+        )
+    for file in ("pyproject.toml", "hatch_build.py", "README.md"):
+        shutil.copy(ROOT / file, tree)
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    module = "triggerfish_storage._md5_lanes"
+
+    pip(python, "install", "-q", "--no-deps", "-e", tree, cwd=tmp_path)
+    place = run(python, "-c", f"import {module}; print({module}.__file__)", cwd=tmp_path).strip()
+    assert Path(place).parent == tree / "emulator" / "triggerfish_storage"
+
+    Path(place).with_name("_md5_lanes.c").write_text("no C", encoding="utf-8")
+    pip(python, "install", "-q", "--no-deps", "-e", tree, cwd=tmp_path)
+    assert not Path(place).exists()
 
 
 def test_an_environment_with_the_wheel_alone_runs_a_sample(

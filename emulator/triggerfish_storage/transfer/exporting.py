@@ -18,7 +18,7 @@ from datetime import datetime
 from tempfile import SpooledTemporaryFile
 from typing import Final, NamedTuple, Protocol
 
-from triggerfish_storage.content_files import Checksum
+from triggerfish_storage.hashing import Checksum
 from triggerfish_storage.transfer.carriers import COPY_BYTES, Carrier
 from triggerfish_storage.transfer.fields import iso, to_line
 from triggerfish_storage.transfer.names import file_stem, path_apart, plain_path
