@@ -24,7 +24,7 @@ EXTENSIONS = [
         define_macros=[("Py_LIMITED_API", "0x030B0000")],  # what is built is for 3.11 and newer
         py_limited_api=True,
     )
-    for name in ("_md5_lanes",)
+    for name in ("_crc64", "_md5_lanes")
 ]
 LEFT_OUT = (
     "triggerfish: the compiled part was left out. Large uploads are hashed more slowly, and fewer"

@@ -1,9 +1,9 @@
-"""CRC-64/NVME, which clients may send and ask for instead of MD5.
+"""CRC-64/NVME, which clients may send and ask for instead of MD5, and which answers tell.
 
-Python's library has none, and a loop over bytes does 5 MB/s. So long messages are folded as
-big integers first: a message is a polynomial over GF(2), and its upper half times
-``x^h mod P`` may be added to its lower half of ``h`` bits, which takes a few dozen shifts
-however long it is.
+Python's library has none, and a loop over bytes does 5 MB/s. Where the compiled part is, it does
+1,000 times as much. Elsewhere long messages are folded as big integers first, which does 100 MB/s:
+a message is a polynomial over GF(2), and its upper half times ``x^h mod P`` may be added to its
+lower half of ``h`` bits, which takes a few dozen shifts however long it is.
 
 Parameters: https://reveng.sourceforge.io/crc-catalogue/all.htm#crc.cat.crc-64-nvme
 """
@@ -13,6 +13,12 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
+try:
+    from triggerfish_storage import _crc64
+except ImportError:  # no compiler was there when this was installed
+    _crc64 = None  # type: ignore[assignment]
+
+IS_FAST: Final = _crc64 is not None  # so that it can be told where nobody asked for it
 _POLYNOMIAL: Final = 0x9A6C9329AC4BC9B5  # bit 63 is x^0: the least significant bit comes first
 _ONES: Final = 2**64 - 1
 _SHORT_BYTES: Final = 256
@@ -35,22 +41,30 @@ class Crc64:
     """A checksum in the making, used as those of ``hashlib`` are."""
 
     def __init__(self) -> None:
-        self._state = _ONES
+        self._value = 0
 
     def update(self, data: bytes | memoryview) -> None:
         """Go on with more of the message."""
-        if len(data) > _SHORT_BYTES:
-            # The state so far is added to what comes first.
-            data = _folded(int.from_bytes(data, "little") ^ self._state, len(data) * 8)
-            self._state = 0
-        state = self._state
-        for byte in data:
-            state = _TABLE[(state ^ byte) & 0xFF] ^ (state >> 8)
-        self._state = state
+        self._value = _go_on(data, self._value)
 
     def digest(self) -> bytes:
         """Return the checksum as headers carry it, the least significant byte first."""
-        return (self._state ^ _ONES).to_bytes(8, "little")
+        return self._value.to_bytes(8, "little")
+
+
+def in_python(data: bytes | memoryview, value: int = 0, /) -> int:
+    """Return the checksum of ``data`` behind what has the checksum ``value``."""
+    state = value ^ _ONES
+    if len(data) > _SHORT_BYTES:
+        # The state so far is added to what comes first.
+        data = _folded(int.from_bytes(data, "little") ^ state, len(data) * 8)
+        state = 0
+    for byte in data:
+        state = _TABLE[(state ^ byte) & 0xFF] ^ (state >> 8)
+    return state ^ _ONES
+
+
+_go_on: Final = in_python if _crc64 is None else _crc64.crc64
 
 
 def _folded(message: int, bits: int) -> bytes:

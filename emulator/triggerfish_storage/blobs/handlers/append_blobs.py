@@ -11,7 +11,7 @@ from triggerfish_storage.blobs import append_blobs
 from triggerfish_storage.blobs.append_blobs import AppendConditions
 from triggerfish_storage.blobs.encryption_headers import encryption_of
 from triggerfish_storage.blobs.handlers import sources
-from triggerfish_storage.blobs.handlers.bodies import content_length, receive, sums
+from triggerfish_storage.blobs.handlers.bodies import content_length, receive
 from triggerfish_storage.blobs.model import Address, Conditions, Encryption
 from triggerfish_storage.blobs.request_headers import (
     conditions_of,
@@ -49,14 +49,14 @@ async def append_block(call: Call, store: BlobStore) -> Reply:
     wanted = _appending(call)
     if content_length(call) == 0:
         raise call.bad_header("content-length")
-    content = await receive(
+    content, told = await receive(
         call,
         store,
         limit=APPEND_LIMIT_BYTES,
         early=lambda tx: get_blob(tx, wanted.address),
         md5="content-md5" in call.headers,
     )
-    return await _append(call, store, wanted, content, sums(call, content))
+    return await _append(call, store, wanted, content, told)
 
 
 async def append_block_from_url(call: Call, store: BlobStore) -> Reply:

@@ -15,7 +15,7 @@ from triggerfish_storage.blobs import deletion, lifecycle, page_blobs, structure
 from triggerfish_storage.blobs.archive import as_of
 from triggerfish_storage.blobs.crc64 import Crc64
 from triggerfish_storage.blobs.encryption_headers import encryption_of, key_of
-from triggerfish_storage.blobs.handlers.bodies import receive, sums
+from triggerfish_storage.blobs.handlers.bodies import receive
 from triggerfish_storage.blobs.handlers.page_blobs import page_blob_length, sequence_change
 from triggerfish_storage.blobs.ranges import WHOLE
 from triggerfish_storage.blobs.request_headers import (
@@ -58,7 +58,7 @@ async def put_block_blob(call: Call, store: BlobStore) -> Reply:
     """Put Blob of type BlockBlob: create or replace it whole."""
     address, conditions = own_address(call), write_conditions_of(call)
     draft = draft_of(call, is_blob=True)
-    content = await receive(
+    content, told = await receive(
         call,
         store,
         limit=BLOCK_BLOB_LIMIT_BYTES,
@@ -71,9 +71,7 @@ async def put_block_blob(call: Call, store: BlobStore) -> Reply:
         changed=address,
         content=content,
     )
-    md5 = base64_text(content.md5)
-    headers = written(blob, version=store.keeps_versions)
-    return Reply(201, headers={**headers, "Content-MD5": md5, **sums(call, content)})
+    return Reply(201, headers=written(blob, version=store.keeps_versions) | told)
 
 
 async def put_untyped_blob(call: Call, store: BlobStore) -> Reply:

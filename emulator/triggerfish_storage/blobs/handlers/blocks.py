@@ -16,7 +16,6 @@ from triggerfish_storage.blobs.handlers.bodies import (
     content_length,
     receive,
     receive_document,
-    sums,
 )
 from triggerfish_storage.blobs.model import Address, Conditions, Encryption
 from triggerfish_storage.blobs.request_headers import (
@@ -42,22 +41,22 @@ async def put_block(call: Call, store: BlobStore) -> Reply:
     wanted = _staging(call)
     if content_length(call) == 0:
         raise call.bad_header("content-length")
-    content = await receive(
+    content, told = await receive(
         call,
         store,
         limit=BLOCK_LIMIT_BYTES,
         early=lambda tx: container_id(tx, wanted.address),
         md5="content-md5" in call.headers,
     )
-    return await _stage(call, store, wanted, content, sums(call, content))
+    return await _stage(call, store, wanted, content, told)
 
 
 async def put_block_from_url(call: Call, store: BlobStore) -> Reply:
     """Put Block From URL: stage bytes of another blob."""
     wanted = _staging(call)
     source = await sources.open_part(call)
-    content, checksums = await sources.receive_source(call, store, source, limit=BLOCK_LIMIT_BYTES)
-    return await _stage(call, store, wanted, content, checksums)
+    content, told = await sources.receive_source(call, store, source, limit=BLOCK_LIMIT_BYTES)
+    return await _stage(call, store, wanted, content, told)
 
 
 async def put_block_list(call: Call, store: BlobStore) -> Reply:

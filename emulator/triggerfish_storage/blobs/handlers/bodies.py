@@ -7,7 +7,7 @@ from typing import Final
 
 from triggerfish_storage import errors as common
 from triggerfish_storage.blobs import errors, structured
-from triggerfish_storage.blobs.crc64 import Crc64
+from triggerfish_storage.blobs.crc64 import IS_FAST, Crc64
 from triggerfish_storage.blobs.request_headers import md5_of
 from triggerfish_storage.blobs.response_headers import base64_text
 from triggerfish_storage.blobs.store import BlobStore, Rule
@@ -22,12 +22,14 @@ _CRC64: Final = "x-ms-content-crc64"
 
 async def receive(
     call: Call, store: BlobStore, *, limit: int, early: Rule[object], md5: bool = True
-) -> Content:
-    """Make a request's body ready to be named by a row.
+) -> tuple[Content, dict[str, str]]:
+    """Make a request's body ready to be named by a row, and check it as asked.
+
+    Returns the headers too that tell of its checksums and its form.
 
     ``early`` runs before a long body is taken, so that a client need not send gigabytes to
     learn that there is no such container; a shorter one is on its way already. Without ``md5``
-    it is computed only to be checked.
+    it is computed, and told, only where the sender wants it checked.
     """
     length = content_length(call)
     if length is None:
@@ -36,7 +38,7 @@ async def receive(
         raise StorageError(common.REQUEST_BODY_TOO_LARGE, MaxLimit=str(limit))
     expected = {md5_of(call, "content-md5"), md5_of(call, "x-ms-blob-content-md5")} - {b""}
     md5 = md5 or bool(expected)
-    crc64 = _crc64_of(call)
+    crc64 = _crc64_of(call, length)
     if length > LONG_BYTES:
         store.look(early)
     if structured.FORM in call.headers:
@@ -53,7 +55,7 @@ async def receive(
             call.body.chunks(), limit=limit, length=length, md5=md5, also=crc64
         )
     await _check(call, store, content, expected, crc64)
-    return content
+    return content, _told(call, content if md5 else None, crc64)
 
 
 async def receive_document(call: Call, *, limit: int) -> tuple[bytes, dict[str, str]]:
@@ -63,13 +65,12 @@ async def receive_document(call: Call, *, limit: int) -> tuple[bytes, dict[str, 
     no MD5.
     """
     body = await call.body.read(limit)
-    crc64 = _crc64_of(call)
+    crc64 = _crc64_of(call, len(body)) or Crc64()
     md5 = md5_of(call, "content-md5")
     if md5:
         if md5 != hashlib.md5(body, usedforsecurity=False).digest():
             raise StorageError(common.MD5_MISMATCH)
         return body, {"Content-MD5": base64_text(md5)}
-    crc64 = crc64 or Crc64()
     crc64.update(body)
     found = base64_text(crc64.digest())
     if call.headers.get(_CRC64, found).strip() != found:
@@ -93,32 +94,28 @@ def content_length(call: Call) -> int | None:
     return found
 
 
-def sums(call: Call, content: Content) -> dict[str, str]:
-    """Return the checksums of a body that its sender asked to have checked, and its form.
+def _crc64_of(call: Call, length: int) -> Crc64 | None:
+    """Return what is to be computed of a body: what it comes with, or is told of it unasked.
 
-    To an MD5 the service adds a CRC-64, which is computed here as far as that costs little.
+    Azure tells it of every body, and we as far as that costs little.
     """
+    is_sent, has_md5 = _CRC64 in call.headers, "content-md5" in call.headers
+    if is_sent and has_md5:  # documented: one of the two
+        raise call.bad_header(_CRC64)
+    if is_sent or IS_FAST or (has_md5 and length <= IN_ROW_LIMIT_BYTES):
+        return Crc64()
+    return None
+
+
+def _told(call: Call, hashed: Content | None, crc64: Crc64 | None) -> dict[str, str]:
     found = {}
-    if "content-md5" in call.headers:
-        found["Content-MD5"] = base64_text(content.md5)
-        if content.data is not None:
-            crc64 = Crc64()
-            crc64.update(content.data)
-            found[_CRC64] = base64_text(crc64.digest())
-    if _CRC64 in call.headers:
-        found[_CRC64] = call.headers[_CRC64]
+    if hashed is not None:
+        found["Content-MD5"] = base64_text(hashed.md5)
+    if crc64 is not None:
+        found[_CRC64] = base64_text(crc64.digest())
     if structured.FORM in call.headers:
         found[structured.FORM] = call.headers[structured.FORM]
     return found
-
-
-def _crc64_of(call: Call) -> Crc64 | None:
-    """Return what is to be computed of a body, None where no checksum of that kind was sent."""
-    if _CRC64 not in call.headers:
-        return None
-    if "content-md5" in call.headers:  # documented: one of the two
-        raise call.bad_header(_CRC64)
-    return Crc64()
 
 
 async def _check(
@@ -127,6 +124,7 @@ async def _check(
     if md5s and md5s != {content.md5}:
         await store.contents.abandon(content)
         raise StorageError(common.MD5_MISMATCH)
-    if crc64 and base64_text(crc64.digest()) != call.headers[_CRC64].strip():
+    given = call.headers.get(_CRC64)
+    if crc64 and given and base64_text(crc64.digest()) != given.strip():
         await store.contents.abandon(content)
         raise StorageError(errors.CRC64_MISMATCH)

@@ -11,7 +11,7 @@ from triggerfish_storage import errors as common
 from triggerfish_storage.blobs import errors, page_blobs, wire
 from triggerfish_storage.blobs.encryption_headers import encryption_of
 from triggerfish_storage.blobs.handlers import sources
-from triggerfish_storage.blobs.handlers.bodies import content_length, receive, sums
+from triggerfish_storage.blobs.handlers.bodies import content_length, receive
 from triggerfish_storage.blobs.model import Address, Conditions, Encryption
 from triggerfish_storage.blobs.names import parse_snapshot
 from triggerfish_storage.blobs.page_blobs import (
@@ -75,14 +75,14 @@ async def put_page(call: Call, store: BlobStore) -> Reply:
         raise StorageError(common.REQUEST_BODY_TOO_LARGE, MaxLimit=str(PAGES_LIMIT_BYTES))
     if content_length(call) != end - begin:
         raise call.bad_header("content-length")
-    content = await receive(
+    content, told = await receive(
         call,
         store,
         limit=PAGES_LIMIT_BYTES,
         early=lambda tx: get_blob(tx, wanted.address),
         md5="content-md5" in call.headers,
     )
-    return await _write(call, store, wanted, content, sums(call, content))
+    return await _write(call, store, wanted, content, told)
 
 
 async def put_page_from_url(call: Call, store: BlobStore) -> Reply:
