@@ -25,7 +25,7 @@ KIB: Final = 1024
 MIB: Final = 1024 * KIB
 LISTED: Final = "listed"  # a container that stays from round to round
 LISTED_BLOBS: Final = 1000
-NAMES: Final = 20_000  # more than any server takes in the time
+NAMES: Final = 50_000  # of what is new each time: a server that took all of them is done sooner
 FEW: Final = range(NAMES, NAMES + 32)  # what is read: that is there before, on every server
 
 
