@@ -134,7 +134,14 @@ class _Notices:
         if trigger is None:
             await self._pass_over(held, notice)
             return
-        blob = await trigger.account.blobs.get(notice.container, notice.name)
+        try:
+            blob = await trigger.account.blobs.get(notice.container, notice.name)
+        except Unavailable:
+            raise
+        except AccountError as error:  # archived, for example, or encrypted with a client's key
+            self._warn(f"Function '{trigger.function}' is not run: {error}")
+            await self._give_back(held, trigger)
+            return
         if blob is None:
             self._say(LogLevel.DEBUG, f"Blob '{notice.container}/{notice.name}' is gone.")
             await self._drop(held)
@@ -172,14 +179,18 @@ class _Notices:
             return (await self._completion(held),)
 
         outcome = await self._listener.invoke(event, completion)
-        if outcome.succeeded:
-            return
+        if not outcome.succeeded and await self._give_back(held, trigger):
+            self._listener.ledger.poisoned(outcome.invocation_id, self._limit_reached())
+
+    async def _give_back(self, held: Held, trigger: BlobTrigger) -> bool:
+        """Release a notice whose try failed; return whether it went to the poison queue."""
+        message = held.message
         if message.dequeue_count >= self._listener.poison_threshold:
             await self._to_poison(held, trigger)
-            self._listener.ledger.poisoned(outcome.invocation_id, self._limit_reached())
-        else:
-            release = ReleaseMessage(self._queue, message.id, await held.last_receipt())
-            await self._host.apply([release])
+            return True
+        release = ReleaseMessage(self._queue, message.id, await held.last_receipt())
+        await self._host.apply([release])
+        return False
 
     async def _refuse(self, held: Held, trigger: BlobTrigger, blob: Blob) -> None:
         """Keep a blob away from the function."""

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from triggerfish.model import LogLevel, TriggerEvent
+from triggerfish_storage.blobs.model import Draft
 
 if TYPE_CHECKING:
     from conftest import Uploads, World
@@ -83,3 +84,22 @@ async def test_a_blob_overwritten_between_failures_starts_with_a_fresh_count(
     assert seen == [(b"old", 1), (b"old", 2), (b"old", 3), (b"new", 1)]
     assert await world.queue(QUEUE).count() == 0
     assert await world.queue(POISON).count() == 0
+
+
+async def test_a_blob_that_cannot_be_read_is_tried_as_often_and_says_why(
+    world: World, uploads: Uploads
+) -> None:
+    await uploads.put(world, "before")  # so that there is a container
+    archived = Draft(tier="Archive")
+    await world.stores.blobs.put("uploads", "cold", b"", archived, now=world.clock.now())
+
+    async with world.running(uploads.listener(world).listen), uploads.passing(world):
+        await world.lines.saw("Moving message")
+
+    [notice] = await world.queue(POISON).bodies()
+    assert json.loads(notice)["BlobName"] == "cold"
+    assert await world.queue(QUEUE).count() == 0
+    said = [line for line in world.lines.at(LogLevel.WARNING) if "is not run" in line]
+    assert len(said) == 5
+    assert "uploads/cold" in said[0]
+    assert "archived" in said[0]
