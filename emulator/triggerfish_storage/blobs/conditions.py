@@ -23,17 +23,15 @@ Outcome = Literal["met", "unchanged", "failed", "unsatisfiable"]
 
 def check_read(resource: Blob | Container, conditions: Conditions, now: datetime) -> None:
     """Raise where the conditions do not let this resource be read."""
-    if conditions is NO_CONDITIONS:
-        return
-    outcome = evaluate(resource, conditions)
-    if outcome == "unsatisfiable":
-        raise StorageError(errors.UNSATISFIABLE_CONDITION)
-    if outcome == "unchanged":
-        raise StorageError(errors.NOT_MODIFIED)
-    if outcome == "failed":
-        raise StorageError(common.CONDITION_NOT_MET)
-    if conditions.lease_id:
-        _check_lease_id(resource, conditions.lease_id, now)
+    _check_unleased(resource, conditions, now, unchanged=errors.NOT_MODIFIED)
+
+
+def check_unguarded(resource: Blob | Container, conditions: Conditions, now: datetime) -> None:
+    """Raise where the conditions forbid a change that a lease does not guard.
+
+    A snapshot is one, a tier, the lease itself, what a container says of itself.
+    """
+    _check_unleased(resource, conditions, now, unchanged=common.CONDITION_NOT_MET)
 
 
 def check_write(resource: Blob | Container, conditions: Conditions, now: datetime) -> None:
@@ -87,6 +85,23 @@ def evaluate(resource: Blob | Container, conditions: Conditions) -> Outcome:
     elif conditions.if_modified_since and modified <= conditions.if_modified_since:
         return "unchanged"
     return "met"
+
+
+def _check_unleased(
+    resource: Blob | Container, conditions: Conditions, now: datetime, *, unchanged: ErrorCode
+) -> None:
+    """Check all but that a lease is shown; one that is shown must be held."""
+    if conditions is NO_CONDITIONS:
+        return
+    outcome = evaluate(resource, conditions)
+    if outcome == "unsatisfiable":
+        raise StorageError(errors.UNSATISFIABLE_CONDITION)
+    if outcome == "unchanged":
+        raise StorageError(unchanged)
+    if outcome == "failed":
+        raise StorageError(common.CONDITION_NOT_MET)
+    if conditions.lease_id:
+        _check_lease_id(resource, conditions.lease_id, now)
 
 
 def _names(header: str, etag: str) -> bool:

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Final
 
 from triggerfish_storage.blobs import errors
-from triggerfish_storage.blobs.conditions import check_read, check_write
+from triggerfish_storage.blobs.conditions import check_read, check_unguarded, check_write
 from triggerfish_storage.blobs.container_rows import (
     add_container,
     find_container,
@@ -97,7 +97,7 @@ def set_metadata(
 ) -> Container:
     """Replace the metadata; a lease need not be shown, but one that is shown must be held."""
     container = get_container(tx, address)
-    check_read(container, conditions, now)
+    check_unguarded(container, conditions, now)
     changed = replace(container, metadata=metadata, etag=next_change(tx, now), modified=now)
     save_container(tx, changed)
     return changed
@@ -114,7 +114,7 @@ def set_policies(
 ) -> Container:
     """Replace the stored access policies and what the public may read."""
     container = get_container(tx, address)
-    check_read(container, conditions, now)
+    check_unguarded(container, conditions, now)
     changed = replace(
         container,
         policies=policies,

@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from triggerfish_storage import errors as common
 from triggerfish_storage.blobs import errors
-from triggerfish_storage.blobs.conditions import check_read
+from triggerfish_storage.blobs.conditions import check_unguarded
 from triggerfish_storage.blobs.model import NO_CONDITIONS, Address, Blob, Conditions
 from triggerfish_storage.blobs.rows import get_blob, save_blob
 from triggerfish_storage.clock import micros
@@ -65,7 +65,7 @@ def set_policy(
 ) -> Blob:
     """Keep a blob as it is until then; a locked policy can only be made longer."""
     blob = get_blob(tx, address)
-    check_read(blob, conditions, now)
+    check_unguarded(blob, conditions, now)
     if until <= now:
         raise StorageError(
             common.INVALID_HEADER_VALUE, HeaderName="x-ms-immutability-policy-until-date"

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from triggerfish_storage.blobs.conditions import check_read
+from triggerfish_storage.blobs.conditions import check_unguarded
 from triggerfish_storage.blobs.container_rows import get_container, save_container
 from triggerfish_storage.blobs.guards import check_ordinary
 from triggerfish_storage.blobs.model import (
@@ -37,7 +37,7 @@ def lease_resource(
     """Let ``action`` say which lease a blob (or, without one in the address, a container) has."""
     resource = get_blob(tx, address) if address.blob else get_container(tx, address)
     if now is not None:
-        check_read(resource, conditions, now)
+        check_unguarded(resource, conditions, now)
     if isinstance(resource, Blob):
         check_ordinary(resource)
         blob = resource._replace(lease=action(resource.lease))

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from triggerfish_storage.blobs import versions
-from triggerfish_storage.blobs.conditions import check_read
+from triggerfish_storage.blobs.conditions import check_unguarded
 from triggerfish_storage.blobs.encryption import check_change
 from triggerfish_storage.blobs.extents import copy_extents
 from triggerfish_storage.blobs.guards import check_ordinary
@@ -43,7 +43,7 @@ def snapshot_blob(
     With other ``metadata`` the snapshot has an etag of its own.
     """
     blob = get_blob(tx, address)
-    check_read(blob, conditions, now)
+    check_unguarded(blob, conditions, now)
     check_ordinary(blob)
     check_change(tx, blob, asked)
     snapshot = blob._replace(

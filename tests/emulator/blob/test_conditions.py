@@ -6,6 +6,7 @@ https://learn.microsoft.com/rest/api/storageservices/specifying-conditional-head
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from azure.core import MatchConditions
 
 from triggerfish_storage.blobs.conditions import check_absent, check_read, check_write
 from triggerfish_storage.blobs.model import Blob, Conditions, ContentHeaders, etag_text
@@ -78,3 +79,19 @@ def test_a_missing_blob_is_created_unless_the_conditions_want_one(conditions, ex
         found = f"{error.error.status} {error.error.code}"
 
     assert found == expected
+
+
+async def test_what_a_lease_does_not_guard_is_changed_as_conditions_have_it(container, refusal):
+    blob = container.get_blob_client("a")
+    etag = (await blob.upload_blob(b"1"))["etag"]
+    since = {"if_modified_since": datetime.now(UTC) + timedelta(days=1)}
+    other = {"etag": etag, "match_condition": MatchConditions.IfModified}
+
+    for attempt in (
+        blob.create_snapshot(**other),
+        blob.acquire_lease(15, **other),
+        container.acquire_lease(15, **since),
+        container.set_container_metadata({"k": "v"}, **since),
+        container.set_container_access_policy({}, **since),
+    ):
+        assert await refusal(attempt) == "412 ConditionNotMet"
