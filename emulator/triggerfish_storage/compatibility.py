@@ -165,9 +165,9 @@ encrypted, and of a key its hash is kept |
 | versions of blobs | with `--blob-versions`: made by writes, read, listed, deleted, copied back |
 | last access times | not kept: in Azure a policy of the account turns them on, no request does |
 | `Content-MD5` of writes | with Put Blob and what comes from a URL always, else where it is sent |
-| `x-ms-content-crc64` of writes | checked where it is sent, and told always; of what comes from a \
-URL where a checksum is sent. Where Triggerfish was installed without a C compiler: told where it \
-is sent, of lists of blocks, and beside an MD5 of a body up to 32 KiB |
+| `x-ms-content-crc64` of writes | checked where it is sent, and told always. Where Triggerfish \
+was installed without a C compiler: told where it is sent, of lists of blocks, beside an MD5 of a \
+body up to 32 KiB, and of what comes from a URL where a checksum is sent |
 | hierarchical namespaces | none: who asks at a `dfs` endpoint for what only they have is told so |
 | Files | not there |
 """

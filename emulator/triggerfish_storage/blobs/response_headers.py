@@ -48,8 +48,13 @@ def stamp(resource: Blob | Container) -> dict[str, str]:
 
 
 def written(blob: Blob, *, version: bool = False) -> dict[str, str]:
-    """Return the headers of an answer to a write, and which ``version`` that has made."""
-    headers = {**stamp(blob), "x-ms-request-server-encrypted": "true"}
+    """Return the headers of an answer to a write that brought something to encrypt."""
+    return {**after_change(blob, version=version), "x-ms-request-server-encrypted": "true"}
+
+
+def after_change(blob: Blob, *, version: bool = False) -> dict[str, str]:
+    """Return the headers of an answer to a change, and which ``version`` that has made."""
+    headers = stamp(blob)
     if blob.encryption is not None:
         headers |= told(blob.encryption)
     if version:

@@ -24,10 +24,11 @@ _SERVERS: Final[Mapping[ServiceName, str]] = {
     service: f"Server: Triggerfish-{service.capitalize()}/1.0 (like Azurite)\r\nDate: "
     for service in get_args(ServiceName)
 }
-# What clients look for in headers: how long a blob is that has no such range, and what the
-# source of a copy answered.
+# What clients look for in headers: how long a blob is that has no such range (told there alone),
+# and what the source of a copy answered.
+_RANGE: Final = "ContentRange"
 _IN_HEADERS: Final = {
-    "ContentRange": "Content-Range",
+    _RANGE: "Content-Range",
     "CopySourceStatusCode": "x-ms-copy-source-status-code",
     "CopySourceErrorCode": "x-ms-copy-source-error-code",
 }
@@ -103,7 +104,9 @@ def error_reply(
         document = {"code": row.code, "message": {"lang": "en-US", "value": message}}
         body = json.dumps({"odata.error": document}, separators=(",", ":")).encode()
         return Reply(row.status, body, headers, _TABLE_ERRORS)
-    extra = "".join(xml.tag(name, _legal(value)) for name, value in error.details.items())
+    extra = "".join(
+        xml.tag(name, _legal(value)) for name, value in error.details.items() if name != _RANGE
+    )
     inside = f"{xml.tag('Code', row.code)}{xml.tag('Message', message)}{extra}"
     return Reply(row.status, xml.document(f"<Error>{inside}</Error>"), headers, reason=reason)
 

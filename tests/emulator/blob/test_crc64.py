@@ -82,7 +82,7 @@ async def test_a_list_of_blocks_is_checked_and_answered_with_the_checksum_of_the
     assert (plain.status, plain.headers["x-ms-content-crc64"]) == (201, checksum)
     assert "content-md5" not in plain.headers
     assert (with_md5.status, with_md5.headers["content-md5"]) == (201, md5)
-    assert "x-ms-content-crc64" not in with_md5.headers
+    assert with_md5.headers["x-ms-content-crc64"] == checksum
 
 
 async def test_the_sdk_reads_which_checksum_a_write_was_answered_with(sdk):

@@ -49,6 +49,7 @@ async def test_a_range_beyond_the_end_is_told_how_long_the_blob_is(raw):
 
     assert (answer.status, answer.code) == (416, "InvalidRange")
     assert answer.headers["content-range"] == "bytes */5"
+    assert b"ContentRange" not in answer.body
 
 
 async def test_the_headers_of_a_list_of_blocks_are_not_those_of_the_blob(container):
@@ -80,6 +81,23 @@ async def test_a_range_that_makes_no_sense_is_ignored(raw):
     answer = await raw("GET", "/data/a", range="bytes=3-1")
 
     assert (answer.status, answer.body) == (200, b"hello")
+
+
+@pytest.mark.usefixtures("data")
+async def test_only_changes_that_bring_content_tell_that_it_is_encrypted(raw, sdk):
+    encrypted, page = "x-ms-request-server-encrypted", {"x_ms_range": "bytes=0-511"}
+    disk = {"x_ms_blob_type": "PageBlob", "x_ms_blob_content_length": "512"}
+    await raw("PUT", "/data/disk", **disk)
+
+    written = await raw("PUT", "/data/disk?comp=page", bytes(512), x_ms_page_write="update", **page)
+    for answer in (
+        await raw("PUT", "/data/disk?comp=page", x_ms_page_write="clear", **page),
+        await raw("PUT", "/data/disk?comp=properties", x_ms_blob_content_type="text/csv"),
+        await raw("PUT", "/data/copy", x_ms_copy_source=f"{sdk.url}data/disk"),
+    ):
+        assert (answer.status // 100, encrypted in answer.headers) == (2, False)
+
+    assert written.headers[encrypted] == "true"
 
 
 @pytest.mark.usefixtures("data")

@@ -30,6 +30,7 @@ from triggerfish_storage.blobs.request_headers import (
     write_conditions_of,
 )
 from triggerfish_storage.blobs.response_headers import (
+    after_change,
     base64_text,
     blob_headers,
     tier_headers,
@@ -178,7 +179,7 @@ async def get_blob_metadata(call: Call, store: BlobStore) -> Reply:
     address, conditions = blob_address(call), conditions_of(call)
     blob = store.properties(address, conditions=conditions, key_sha256=key_of(call), now=call.now)
     metadata = {f"x-ms-meta-{name}": value for name, value in blob.metadata.items()}
-    return Reply(200, headers={**written(blob), **metadata})
+    return Reply(200, headers={**after_change(blob), **metadata})
 
 
 async def set_blob_metadata(call: Call, store: BlobStore) -> Reply:
@@ -215,7 +216,7 @@ async def set_blob_properties(call: Call, store: BlobStore) -> Reply:
             ),
             changed=address,
         )
-        return Reply(200, headers=written(blob))
+        return Reply(200, headers=after_change(blob))
     length, (action, number) = page_blob_length(call), sequence_change(call)
     blob = await store.write(
         lambda tx: page_blobs.set_page_blob(
@@ -233,7 +234,7 @@ async def set_blob_properties(call: Call, store: BlobStore) -> Reply:
         changed=address,
     )
     sequence = {"x-ms-blob-sequence-number": str(blob.sequence_number)}
-    return Reply(200, headers={**written(blob), **sequence})
+    return Reply(200, headers={**after_change(blob), **sequence})
 
 
 def _in_segments(call: Call, reply: Reply, content: AsyncIterator[bytes]) -> Reply:

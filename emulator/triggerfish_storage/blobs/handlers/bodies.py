@@ -61,21 +61,21 @@ async def receive(
 async def receive_document(call: Call, *, limit: int) -> tuple[bytes, dict[str, str]]:
     """Return a body that is not content, such as a list of blocks, and the checksum of it.
 
-    Documents are short, so the answer tells their CRC-64 as Azure's does: where the request has
-    no MD5.
+    Documents are short, so the answer always tells their CRC-64, as Azure's does, and an MD5
+    where the request has one.
     """
     body = await call.body.read(limit)
     crc64 = _crc64_of(call, len(body)) or Crc64()
+    crc64.update(body)
+    told = {_CRC64: base64_text(crc64.digest())}
+    if call.headers.get(_CRC64, told[_CRC64]).strip() != told[_CRC64]:
+        raise StorageError(errors.CRC64_MISMATCH)
     md5 = md5_of(call, "content-md5")
     if md5:
         if md5 != hashlib.md5(body, usedforsecurity=False).digest():
             raise StorageError(common.MD5_MISMATCH)
-        return body, {"Content-MD5": base64_text(md5)}
-    crc64.update(body)
-    found = base64_text(crc64.digest())
-    if call.headers.get(_CRC64, found).strip() != found:
-        raise StorageError(errors.CRC64_MISMATCH)
-    return body, {_CRC64: found}
+        told["Content-MD5"] = base64_text(md5)
+    return body, told
 
 
 def content_length(call: Call) -> int | None:

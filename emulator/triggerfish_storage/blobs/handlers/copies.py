@@ -24,7 +24,7 @@ from triggerfish_storage.blobs.request_headers import (
     priority_of,
     write_conditions_of,
 )
-from triggerfish_storage.blobs.response_headers import base64_text, stamp, written
+from triggerfish_storage.blobs.response_headers import after_change, stamp, written
 from triggerfish_storage.blobs.rows import get_blob
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.errors import StorageError
@@ -36,17 +36,14 @@ _SYNC_LIMIT_BYTES: Final = 256 * 1024 * 1024
 async def copy_blob(call: Call, store: BlobStore) -> Reply:
     """Copy Blob: from this account, or from any URL."""
     local = sources.own_source(call)
-    blob = await _copy(call, store, local, limit=BLOCK_BLOB_LIMIT_BYTES)
+    blob, _ = await _copy(call, store, local, limit=BLOCK_BLOB_LIMIT_BYTES)
     return Reply(202, headers=_outcome(blob, store))
 
 
 async def copy_blob_from_url(call: Call, store: BlobStore) -> Reply:
     """Copy Blob From URL: from a source that lets itself be read, and never more than 256 MiB."""
-    blob = await _copy(call, store, None, limit=_SYNC_LIMIT_BYTES)
-    headers = _outcome(blob, store)
-    if blob.md5:
-        headers["Content-MD5"] = base64_text(blob.md5)
-    return Reply(202, headers=headers)
+    blob, told = await _copy(call, store, None, limit=_SYNC_LIMIT_BYTES)
+    return Reply(202, headers={**_outcome(blob, store), **told})
 
 
 async def put_blob_from_url(call: Call, store: BlobStore) -> Reply:
@@ -123,7 +120,10 @@ async def _copy_foreign_snapshot(
     )
 
 
-async def _copy(call: Call, store: BlobStore, local: Address | None, *, limit: int) -> Blob:
+async def _copy(
+    call: Call, store: BlobStore, local: Address | None, *, limit: int
+) -> tuple[Blob, dict[str, str]]:
+    """Return the copy, and what to tell of the checksums of bytes that came from its URL."""
     address, conditions = own_address(call), write_conditions_of(call)
     order = copies.CopyOrder(
         sources.source_url(call),
@@ -136,31 +136,33 @@ async def _copy(call: Call, store: BlobStore, local: Address | None, *, limit: i
         rehydrates_after=store.rehydrates_after,
     )
     if local is not None:
-        return await store.write(
+        blob = await store.write(
             lambda tx: copies.copy_blob(
                 tx, local, address, order, conditions=conditions, now=call.now
             ),
             changed=address,
         )
+        return blob, {}
     tags = await sources.source_tags(call) if order.keeps_tags else order.draft.tags
     source = await sources.open_source(call)
-    content, _ = await sources.receive_source(call, store, source, limit=limit)
+    content, told = await sources.receive_source(call, store, source, limit=limit)
     order = replace(
         order,
         metadata=order.metadata or source.metadata,
         draft=order.draft._replace(headers=source.headers, tags=tags),
     )
-    return await store.write(
+    blob = await store.write(
         lambda tx: copies.write_copy(
             tx, address, content, source.blob_type, order, conditions=conditions, now=call.now
         ),
         changed=address,
         content=content,
     )
+    return blob, told
 
 
 def _outcome(blob: Blob, store: BlobStore) -> dict[str, str]:
-    headers = written(blob, version=store.keeps_versions)
+    headers = after_change(blob, version=store.keeps_versions)
     if blob.copy is not None:
         headers |= {"x-ms-copy-id": blob.copy.id, "x-ms-copy-status": blob.copy.status}
     return headers

@@ -30,7 +30,7 @@ from triggerfish_storage.blobs.request_headers import (
     range_of,
     write_conditions_of,
 )
-from triggerfish_storage.blobs.response_headers import stamp, written
+from triggerfish_storage.blobs.response_headers import after_change, stamp, written
 from triggerfish_storage.blobs.rows import get_blob
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.contents import Content
@@ -186,7 +186,7 @@ async def _write(
         content=content,
     )
     headers = {
-        **written(blob),
+        **(after_change(blob) if content is None else written(blob)),
         **checksums,
         "x-ms-blob-sequence-number": str(blob.sequence_number),
     }
