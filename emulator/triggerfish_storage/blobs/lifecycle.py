@@ -113,6 +113,7 @@ def finish_write(
         metadata=draft.metadata,
         tags=draft.tags,
         tier=draft.tier,
+        tier_changed=now if draft.tier and blob_type == "BlockBlob" else None,
         lease=surviving_lease(existing, now) if existing is not None else None,
         sequence_number=sequence_number,
         immutable_until=draft.immutable_until,

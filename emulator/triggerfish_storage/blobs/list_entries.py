@@ -60,7 +60,7 @@ def _plain(blob: PlainBlob, include: frozenset[str]) -> str:
         f"<Etag>{etag_text(blob.etag)[1:-1]}</Etag>"
         f"<Content-Length>{blob.length}</Content-Length>"
         f"{_content_type_only(blob.content_type)}<Content-MD5>{md5}</Content-MD5>"
-        f"<BlobType>BlockBlob</BlobType>{_tier(blob.tier)}{_NO_LEASE}"
+        f"<BlobType>BlockBlob</BlobType>{_INFERRED_TIER}{_NO_LEASE}"
         f"<ServerEncrypted>true</ServerEncrypted></Properties>{metadata}</Blob>"
     )
 

@@ -86,9 +86,10 @@ def _block(block: Block) -> str:
 
 
 def page_list(ranges: PageRanges) -> bytes:
-    """Return a Get Page Ranges body."""
-    parts = [_range("PageRange", *one) for one in ranges.written]
-    parts += [_range("ClearRange", *one) for one in ranges.cleared]
+    """Return a Get Page Ranges body: written and cleared ones in the order of their places."""
+    found = [(*one, "PageRange") for one in ranges.written]
+    found += [(*one, "ClearRange") for one in ranges.cleared]
+    parts = [_range(name, begin, end) for begin, end, name in sorted(found)]
     if ranges.following is not None:
         parts.append(f"<NextMarker>{ranges.following}</NextMarker>")
     return xml.document(f"<PageList>{''.join(parts)}</PageList>")

@@ -168,12 +168,19 @@ async def test_the_short_form_of_ordinary_blobs_is_rendered_like_the_whole_one(
 ):
     await store.create_container("data", now=clock.now())
     odd = Draft(ContentHeaders("a<b", "gzip", "de", "inline", "no-store"), {"k": "<v>"})
-    plain = Draft(ContentHeaders("text/x&y"), {"Name": "v"}, tier="Cool")
-    for name, draft in [("a&b", plain), ("odd", odd), ("other", Draft()), ("tagged", TAGGED)]:
+    plain = Draft(ContentHeaders("text/x&y"), {"Name": "v"})
+    cool = Draft(tier="Cool")
+    for name, draft in [
+        ("a&b", plain),
+        ("cool", cool),
+        ("odd", odd),
+        ("other", Draft()),
+        ("tagged", TAGGED),
+    ]:
         await store.put("data", name, b"x", draft, now=clock.now())
     await store.acquire_lease("data", "other", seconds=15, now=clock.now())
     await store.put("data", "z", b"", now=clock.now())
-    address, wanted = store.at("data"), Listing(limit=4)
+    address, wanted = store.at("data"), Listing(limit=5)
 
     short = await store.read(lambda tx: list_plainly(tx, address, wanted))
     whole = await store.read(lambda tx: list_blobs(tx, address, wanted))

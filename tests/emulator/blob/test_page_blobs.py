@@ -1,12 +1,15 @@
 """Page blobs, through the official client, and their ranges against comparing unit by unit."""
 
+import re
+
 import pytest
 from azure.storage.blob import SequenceNumberAction
 from hypothesis import given
 from hypothesis import strategies as st
 
 from triggerfish_storage.blobs.extents import Extent
-from triggerfish_storage.blobs.page_ranges import difference, written_ranges
+from triggerfish_storage.blobs.page_ranges import PageRanges, difference, written_ranges
+from triggerfish_storage.blobs.wire import page_list
 
 PAGE = 512
 
@@ -68,6 +71,16 @@ async def test_a_difference_names_what_changed_since_a_snapshot(disk):
 
     found = await ranges(disk, previous_snapshot=taken["snapshot"])
     assert found == ([(1, 2), (6, 7)], [(3, 4)])
+
+
+def test_a_difference_is_listed_in_the_order_of_places():
+    document = page_list(PageRanges([(0, 512), (1024, 1536)], [(512, 1024)]))
+
+    assert re.findall(rb"<(\w+)><Start>(\d+)", document) == [
+        (b"PageRange", b"0"),
+        (b"ClearRange", b"512"),
+        (b"PageRange", b"1024"),
+    ]
 
 
 async def test_what_only_a_snapshot_between_had_was_cleared_since(disk):

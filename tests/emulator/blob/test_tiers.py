@@ -16,12 +16,14 @@ async def test_an_archived_blob_is_read_again_once_it_is_brought_back(blob, refu
     assert await (await blob.download_blob()).readall() == b"1"
 
 
-async def test_a_blob_is_written_into_a_tier(container):
-    await container.upload_blob("cool", b"1", standard_blob_tier=StandardBlobTier.COOL)
+async def test_a_blob_is_written_into_a_tier(container, clock):
+    blob = await container.upload_blob("cool", b"1", standard_blob_tier=StandardBlobTier.COOL)
 
     [entry] = [entry async for entry in container.list_blobs()]
 
     assert entry.blob_tier == "Cool"
+    since = (await blob.get_blob_properties()).blob_tier_change_time
+    assert since == entry.blob_tier_change_time == clock.now()
 
 
 async def test_unknown_tiers_are_refused(blob, refusal):
