@@ -33,6 +33,7 @@ _IN_HEADERS: Final = {
     "CopySourceErrorCode": "x-ms-copy-source-error-code",
 }
 _TABLE_ERRORS: Final = "application/json;odata=minimalmetadata;streaming=true;charset=utf-8"
+_TABLE_NAMESPACE: Final = 'xmlns:m="http://schemas.microsoft.com/ado/2007/08/dataservices/metadata"'
 _BODILESS: Final = frozenset({204, 304})
 
 
@@ -79,12 +80,19 @@ def head(
 
 
 def error_reply(
-    error: StorageError, *, service: ServiceName, now: datetime, request_id: str, is_head: bool
+    error: StorageError,
+    *,
+    service: ServiceName,
+    now: datetime,
+    request_id: str,
+    is_head: bool,
+    accept: str = "",
 ) -> Reply:
     """Return the answer to a request that failed; a HEAD has the code in its header only.
 
     Of blobs and queues the status line says what is wrong, which is all of it that clients show
-    where there is no body.
+    where there is no body. Of tables it is JSON, but for those that have asked for XML: they
+    read or write properties or stored policies.
     """
     row = error.error
     reason = "" if service == "table" else row.message
@@ -99,6 +107,10 @@ def error_reply(
     if is_head or row.status in _BODILESS:
         return Reply(row.status, headers=headers, reason=reason)
     message = f"{row.message}\nRequestId:{request_id}\nTime:{iso_date(now)}"
+    if service == "table" and accept.startswith("application/xml"):
+        inside = f"{xml.tag('m:code', row.code)}{xml.tag('m:message', message)}"
+        body = xml.document(f"<m:error {_TABLE_NAMESPACE}>{inside}</m:error>")
+        return Reply(row.status, body, headers, reason=row.message)
     if service == "table":
         message = error.details.get("Index", "") + message
         document = {"code": row.code, "message": {"lang": "en-US", "value": message}}

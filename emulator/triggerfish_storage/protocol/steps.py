@@ -236,6 +236,7 @@ class Endpoint(Generic[S]):
             now=request.now,
             request_id=request.id,
             is_head=request.incoming.method == "HEAD",
+            accept=request.headers.get("accept", ""),
         )
 
     def _render(self, request: _Request, reply: Reply) -> Outgoing:

@@ -74,10 +74,11 @@ def perform_all(
 
 def check_batch(actions: Sequence[Action]) -> None:
     """Raise where actions cannot be one transaction, whatever is stored."""
-    if not 1 <= len(actions) <= ACTIONS_LIMIT:
-        raise StorageError(
-            common.INVALID_INPUT, Reason=f"A batch has 1 to {ACTIONS_LIMIT} operations."
-        )
+    if not actions:
+        raise StorageError(common.INVALID_INPUT, Reason="A batch has no operations.")
+    if len(actions) > ACTIONS_LIMIT:
+        # The service's index is that of the last one that it would have taken.
+        raise at_index(StorageError(errors.CHANGES_LIMIT_EXCEEDED), ACTIONS_LIMIT - 1)
     first, seen = actions[0], set[str]()
     for index, action in enumerate(actions):
         if action.table.lower() != first.table.lower():

@@ -17,6 +17,11 @@ COMMANDS_IN_BATCH_ACT_ON_DIFFERENT_PARTITIONS: Final = ErrorCode(
     "CommandsInBatchActOnDifferentPartitions",
     "All commands in a batch must operate on same entity group.",
 )
+CHANGES_LIMIT_EXCEEDED: Final = ErrorCode(
+    400,
+    "InvalidInput",
+    "The batch request operation exceeds the maximum 100 changes per change set.",
+)
 CONTENT_LENGTH_EXCEEDED: Final = ErrorCode(
     413,
     "ContentLengthExceeded",

@@ -134,7 +134,9 @@ def entity_address(table: str, keys: Keys) -> str:
 
 def one_entity(entity: Entity, table: str, shape: Shape) -> bytes:
     """Return the body for a single entity."""
-    return f"{{{_metadata(f'{table}/@Element', shape)}{_inside(entity, table, shape)}}}".encode()
+    chosen = f"&$select={','.join(shape.select)}" if shape.select else ""
+    context = _metadata(f"{table}/@Element{chosen}", shape)
+    return f"{{{context}{_inside(entity, table, shape)}}}".encode()
 
 
 def entity_list(entities: Iterable[Entity], table: str, shape: Shape) -> bytes:
@@ -220,7 +222,7 @@ def _table_inside(name: str, shape: Shape) -> str:
 def _quoted(key: str) -> str:
     if key.isascii() and key.isalnum():
         return key
-    return quote(key.replace("'", "''"), safe="")
+    return quote(key.replace("'", "''"), safe="'")
 
 
 def _unquoted(text: str) -> str:

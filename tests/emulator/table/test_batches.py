@@ -59,6 +59,17 @@ async def test_a_transaction_of_nothing_is_done_at_once(people: Raw) -> None:
     assert b"--changesetresponse_" in answer.body
 
 
+async def test_a_batch_beyond_a_hundred_changes_says_so(people: Raw) -> None:
+    changes = batch(*(put(str(row)) for row in range(101)))
+
+    answer = await people.send("POST", "/$batch", changes, MULTIPART)
+
+    said = (
+        b'"value":"99:The batch request operation exceeds the maximum 100 changes per change set.'
+    )
+    assert said in answer.body
+
+
 async def test_an_error_in_a_batch_says_where(people: Raw) -> None:
     delete = put("missing", more="If-Match: *\n").replace("PUT", "DELETE")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
 
 import pytest
 from azure.core.credentials import AzureNamedKeyCredential
@@ -108,6 +109,20 @@ async def test_a_bad_request_gets_its_documented_error(
     kind = "application/json;odata=minimalmetadata;streaming=true;charset=utf-8"
     assert answer.headers["content-type"] == kind
     assert answer.body.startswith(b'{"odata.error":{"code":"')  # some clients look for it as text
+
+
+async def test_who_asks_for_xml_gets_errors_as_xml(people: Raw) -> None:
+    headers = {"accept": "application/xml"}
+
+    answer = await people.send("PUT", "/people?comp=acl", b"<SignedIdentifiers>", headers)
+
+    assert (answer.status, answer.headers["content-type"]) == (400, "application/xml")
+    assert answer.headers["x-ms-error-code"] == "InvalidXmlDocument"
+    error = ElementTree.fromstring(answer.body)
+    namespace = "{http://schemas.microsoft.com/ado/2007/08/dataservices/metadata}"
+    assert (error.tag, error[0].text) == (f"{namespace}error", "InvalidXmlDocument")
+    assert error[1].tag == f"{namespace}message"
+    assert error[1].text.startswith("XML specified is not syntactically valid.")
 
 
 @pytest.mark.parametrize(

@@ -49,10 +49,19 @@ async def test_minimal_metadata_tells_etag_and_types(people: Raw) -> None:
     assert answer.headers["etag"] == ETAG
 
 
+async def test_a_selection_is_part_of_what_describes_an_entity(people: Raw) -> None:
+    chosen = "/people(PartitionKey='p',RowKey='it''s')?$select=age,big"
+
+    answer = await people.send("GET", chosen, headers=levelled("minimalmetadata"))
+
+    context = answer.document["odata.metadata"].partition("#")[2]
+    assert context == "people/@Element&$select=age,big"
+
+
 async def test_full_metadata_tells_addresses_too(people: Raw) -> None:
     answer = await people.send("GET", "/people()", headers=levelled("fullmetadata"))
 
-    address = "people(PartitionKey='p',RowKey='it%27%27s')"
+    address = "people(PartitionKey='p',RowKey='it''s')"
     [found] = answer.document["value"]
     assert found == {
         "odata.type": "devstoreaccount1.people",
@@ -136,5 +145,5 @@ async def test_what_was_written_comes_back_if_it_is_wanted(
         assert (answer.status, bool(answer.body)) == (status, has_body)
         assert answer.headers.get("preference-applied", "") == prefer
     assert table.headers["location"] == f"{raw.root}/devstoreaccount1/Tables('people')"
-    assert entity.headers["location"].endswith("/people(PartitionKey='p',RowKey='it%27%27s')")
+    assert entity.headers["location"].endswith("/people(PartitionKey='p',RowKey='it''s')")
     assert entity.headers["etag"] == ETAG
