@@ -34,7 +34,7 @@ from triggerfish_storage.blobs.model import (
 from triggerfish_storage.blobs.rows import Place, get_blob, load_data, rewrite_blob, save_blob
 from triggerfish_storage.blobs.tiers import check_tier
 from triggerfish_storage.contents import Content, share_contents
-from triggerfish_storage.errors import CONDITION_NOT_MET, StorageError
+from triggerfish_storage.errors import CONDITION_NOT_MET, ErrorCode, StorageError
 
 _WHICH: Final = ("snapshot=", "versionid=")
 
@@ -45,7 +45,7 @@ class CopyOrder:
 
     Without ``metadata`` the copy has the source's, and is ``sealed`` as that is where nothing
     else is said; ``draft`` gives tags, tier and guards. What is copied out of the archive is there
-    ``rehydrates_after`` a while.
+    ``rehydrates_after`` a while. A condition that the target does not meet is called ``unmet``.
     """
 
     source_url: str
@@ -56,6 +56,7 @@ class CopyOrder:
     sealed: bool | None = None
     priority: Priority | None = None
     rehydrates_after: timedelta = timedelta()
+    unmet: ErrorCode = errors.TARGET_CONDITION_NOT_MET
 
 
 def copy_blob(
@@ -76,7 +77,7 @@ def copy_blob(
     check_key(original, "")  # there is no header to show it here
     if order.draft.tier in ("", ARCHIVE):  # a copy in another tier is a way out of the archive
         check_readable(original)
-    place = _begin_target(tx, address, conditions, now)
+    place = _begin_target(tx, address, order, conditions, now)
     if place.blob is not None and place.blob.type != original.type:
         raise StorageError(errors.INVALID_BLOB_TYPE)
     data, extents = load_data(tx, original), all_extents(tx, original.id)
@@ -116,7 +117,7 @@ def write_copy(
     now: datetime,
 ) -> Blob:
     """Write a blob with bytes that came from elsewhere; ``order`` says all else of it."""
-    place = _begin_target(tx, address, conditions, now)
+    place = _begin_target(tx, address, order, conditions, now)
     draft = _checked(order.draft, blob_type)._replace(metadata=order.metadata)
     made = finish_write(tx, place, address, blob_type, draft, now, content=content)
     made = made._replace(
@@ -128,15 +129,19 @@ def write_copy(
 
 
 def _begin_target(
-    tx: sqlite3.Connection, address: Address, conditions: Conditions, now: datetime
+    tx: sqlite3.Connection,
+    address: Address,
+    order: CopyOrder,
+    conditions: Conditions,
+    now: datetime,
 ) -> Place:
-    """Begin to write what is copied to, of whose conditions the service speaks as the target's."""
+    """Begin to write what is copied to, and call an unmet condition what the order does."""
     try:
         return begin_write(tx, address, conditions, now)
     except StorageError as error:
         if error.error is not CONDITION_NOT_MET:
             raise
-        raise StorageError(errors.TARGET_CONDITION_NOT_MET) from error
+        raise StorageError(order.unmet) from error
 
 
 def find_source(tx: sqlite3.Connection, source: Address, conditions: Conditions) -> Blob:

@@ -33,8 +33,8 @@ _ADD: Final = """
 
 
 def check_tags(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Return tags that a blob may have; raises InvalidTag."""
-    tags = dict(pairs)
+    """Return tags that a blob may have, in the order of their keys; raises InvalidTag."""
+    tags = dict(sorted(pairs))
     if len(pairs) > TAGS_LIMIT or len(tags) < len(pairs):
         raise StorageError(errors.INVALID_TAG)
     for key, value in pairs:

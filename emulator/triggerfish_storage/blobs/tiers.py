@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from triggerfish_storage.blobs import errors
-from triggerfish_storage.blobs.archive import ARCHIVE, as_of, brought_back
+from triggerfish_storage.blobs.archive import ARCHIVE, as_of, brought_back, check_readable
 from triggerfish_storage.blobs.conditions import check_unguarded
 from triggerfish_storage.blobs.guards import check_ordinary
 from triggerfish_storage.blobs.model import (
@@ -66,13 +66,15 @@ def set_tier(
 ) -> bool:
     """Move a blob to a tier; return whether it is brought back from the archive.
 
-    Neither etag nor last-modified change.
+    Raises BlobArchived for a snapshot in there. Neither etag nor last-modified change.
     """
     blob = as_of(get_blob(tx, address), now)
     check_unguarded(blob, conditions, now)
     check_ordinary(blob)
     known = check_tier(tier, blob.type)
     if blob.rehydration is not None or (blob.tier == ARCHIVE and known != ARCHIVE):
+        if blob.is_snapshot:  # nor an earlier version: what they held comes back as a copy
+            check_readable(blob)
         save_blob(tx, brought_back(blob, known, priority, rehydrates_after, now))
         return True
     if blob.tier != known:

@@ -62,7 +62,7 @@ def from_json(text: str) -> list[StoredPolicy]:
 
 
 def _policy(element: xml.Element) -> StoredPolicy:
-    identifier = element.child_text("Id")
+    identifier = element.child_text("Id", "")
     if not 1 <= len(identifier) <= ID_LIMIT:
         raise StorageError(
             errors.INVALID_XML_DOCUMENT, Reason=f"An Id has 1 to {ID_LIMIT} characters."

@@ -118,6 +118,7 @@ async def test_the_sequence_number_guards_writes(disk, refusal):
     ):
         outcome = await refusal(disk.upload_page(**write, **condition))
         assert outcome == "412 SequenceNumberConditionNotMet"
+    assert await refusal(disk.upload_page(**write, if_sequence_number_lt=-1)) == "400 InvalidInput"
 
     await disk.set_sequence_number(SequenceNumberAction.Increment)
     await disk.set_sequence_number(SequenceNumberAction.Max, "3")

@@ -17,6 +17,14 @@ async def test_tags_are_replaced_whole_and_change_no_etag(blob):
     assert (properties.etag, properties.tag_count) == (before, 2)
 
 
+async def test_tags_are_told_in_the_order_of_their_keys(blob, sdk):
+    await blob.set_blob_tags({"b": "2", "a b": "0", "a": "1", "B": "3"})
+
+    assert list(await blob.get_blob_tags()) == ["B", "a", "a b", "b"]
+    [found] = [one async for one in sdk.find_blobs_by_tags("b='2' AND a='1' AND B='3'")]
+    assert list(found.tags) == ["B", "a", "b"]
+
+
 @pytest.mark.parametrize(
     "tags",
     [

@@ -16,6 +16,20 @@ async def test_an_archived_blob_is_read_again_once_it_is_brought_back(blob, refu
     assert await (await blob.download_blob()).readall() == b"1"
 
 
+async def test_an_archived_snapshot_comes_back_only_as_a_copy(blob, container, refusal):
+    snapshot = container.get_blob_client(blob.blob_name, (await blob.create_snapshot())["snapshot"])
+    await snapshot.set_standard_blob_tier(StandardBlobTier.COOL)
+    await snapshot.set_standard_blob_tier(StandardBlobTier.ARCHIVE)
+
+    back = snapshot.set_standard_blob_tier(StandardBlobTier.HOT)
+    assert await refusal(back) == "409 BlobArchived"
+    await snapshot.set_standard_blob_tier(StandardBlobTier.ARCHIVE)
+
+    copy = container.get_blob_client("copy")
+    await copy.start_copy_from_url(snapshot.url, standard_blob_tier=StandardBlobTier.HOT)
+    assert await (await copy.download_blob()).readall() == b"1"
+
+
 async def test_a_blob_is_written_into_a_tier(container, clock):
     blob = await container.upload_blob("cool", b"1", standard_blob_tier=StandardBlobTier.COOL)
 

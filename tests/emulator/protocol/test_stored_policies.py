@@ -33,7 +33,7 @@ def test_policies_read_back(given_policies: list[StoredPolicy]) -> None:
 @pytest.mark.parametrize(
     ("inside", "code"),
     [
-        ("<SignedIdentifier />", "MissingRequiredXmlNode"),
+        ("<SignedIdentifier />", "InvalidXmlDocument"),
         ("<SignedIdentifier><Id></Id></SignedIdentifier>", "InvalidXmlDocument"),
         (f"<SignedIdentifier><Id>{'x' * 65}</Id></SignedIdentifier>", "InvalidXmlDocument"),
         (

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
+from triggerfish_storage import errors as common
 from triggerfish_storage.blobs import copies, errors, incremental
 from triggerfish_storage.blobs.encryption_headers import scope_of
 from triggerfish_storage.blobs.handlers import sources
@@ -55,7 +56,12 @@ async def put_blob_from_url(call: Call, store: BlobStore) -> Reply:
     content, told = await sources.receive_source(call, store, source, limit=BLOCK_BLOB_LIMIT_BYTES)
     if call.header("x-ms-copy-source-blob-properties", "true").lower() != "false":
         draft = draft._replace(headers=source.headers._replace(**given_headers(call)))
-    order = copies.CopyOrder(sources.source_url(call), metadata=draft.metadata, draft=draft)
+    order = copies.CopyOrder(
+        sources.source_url(call),
+        metadata=draft.metadata,
+        draft=draft,
+        unmet=common.CONDITION_NOT_MET,
+    )
     blob = await store.write(
         lambda tx: copies.write_copy(
             tx, address, content, "BlockBlob", order, conditions=conditions, now=call.now

@@ -205,11 +205,16 @@ def _pages(call: Call) -> tuple[int, int]:
 
 
 def _sequence(call: Call) -> SequenceConditions:
-    return SequenceConditions(
-        call.header_integer("x-ms-if-sequence-number-le", low=0, high=SEQUENCE_LIMIT),
-        call.header_integer("x-ms-if-sequence-number-lt", low=0, high=SEQUENCE_LIMIT),
-        call.header_integer("x-ms-if-sequence-number-eq", low=0, high=SEQUENCE_LIMIT),
-    )
+    return SequenceConditions(*(_sequence_number(call, which) for which in ("le", "lt", "eq")))
+
+
+def _sequence_number(call: Call, which: str) -> int | None:
+    """Return what is asked of the sequence number; one below 0 is read, but no valid input."""
+    name = f"x-ms-if-sequence-number-{which}"
+    number = call.header_integer(name, low=-SEQUENCE_LIMIT, high=SEQUENCE_LIMIT)
+    if number is not None and number < 0:
+        raise StorageError(common.INVALID_INPUT)
+    return number
 
 
 def _previous(call: Call) -> int | None:

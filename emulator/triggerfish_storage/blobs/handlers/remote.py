@@ -22,8 +22,8 @@ from triggerfish_storage.protocol.operations import METADATA_PREFIX
 THIS_MACHINE: Final = ("localhost", "127.0.0.1", "::1", "host.docker.internal")
 _TIMEOUT_SECONDS: Final = 60.0
 _CONTENT: Final = (200, 206)
-_UNMET: Final = (304, 412)
-_PASSED_ON: Final = (401, 403, 404, 409)  # what the source answered is what the copier is told
+# What the source answered is what the copier is told.
+_PASSED_ON: Final = (304, 401, 403, 404, 409, 412)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +41,7 @@ class Response:
 async def fetch(
     url: str, headers: Mapping[str, str], *, here: tuple[str, int] | None = None
 ) -> Response:
-    """Get a URL, from ``here`` where it is our own; raises what a copier is to be told.
-
-    That is CannotVerifyCopySource, or SourceConditionNotMet.
-    """
+    """Get a URL, from ``here`` where it is our own; raises CannotVerifyCopySource."""
     try:
         connection, response = await asyncio.to_thread(_get, urlsplit(url), headers, here)
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -58,8 +55,6 @@ async def fetch(
         }
         return Response(found, metadata, _pieces(connection, response))
     connection.close()
-    if response.status in _UNMET:
-        raise StorageError(errors.SOURCE_CONDITION_NOT_MET)
     code = errors.CANNOT_VERIFY_COPY_SOURCE
     raise StorageError(
         replace(code, status=response.status) if response.status in _PASSED_ON else code,

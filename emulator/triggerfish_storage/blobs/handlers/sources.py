@@ -8,7 +8,7 @@ its URL is signed, or the request has a token for it. That includes our own port
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, cast, get_args
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
@@ -31,6 +31,7 @@ from triggerfish_storage.protocol.operations import Call
 
 URL_LIMIT: Final = 2048
 _CRC64: Final = "x-ms-source-content-crc64"
+_UNMET: Final = (304, 412)
 _CONDITIONS: Final = ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since")
 
 
@@ -79,7 +80,21 @@ def _own_path(given: SplitResult, call: Call) -> str:
 
 
 async def open_source(call: Call) -> Source:
-    """Begin to read the wanted range of the source."""
+    """Begin to read what is copied; raises SourceConditionNotMet too."""
+    try:
+        return await open_part(call)
+    except StorageError as error:
+        if error.error.status not in _UNMET:
+            raise
+        raise StorageError(errors.SOURCE_CONDITION_NOT_MET) from error
+
+
+async def open_part(call: Call) -> Source:
+    """Begin to read the wanted range of what becomes a blob, or a part of one, before the answer.
+
+    As the service has it, a source that does not meet its conditions cannot be verified here,
+    while for Copy Blob its condition is not met.
+    """
     url = source_url(call)
     response = await fetch(url, _asked(call), here=_here(call, url))
     kind = response.headers.get("x-ms-blob-type", "")
@@ -89,25 +104,6 @@ async def open_source(call: Call) -> Source:
         response.metadata,
         response.pieces,
     )
-
-
-async def open_part(call: Call) -> Source:
-    """Begin to read what becomes a blob or a part of one before the answer.
-
-    As the service has it, a source that does not meet its conditions cannot be verified here,
-    while for Copy Blob its condition is not met.
-    """
-    try:
-        return await open_source(call)
-    except StorageError as error:
-        if error.error is not errors.SOURCE_CONDITION_NOT_MET:
-            raise
-        unmet = replace(errors.CANNOT_VERIFY_COPY_SOURCE, status=error.error.status)
-        raise StorageError(
-            unmet,
-            CopySourceStatusCode=str(error.error.status),
-            CopySourceErrorCode=common.CONDITION_NOT_MET.code,
-        ) from error
 
 
 def takes_tags(call: Call) -> bool:

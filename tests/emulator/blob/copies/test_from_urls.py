@@ -101,6 +101,26 @@ async def test_a_copy_may_depend_on_the_state_of_its_source(container, source, s
     assert await refusal(unverified) == "412 CannotVerifyCopySource"
 
 
+async def test_what_a_source_answers_to_its_condition_is_passed_on(
+    container, source, signature, refusal
+):
+    unchanged = container.get_blob_client("to").upload_blob_from_url(
+        f"{source.url}?{signature}",
+        source_etag=(await source.get_blob_properties()).etag,
+        source_match_condition=MatchConditions.IfModified,
+    )
+
+    assert await refusal(unchanged) == "304 CannotVerifyCopySource"
+
+
+async def test_the_conditions_of_a_blob_put_from_a_url_are_its_own(source, signature, refusal):
+    outdated = source.upload_blob_from_url(
+        f"{source.url}?{signature}", etag='"0x1"', match_condition=MatchConditions.IfNotModified
+    )
+
+    assert await refusal(outdated) == "412 ConditionNotMet"
+
+
 async def test_a_copy_from_a_url_takes_the_sources_tags_if_it_may_read_them(
     container, source, signature, clock, refusal
 ):
