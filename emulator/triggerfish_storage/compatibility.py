@@ -160,6 +160,8 @@ encrypted, and of a key its hash is kept |
 | differences of page ranges | to snapshots of the blob; not by `x-ms-previous-snapshot-url` |
 | tiers of page blobs | as they are set; none is inferred, as Premium accounts do |
 | system containers (`include=system`, `$logs`, `$blobchangefeed`) | there are none |
+| the order of names and keys | by their characters' numbers; by UTF-16 units, as clients expect \
+of Azure, names beyond U+FFFF come before those from U+E000 on |
 | listings of blobs in Arrow form | XML, which the SDKs take too; `startFrom`, `endBefore` count |
 | static websites (`$web`) | their properties are kept; nothing is served as a site |
 | versions of blobs | with `--blob-versions`: made by writes, read, listed, deleted, copied back |
