@@ -106,13 +106,18 @@ def error_reply(
         headers[_IN_HEADERS[name]] = error.details[name]
     if is_head or row.status in _BODILESS:
         return Reply(row.status, headers=headers, reason=reason)
-    message = f"{row.message}\nRequestId:{request_id}\nTime:{iso_date(now)}"
+    request = f"\nRequestId:{request_id}\nTime:{iso_date(now)}"
+    message = row.message + request
+    if service == "table":
+        # Its documents have no other elements: what is wrong with the request is said here too.
+        said = f"{error.details.get('Index', '')}{row.message} {error.details.get('Reason', '')}"
+        message = said.rstrip() + request
     if service == "table" and accept.startswith("application/xml"):
-        inside = f"{xml.tag('m:code', row.code)}{xml.tag('m:message', message)}"
+        told = f'<m:message xml:lang="en-US">{xml.escape(_legal(message))}</m:message>'
+        inside = f"{xml.tag('m:code', row.code)}{told}"
         body = xml.document(f"<m:error {_TABLE_NAMESPACE}>{inside}</m:error>")
         return Reply(row.status, body, headers, reason=row.message)
     if service == "table":
-        message = error.details.get("Index", "") + message
         document = {"code": row.code, "message": {"lang": "en-US", "value": message}}
         body = json.dumps({"odata.error": document}, separators=(",", ":")).encode()
         return Reply(row.status, body, headers, _TABLE_ERRORS)

@@ -126,8 +126,10 @@ def _answer(reply: Reply, content_id: str) -> bytes:
     if content_id:
         lines.append(f"Content-ID: {content_id}")
     lines += ["X-Content-Type-Options: nosniff", "Cache-Control: no-cache"]
-    lines += [f"{name}: {value}" for name, value in reply.headers.items()]
     body = reply.body if isinstance(reply.body, bytes) else b""
+    is_said = body or "DataServiceId" in reply.headers  # or it would have been, if it was wanted
+    lines.append(f"DataServiceVersion: {'3.0' if is_said else '1.0'};")
+    lines += [f"{name}: {value}" for name, value in reply.headers.items()]
     if body:
         lines.append(f"Content-Type: {reply.content_type}")
     text = "\r\n".join(line.replace("\r", " ").replace("\n", " ") for line in lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,17 @@ async def test_a_transaction_of_nothing_is_done_at_once(people: Raw) -> None:
     assert answer.status == 202
     assert b"HTTP/1.1" not in answer.body
     assert b"--changesetresponse_" in answer.body
+
+
+async def test_each_answer_of_a_batch_tells_its_version_of_odata(people: Raw) -> None:
+    insert = "POST http://any/devstoreaccount1/people HTTP/1.1\nContent-Type: application/json\n"
+    new = '{"PartitionKey":"p","RowKey":"new"}\n'
+    unseen = insert.replace("\n", "\nPrefer: return-no-content\n", 1)
+    changes = batch(f"{insert}\n{new}", put("a"), f"{unseen}\n{new.replace('new', 'b')}")
+
+    answer = await people.send("POST", "/$batch", changes, MULTIPART)
+
+    assert re.findall(rb"DataServiceVersion: ([0-9.]+);", answer.body) == [b"3.0", b"1.0", b"3.0"]
 
 
 async def test_a_batch_beyond_a_hundred_changes_says_so(people: Raw) -> None:

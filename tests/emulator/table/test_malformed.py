@@ -111,6 +111,13 @@ async def test_a_bad_request_gets_its_documented_error(
     assert answer.body.startswith(b'{"odata.error":{"code":"')  # some clients look for it as text
 
 
+async def test_an_error_says_what_is_wrong_with_the_request(people: Raw) -> None:
+    answer = await people.send("GET", "/people()?$filter=aaa%20bbb")
+
+    said = answer.document["odata.error"]["message"]["value"]
+    assert said.startswith("One of the request inputs is not valid. The filter 'aaa bbb': ")
+
+
 async def test_who_asks_for_xml_gets_errors_as_xml(people: Raw) -> None:
     headers = {"accept": "application/xml"}
 
@@ -121,7 +128,8 @@ async def test_who_asks_for_xml_gets_errors_as_xml(people: Raw) -> None:
     error = ElementTree.fromstring(answer.body)
     namespace = "{http://schemas.microsoft.com/ado/2007/08/dataservices/metadata}"
     assert (error.tag, error[0].text) == (f"{namespace}error", "InvalidXmlDocument")
-    assert error[1].tag == f"{namespace}message"
+    language = {"{http://www.w3.org/XML/1998/namespace}lang": "en-US"}
+    assert (error[1].tag, error[1].attrib) == (f"{namespace}message", language)
     assert error[1].text.startswith("XML specified is not syntactically valid.")
 
 
