@@ -134,15 +134,14 @@ def entity_address(table: str, keys: Keys) -> str:
 
 def one_entity(entity: Entity, table: str, shape: Shape) -> bytes:
     """Return the body for a single entity."""
-    chosen = f"&$select={','.join(shape.select)}" if shape.select else ""
-    context = _metadata(f"{table}/@Element{chosen}", shape)
+    context = _metadata(f"{table}/@Element{_chosen(shape)}", shape)
     return f"{{{context}{_inside(entity, table, shape)}}}".encode()
 
 
 def entity_list(entities: Iterable[Entity], table: str, shape: Shape) -> bytes:
     """Return the body for a page of entities."""
     listed = ",".join(f"{{{_inside(entity, table, shape)}}}" for entity in entities)
-    return f'{{{_metadata(table, shape)}"value":[{listed}]}}'.encode()
+    return f'{{{_metadata(f"{table}{_chosen(shape)}", shape)}"value":[{listed}]}}'.encode()
 
 
 def one_table(name: str, shape: Shape) -> bytes:
@@ -154,6 +153,10 @@ def table_list(names: Sequence[str], shape: Shape) -> bytes:
     """Return the body for a page of tables."""
     listed = ",".join(f"{{{_table_inside(name, shape)}}}" for name in names)
     return f'{{{_metadata("Tables", shape)}"value":[{listed}]}}'.encode()
+
+
+def _chosen(shape: Shape) -> str:
+    return f"&$select={','.join(shape.select)}" if shape.select else ""
 
 
 def _metadata(context: str, shape: Shape) -> str:

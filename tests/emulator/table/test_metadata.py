@@ -49,13 +49,19 @@ async def test_minimal_metadata_tells_etag_and_types(people: Raw) -> None:
     assert answer.headers["etag"] == ETAG
 
 
-async def test_a_selection_is_part_of_what_describes_an_entity(people: Raw) -> None:
-    chosen = "/people(PartitionKey='p',RowKey='it''s')?$select=age,big"
+@pytest.mark.parametrize(
+    ("address", "described"),
+    [("people(PartitionKey='p',RowKey='it''s')", "people/@Element"), ("people()", "people")],
+)
+async def test_a_selection_is_part_of_what_describes_entities(
+    people: Raw, address: str, described: str
+) -> None:
+    target, headers = f"/{address}?$select=age,big", levelled("minimalmetadata")
 
-    answer = await people.send("GET", chosen, headers=levelled("minimalmetadata"))
+    answer = await people.send("GET", target, headers=headers)
 
     context = answer.document["odata.metadata"].partition("#")[2]
-    assert context == "people/@Element&$select=age,big"
+    assert context == f"{described}&$select=age,big"
 
 
 async def test_full_metadata_tells_addresses_too(people: Raw) -> None:
