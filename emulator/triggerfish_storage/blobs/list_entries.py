@@ -45,7 +45,8 @@ def entry_element(entry: Entry, include: frozenset[str], now: datetime) -> str:
         return f"<BlobPrefix>{named('Name', entry.name)}</BlobPrefix>"
     return (
         f"<Blob>{named('Name', entry.name)}<Properties><Content-Length>0</Content-Length>"
-        "<BlobType>BlockBlob</BlobType></Properties></Blob>"
+        f"<BlobType>BlockBlob</BlobType>{_INFERRED_TIER}{_NO_LEASE}"
+        "<ServerEncrypted>false</ServerEncrypted></Properties></Blob>"
     )
 
 

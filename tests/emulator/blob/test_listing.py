@@ -57,3 +57,13 @@ async def test_a_listing_starts_and_ends_with_the_names_asked_for(raw, sdk, aske
             break
 
     assert found == expected
+
+
+async def test_a_blob_that_has_only_staged_blocks_is_listed_as_a_free_one(container):
+    await container.get_blob_client("staged").stage_block("b1", b"1")
+
+    [entry] = [blob async for blob in container.list_blobs(include=["uncommittedblobs"])]
+
+    assert (entry.name, entry.size, entry.server_encrypted) == ("staged", 0, False)
+    assert (entry.lease.status, entry.lease.state) == ("unlocked", "available")
+    assert (entry.blob_tier, entry.blob_tier_inferred) == ("Hot", True)
