@@ -34,7 +34,8 @@ ANNOTATION: Final = "@odata.type"
 _KEY_FORBIDDEN: Final = re.compile("[/\\\\#?\x00-\x1f\x7f-\x9f]")
 to_json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 quoted: Final = encode_basestring  # as ``to_json`` of a text, without asking what it is
-_ETAG: Final = re.compile(r"W/\"datetime'([^'\"]+)'\"")
+# The quotes may be doubled, as they were in etags of the service's first years.
+_ETAG: Final = re.compile(r"W/\"datetime('{1,2})([^'\"]+)\1\"")
 
 
 class Keys(NamedTuple):
@@ -90,7 +91,7 @@ def check_etag(given: str) -> str:
             common.INVALID_INPUT,
             Reason=f"The etag value '{given}' of a request header is not valid.",
         )
-    return f"W/\"datetime'{unquote(found[1]).replace(':', '%3A')}'\""
+    return f"W/\"datetime'{unquote(found[2]).replace(':', '%3A')}'\""
 
 
 # --- keys -------------------------------------------------------------------------------------

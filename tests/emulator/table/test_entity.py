@@ -202,6 +202,7 @@ def test_an_entity_may_have_a_mebibyte() -> None:
         ("*", "*"),
         ("W/\"datetime'2024-05-01T12%3A00%3A00Z'\"", "W/\"datetime'2024-05-01T12%3A00%3A00Z'\""),
         ("W/\"datetime'2024-05-01T12:00:00Z'\"", "W/\"datetime'2024-05-01T12%3A00%3A00Z'\""),
+        ("W/\"datetime''2024-05-01T12%3A00%3A00Z''\"", "W/\"datetime'2024-05-01T12%3A00%3A00Z'\""),
     ],
 )
 def test_an_etag_may_be_encoded_or_not(given: str, expected: str) -> None:
