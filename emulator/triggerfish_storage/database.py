@@ -17,7 +17,7 @@ import asyncio
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing
 from importlib.resources.abc import Traversable
@@ -56,6 +56,7 @@ class Database:
         self._pending: deque[Work[Any]] = deque()
         self._is_scheduled = False
         self._is_busy = False
+        self._gathered = 0  # units that waited in the last turn of the loop
         self._is_looking = False
         self._is_closed = False
         self._idle = asyncio.Event()
@@ -180,12 +181,23 @@ class Database:
         if self._is_closed:
             raise DatabaseError(f"{self.path}: closed, nothing can be written any more.")
         self._pending.append(work)
-        self._schedule()
+        # What is done in bulk has been gathered: its callers have ended together.
+        self._schedule(self._gather if work.bulk is None else self._commit)
 
-    def _schedule(self) -> None:
+    def _schedule(self, commit: Callable[[], None]) -> None:
         if not self._is_scheduled and not self._is_busy:
             self._is_scheduled = True
-            self._loop.call_soon(self._commit)
+            self._gathered = 0
+            self._loop.call_soon(commit)
+
+    def _gather(self) -> None:
+        """Commit what waits, once a turn of the loop has brought nothing more."""
+        count = len(self._pending)
+        if self._gathered < count < GROUP_LIMIT:
+            self._gathered = count
+            self._loop.call_soon(self._gather)
+        else:
+            self._commit()
 
     def _commit(self) -> None:
         """Commit what waits; what comes meanwhile is the next group."""
@@ -218,7 +230,7 @@ class Database:
         if self.commits % LOOK_AT_LOG_EVERY == 0:
             self._look_at_log()
         if self._pending:
-            self._schedule()
+            self._schedule(self._commit)
         else:
             self._idle.set()
 
@@ -255,7 +267,7 @@ class Database:
         self._is_closed = True
         while self._pending or self._is_busy:
             self._idle.clear()
-            self._schedule()
+            self._schedule(self._commit)
             await self._idle.wait()
         if self._checkpoint is not None:
             await asyncio.wait([self._checkpoint])

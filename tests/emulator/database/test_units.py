@@ -32,6 +32,21 @@ async def test_units_that_wait_together_commit_together(
     assert len(things.look(names)) == 100
 
 
+async def test_what_comes_in_the_next_turn_of_the_loop_shares_the_commit(
+    database: Database, add: Add, names: Names
+) -> None:
+    async def add_later(name: str, turns: int) -> None:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await database.write(add(name))
+
+    before = database.commits
+    await asyncio.gather(*(add_later(str(turns), turns) for turns in range(5)))
+
+    assert database.commits == before + 1
+    assert len(database.look(names)) == 5
+
+
 async def test_more_units_than_a_group_holds_are_all_written(
     things: Database, monkeypatch: pytest.MonkeyPatch, add: Add, names: Names
 ) -> None:
