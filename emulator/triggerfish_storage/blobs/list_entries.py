@@ -21,7 +21,7 @@ from triggerfish_storage.blobs import wire
 from triggerfish_storage.blobs.archive import archive_status, as_of
 from triggerfish_storage.blobs.columns import mapping_of
 from triggerfish_storage.blobs.listing import CommonPrefix, Entry, PlainBlob
-from triggerfish_storage.blobs.model import INFINITE, Blob, ContentHeaders, Copy, Lease, etag_text
+from triggerfish_storage.blobs.model import INFINITE, Blob, ContentHeaders, Copy, Lease, etag_digits
 from triggerfish_storage.blobs.names import snapshot_text
 from triggerfish_storage.clock import instant
 from triggerfish_storage.protocol import xml
@@ -33,6 +33,11 @@ _NOT_PLAIN: Final = re.compile("[&<>\0-\x1f\ufffe\uffff]")
 _NO_LEASE: Final = "<LeaseStatus>unlocked</LeaseStatus><LeaseState>available</LeaseState>"
 _ENCRYPTED_METADATA: Final = '<Metadata Encrypted="true" />'
 _INFERRED_TIER: Final = "<AccessTier>Hot</AccessTier><AccessTierInferred>true</AccessTierInferred>"
+_REST_OF_PLAIN: Final = (
+    f"<BlobType>BlockBlob</BlobType>{_INFERRED_TIER}{_NO_LEASE}"
+    "<ServerEncrypted>true</ServerEncrypted></Properties>"
+)
+_is_odd: Final = _NOT_PLAIN.search
 
 
 def entry_element(entry: Entry, include: frozenset[str], now: datetime) -> str:
@@ -52,17 +57,17 @@ def entry_element(entry: Entry, include: frozenset[str], now: datetime) -> str:
 
 def _plain(blob: PlainBlob, include: frozenset[str]) -> str:
     """Return what ``_blob`` does, by what most blobs have in common."""
-    md5 = b2a_base64(bytes.fromhex(blob.md5_hex), newline=False).decode()
-    metadata = metadata_element(mapping_of(blob.metadata)) if "metadata" in include else ""
+    name, etag, created, modified, length, content_type, md5_hex, metadata, _ = blob
+    md5 = b2a_base64(bytes.fromhex(md5_hex), newline=False).decode()
+    made = _date_of(created // _SECOND)
+    changed = made if created == modified else _date_of(modified // _SECOND)
+    shown = named("Name", name) if _is_odd(name) else f"<Name>{name}</Name>"
+    tail = metadata_element(mapping_of(metadata)) if "metadata" in include else ""
     return (
-        f"<Blob>{named('Name', blob.name)}<Properties>"
-        f"<Creation-Time>{_date_of(blob.created // _SECOND)}</Creation-Time>"
-        f"<Last-Modified>{_date_of(blob.modified // _SECOND)}</Last-Modified>"
-        f"<Etag>{etag_text(blob.etag)[1:-1]}</Etag>"
-        f"<Content-Length>{blob.length}</Content-Length>"
-        f"{_content_type_only(blob.content_type)}<Content-MD5>{md5}</Content-MD5>"
-        f"<BlobType>BlockBlob</BlobType>{_INFERRED_TIER}{_NO_LEASE}"
-        f"<ServerEncrypted>true</ServerEncrypted></Properties>{metadata}</Blob>"
+        f"<Blob>{shown}<Properties><Creation-Time>{made}</Creation-Time>"
+        f"<Last-Modified>{changed}</Last-Modified><Etag>{etag_digits(etag)}</Etag>"
+        f"<Content-Length>{length}</Content-Length>{_content_type_only(content_type)}"
+        f"<Content-MD5>{md5}</Content-MD5>{_REST_OF_PLAIN}{tail}</Blob>"
     )
 
 
@@ -93,7 +98,7 @@ def _blob(stored: Blob, include: frozenset[str], now: datetime) -> str:
         f"<Blob>{named('Name', blob.name)}{deleted}{snapshot}<Properties>"
         f"<Creation-Time>{http_date(blob.created)}</Creation-Time>"
         f"<Last-Modified>{http_date(blob.modified)}</Last-Modified>"
-        f"<Etag>{etag_text(blob.etag)[1:-1]}</Etag>"
+        f"<Etag>{etag_digits(blob.etag)}</Etag>"
         f"<Content-Length>{blob.length}</Content-Length>"
         f"{_content_elements(blob.headers)}<Content-MD5>{md5}</Content-MD5>"
         f"<BlobType>{blob.type}</BlobType>{tier}{lease}"
@@ -225,7 +230,7 @@ def metadata_element(metadata: Mapping[str, str]) -> str:
 
 def named(element: str, name: str) -> str:
     """Return a name as an element, percent-encoded where XML cannot carry it."""
-    if not _NOT_PLAIN.search(name):
+    if not _is_odd(name):
         return f"<{element}>{name}</{element}>"
     if _UNSAFE.search(name):
         return f'<{element} Encoded="true">{quote(name, safe="")}</{element}>'

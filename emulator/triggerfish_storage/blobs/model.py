@@ -216,7 +216,12 @@ NO_CONDITIONS: Final = Conditions()
 
 def etag_text(number: int) -> str:
     """Return a change number as an etag, quotes included, as Azure's look."""
-    return f'"0x{number * 10 + _TICKS_AT_1970:X}"'
+    return f'"{etag_digits(number)}"'
+
+
+def etag_digits(number: int) -> str:
+    """Return it without quotes, as listings show it."""
+    return f"0x{number * 10 + _TICKS_AT_1970:X}"
 
 
 def etag_number(text: str) -> int:
