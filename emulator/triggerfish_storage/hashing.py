@@ -40,7 +40,8 @@ class Hashing(Protocol):
     async def update(self, md5: Md5, data: Data, *, beside: Callable[[], object]) -> None:
         """Go on with a message by ``data``, and run ``beside`` on a thread meanwhile.
 
-        Whoever is cancelled leaves threads behind that still look at ``data``.
+        Whoever is cancelled, or whose ``beside`` fails, leaves a thread behind that may still look
+        at ``data``.
         """
         ...
 
