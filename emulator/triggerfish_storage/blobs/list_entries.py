@@ -33,10 +33,7 @@ _NOT_PLAIN: Final = re.compile("[&<>\0-\x1f\ufffe\uffff]")
 _NO_LEASE: Final = "<LeaseStatus>unlocked</LeaseStatus><LeaseState>available</LeaseState>"
 _ENCRYPTED_METADATA: Final = '<Metadata Encrypted="true" />'
 _INFERRED_TIER: Final = "<AccessTier>Hot</AccessTier><AccessTierInferred>true</AccessTierInferred>"
-_REST_OF_PLAIN: Final = (
-    f"<BlobType>BlockBlob</BlobType>{_INFERRED_TIER}{_NO_LEASE}"
-    "<ServerEncrypted>true</ServerEncrypted></Properties>"
-)
+_BEHIND_TIER: Final = f"{_NO_LEASE}<ServerEncrypted>true</ServerEncrypted>"
 _is_odd: Final = _NOT_PLAIN.search
 
 
@@ -57,17 +54,21 @@ def entry_element(entry: Entry, include: frozenset[str], now: datetime) -> str:
 
 def _plain(blob: PlainBlob, include: frozenset[str]) -> str:
     """Return what ``_blob`` does, by what most blobs have in common."""
-    name, etag, created, modified, length, content_type, md5_hex, metadata, _ = blob
+    name, etag, created, modified, length, content_type, md5_hex, tier, since, metadata, _ = blob
     md5 = b2a_base64(bytes.fromhex(md5_hex), newline=False).decode()
     made = _date_of(created // _SECOND)
     changed = made if created == modified else _date_of(modified // _SECOND)
     shown = named("Name", name) if _is_odd(name) else f"<Name>{name}</Name>"
     tail = metadata_element(mapping_of(metadata)) if "metadata" in include else ""
+    moved = ""
+    if since:
+        moved = f"<AccessTierChangeTime>{_date_of(since // _SECOND)}</AccessTierChangeTime>"
     return (
         f"<Blob>{shown}<Properties><Creation-Time>{made}</Creation-Time>"
         f"<Last-Modified>{changed}</Last-Modified><Etag>{etag_digits(etag)}</Etag>"
         f"<Content-Length>{length}</Content-Length>{_content_type_only(content_type)}"
-        f"<Content-MD5>{md5}</Content-MD5>{_REST_OF_PLAIN}{tail}</Blob>"
+        f"<Content-MD5>{md5}</Content-MD5><BlobType>BlockBlob</BlobType>"
+        f"{_tier(tier)}{_BEHIND_TIER}{moved}</Properties>{tail}</Blob>"
     )
 
 

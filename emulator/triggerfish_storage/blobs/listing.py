@@ -51,11 +51,11 @@ PAGE: Final = f"""
 PLAIN_PAGE: Final = f"""
     SELECT json_group_array(json(entry)) FROM (
         SELECT json_array(name, etag, created, modified, length, content_type, hex(content_md5),
-            metadata,
+            tier, tier_changed, metadata,
             CASE WHEN type = 'BlockBlob' AND tags = '{{}}' AND lease_id IS NULL AND copy IS NULL
                 AND content_encoding = '' AND content_language = ''
                 AND content_disposition = '' AND cache_control = ''
-                AND tier = '' AND tier_changed IS NULL AND immutable_until IS NULL
+                AND immutable_until IS NULL
                 AND legal_hold = 0 AND encryption IS NULL AND rehydration IS NULL
                 THEN 0 ELSE blob.id END) AS entry
         FROM {_NEAR} CROSS JOIN blob ON blob.id = near.id
@@ -115,6 +115,8 @@ class PlainBlob(NamedTuple):
     length: int
     content_type: str
     md5_hex: str
+    tier: str
+    tier_changed: int | None
     metadata: str
     other_id: int = 0
 

@@ -185,7 +185,7 @@ async def test_the_short_form_of_ordinary_blobs_is_rendered_like_the_whole_one(
     short = await store.read(lambda tx: list_plainly(tx, address, wanted))
     whole = await store.read(lambda tx: list_blobs(tx, address, wanted))
 
-    assert sum(isinstance(entry, PlainBlob) for entry in short.entries) == 1
+    assert sum(isinstance(entry, PlainBlob) for entry in short.entries) == 2
     assert (short.following.name, whole.following.name) == ("z", "z")
     rendered = [
         list_wire.blob_page(
