@@ -1,4 +1,4 @@
-"""The files that hold large contents: each written once, on threads, and read by stretches.
+"""The files that hold large contents: each written once and read by stretches.
 
 A file never changes once it is written, so whoever has found it can read any of it at any time
 (for as long as ``Contents`` keeps it), or have the kernel send it without seeing it.
@@ -24,7 +24,7 @@ _ONLY_CACHED: Final = getattr(os, "RWF_NOWAIT", None)
 
 
 class Draft:
-    """A file that is being written, on one thread after another."""
+    """A file that is being written, by one thread after another."""
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ deleted after the commit that took its last use away: a crash leaves an orphan f
 ``sweep`` removes after the next start, never a row without bytes. Files have random names and
 never change, so a reader needs no lock: what it may still read is kept until it is done.
 
-File work happens on threads, in constant memory. Design: docs/design/contents.md
+Files are written and read in constant memory. Design: docs/design/contents.md
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from collections.abc import (
     AsyncIterator,
     Callable,
     Iterable,
+    Iterator,
     Sequence,
 )
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -31,6 +33,7 @@ from triggerfish_storage.data_folder import swept_names
 from triggerfish_storage.database import Database, Durability
 from triggerfish_storage.disposal import Disposal, Hold
 from triggerfish_storage.errors import StorageError
+from triggerfish_storage.file_work import FileWork
 from triggerfish_storage.hashing import Checksum, Data, Md5, best_hashing, new_md5
 from triggerfish_storage.recycling import Recycling
 
@@ -50,6 +53,8 @@ class Contents:
         self._recycling = Recycling(folder)
         self._disposal = Disposal(folder, self._recycling)
         self._hashing = best_hashing()
+        self._file_work = FileWork(waits=self._sync)
+        self._drafts: set[Draft] = set()  # that are being written, on whatever thread
 
     async def keep(self, data: bytes, *, md5: bool = True, also: Checksum | None = None) -> Content:
         """Make ready bytes that are in memory already; ``also`` is told of them too."""
@@ -57,14 +62,10 @@ class Contents:
             if also is not None:
                 also.update(data)
             return Content(len(data), _md5(data) if md5 else b"", data, None)
-        draft = self._draft(also)
         hash_ = self._hashing.new() if md5 else None
-        try:
+        with self._drafted(also) as draft:
             await self._write([data], draft.finish, hash_)
-        except BaseException:
-            draft.abandon()
-            raise
-        return self._ready(draft, hash_, len(data))
+            return self._ready(draft, hash_, len(data))
 
     async def receive(
         self,
@@ -82,11 +83,10 @@ class Contents:
         the file closed at once. Raises RequestBodyTooLarge beyond ``limit`` bytes; then, as
         after any other failure of the sender, no file is left.
         """
-        draft = self._draft(also)
         hash_ = self._hashing.new() if md5 else None
         held: list[bytes | memoryview] = []
         held_bytes = size = 0
-        try:
+        with self._drafted(also) as draft:
             async for piece in _within(limit, pieces):
                 is_lent = isinstance(piece, memoryview) and len(piece) > IN_ROW_LIMIT_BYTES
                 held.append(piece if is_lent else bytes(piece))
@@ -94,7 +94,7 @@ class Contents:
                 size += len(piece)
                 if size == length and size > IN_ROW_LIMIT_BYTES:
                     await self._write(held, draft.finish, hash_)
-                elif is_lent or held_bytes > PIECE_BYTES:  # so that 1 MiB takes one crossing
+                elif is_lent or held_bytes > PIECE_BYTES:  # so that 1 MiB is written at once
                     await self._write(held, draft.write, hash_)
                 else:
                     continue
@@ -103,18 +103,14 @@ class Contents:
                 return await self.keep(b"".join(held), md5=md5, also=also)
             if size != length:
                 await self._write(held, draft.finish, hash_)
-        except BaseException:
-            draft.abandon()
-            raise
-        return self._ready(draft, hash_, size)
+            return self._ready(draft, hash_, size)
 
     def store(self, pieces: Iterable[bytes]) -> Content:
         """Make ready bytes from a disk: on the caller's own thread, in constant memory."""
         hash_ = new_md5()
-        draft = self._draft(hash_)
         held: list[bytes] = []
         size = 0
-        try:
+        with self._drafted(hash_) as draft:
             for piece in pieces:
                 held.append(piece)
                 size += len(piece)
@@ -125,10 +121,7 @@ class Contents:
                 data = b"".join(held)
                 return Content(size, _md5(data), data, None)
             draft.finish(b"".join(held))
-        except BaseException:
-            draft.abandon()
-            raise
-        return Content(size, hash_.digest(), None, draft.name)
+            return Content(size, hash_.digest(), None, draft.name)
 
     async def abandon(self, content: Content) -> None:
         """Delete what was made ready and then not named by a row."""
@@ -236,17 +229,28 @@ class Contents:
     async def _write(
         self, pieces: Sequence[Data], write: Callable[[Data], None], md5: Md5 | None
     ) -> None:
-        """Have a thread write the pieces, as one: each change of threads has its price."""
+        """Write the pieces as one, and hash them meanwhile."""
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        work = partial(write, data)
-        if md5 is None:
-            await asyncio.to_thread(work)
-        else:
-            await self._hashing.update(md5, data, beside=work)
+        hashed = None if md5 is None else self._hashing.update(md5, data)
+        if len(self._drafts) == 1:
+            await asyncio.sleep(0)  # hashed from here on: there is nobody to be hashed with
+        await self._file_work.run(partial(write, data), len(data))
+        if hashed is not None:
+            await hashed
 
-    def _draft(self, checksum: Checksum | None) -> Draft:
+    @contextmanager
+    def _drafted(self, checksum: Checksum | None) -> Iterator[Draft]:
+        """Give a file to write; none is left where that fails."""
         checksums = [] if checksum is None else [checksum]
-        return Draft(self._folder, self._recycling, checksums=checksums, sync=self._sync)
+        draft = Draft(self._folder, self._recycling, checksums=checksums, sync=self._sync)
+        self._drafts.add(draft)
+        try:
+            yield draft
+        except BaseException:
+            draft.abandon()
+            raise
+        finally:
+            self._drafts.discard(draft)
 
     def _ready(self, draft: Draft, md5: Md5 | None, size_bytes: int) -> Content:
         self._recycling.wrote(draft.name, size_bytes)

@@ -1,4 +1,4 @@
-"""MD5 of large bodies, beside what else is done with them.
+"""MD5 of large bodies, on threads beside what else is done with them.
 
 The MD5 that Azure answers a Put Blob with is more than half of the work, and one message leaves
 most of a processor idle. Where the compiled part is, bodies that arrive together are hashed
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable
 from typing import Protocol
 
 try:
@@ -37,27 +36,22 @@ class Hashing(Protocol):
 
     def new(self) -> Md5: ...
 
-    async def update(self, md5: Md5, data: Data, *, beside: Callable[[], object]) -> None:
-        """Go on with a message by ``data``, and run ``beside`` on a thread meanwhile.
+    def update(self, md5: Md5, data: Data) -> asyncio.Future[None]:
+        """Go on with a message by ``data``, on a thread; return what is done when that is.
 
-        Whoever is cancelled, or whose ``beside`` fails, leaves a thread behind that may still look
-        at ``data``.
+        Whoever no longer waits for it leaves a thread behind that may still look at ``data``.
         """
         ...
 
 
 class OneByOne:
-    """By ``hashlib``, on the thread that does the rest: one change of threads is enough."""
+    """By ``hashlib``, each on a thread of its own."""
 
     def new(self) -> Md5:
         return new_md5()
 
-    async def update(self, md5: Md5, data: Data, *, beside: Callable[[], object]) -> None:
-        def work() -> None:
-            md5.update(data)
-            beside()
-
-        await asyncio.to_thread(work)
+    def update(self, md5: Md5, data: Data) -> asyncio.Future[None]:
+        return asyncio.get_running_loop().run_in_executor(None, md5.update, data)
 
 
 class Together:
@@ -70,13 +64,12 @@ class Together:
     def new(self) -> Md5:
         return _md5_lanes.Md5()
 
-    async def update(self, md5: Md5, data: Data, *, beside: Callable[[], object]) -> None:
+    def update(self, md5: Md5, data: Data) -> asyncio.Future[None]:
         hashed = asyncio.get_running_loop().create_future()
         self._waiting.append((md5, data, hashed))
         if self._passes is None:
             self._passes = asyncio.create_task(self._run())
-        await asyncio.to_thread(beside)
-        await hashed
+        return hashed
 
     async def _run(self) -> None:
         batch: list[tuple[Md5, Data, asyncio.Future[None]]] = []
