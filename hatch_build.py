@@ -17,15 +17,12 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from setuptools import Distribution, Extension
 
 PACKAGE = "triggerfish_storage"
-EXTENSIONS = [
-    Extension(
-        f"{PACKAGE}.{name}",
-        [f"emulator/{PACKAGE}/{name}.c"],
-        define_macros=[("Py_LIMITED_API", "0x030B0000")],  # what is built is for 3.11 and newer
-        py_limited_api=True,
-    )
-    for name in ("_crc64", "_md5_lanes")
-]
+CHECKSUMS = Extension(
+    f"{PACKAGE}._checksums",
+    [f"emulator/{PACKAGE}/_checksums.c"],
+    define_macros=[("Py_LIMITED_API", "0x030B0000")],  # what is built is for 3.11 and newer
+    py_limited_api=True,
+)
 LEFT_OUT = (
     "triggerfish: the compiled part was left out. Large uploads are hashed more slowly, and fewer"
     " answers tell a CRC-64; nothing else changes. The reason:"
@@ -33,7 +30,7 @@ LEFT_OUT = (
 
 
 class CompiledPart(BuildHookInterface):
-    """Adds the extensions to a wheel; those of an editable install lie beside their sources."""
+    """Adds the extension to a wheel; that of an editable install lies beside its source."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile, before a wheel (its ``version`` is ``standard`` or ``editable``) is written."""
@@ -55,8 +52,8 @@ class CompiledPart(BuildHookInterface):
 
 
 def compiled(place: str, *, objects: str) -> tuple[list[str], str]:
-    """Compile the extensions below ``place``; return their files, and the tag of a wheel."""
-    commands = Distribution({"name": "triggerfish", "ext_modules": EXTENSIONS})
+    """Compile the extension below ``place``; return their files, and the tag of a wheel."""
+    commands = Distribution({"name": "triggerfish", "ext_modules": [CHECKSUMS]})
     build = commands.get_command_obj("build_ext")
     build.build_lib, build.build_temp, build.force = place, objects, True
     build.ensure_finalized()

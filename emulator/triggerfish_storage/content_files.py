@@ -10,34 +10,34 @@ import asyncio
 import errno
 import os
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 from triggerfish_storage.data_folder import new_name
-from triggerfish_storage.hashing import Checksum, Data
+from triggerfish_storage.hashing import Data
 from triggerfish_storage.recycling import WRITE, Recycling
 
 _ONLY_CACHED: Final = getattr(os, "RWF_NOWAIT", None)
 
 
 class Draft:
-    """A file that is being written, by one thread after another."""
+    """A file that is being written, by one thread after another; as a context, none if it fails.
+
+    ``beside`` has all that are being written at the same time, on whatever thread.
+    """
 
     def __init__(
-        self,
-        folder: Path,
-        recycling: Recycling,
-        *,
-        checksums: Sequence[Checksum] = (),
-        sync: bool,
+        self, folder: Path, recycling: Recycling, beside: set[Draft], *, sync: bool
     ) -> None:
         self.name = new_name()
-        self._path = folder / self.name
+        self._folder = folder
+        self._path = f"{folder}{os.sep}{self.name}"  # no Path, which takes longer than to open it
         self._recycling = recycling
-        self._checksums = checksums
+        self._beside = beside
         self._sync = sync
         self._file: int | None = None  # its descriptor, while it is written
         self._size = 0
@@ -45,15 +45,27 @@ class Draft:
         self._lock = threading.Lock()
         self._abandoned = False
 
+    def __enter__(self) -> Self:
+        self._beside.add(self)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._beside.discard(self)
+        if kind is not None:
+            self._abandon()
+
     def write(self, data: Data) -> None:
-        """Append bytes, and let the checksums see them."""
+        """Append bytes."""
         with self._lock:
             if self._abandoned:
                 return
             if self._file is None:
                 self._file = self._open()
-            for checksum in self._checksums:
-                checksum.update(data)
             _write_all(self._file, data)
             self._size += len(data)
 
@@ -69,15 +81,15 @@ class Draft:
                 os.fsync(self._file)
             self._close()
             if self._sync:
-                _sync_folder(self._path.parent)
+                _sync_folder(self._folder)
 
-    def abandon(self) -> None:
+    def _abandon(self) -> None:
         """Close and delete, once a thread that is writing has come to its end."""
         with self._lock:
             self._abandoned = True
             self._close()
             with suppress(FileNotFoundError):
-                self._path.unlink()
+                Path(self._path).unlink()
 
     def _open(self) -> int:
         old = self._recycling.reopen(self._path)

@@ -18,10 +18,8 @@ from collections.abc import (
     AsyncIterator,
     Callable,
     Iterable,
-    Iterator,
     Sequence,
 )
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -54,7 +52,7 @@ class Contents:
         self._disposal = Disposal(folder, self._recycling)
         self._hashing = best_hashing()
         self._file_work = FileWork(waits=self._sync)
-        self._drafts: set[Draft] = set()  # that are being written, on whatever thread
+        self._drafts: set[Draft] = set()
 
     async def keep(self, data: bytes, *, md5: bool = True, also: Checksum | None = None) -> Content:
         """Make ready bytes that are in memory already; ``also`` is told of them too."""
@@ -62,9 +60,9 @@ class Contents:
             if also is not None:
                 also.update(data)
             return Content(len(data), _md5(data) if md5 else b"", data, None)
-        hash_ = self._hashing.new() if md5 else None
-        with self._drafted(also) as draft:
-            await self._write([data], draft.finish, hash_)
+        hash_, sums = self._sums(md5, also)
+        with self._draft() as draft:
+            await self._write([data], draft.finish, sums)
             return self._ready(draft, hash_, len(data))
 
     async def receive(
@@ -83,26 +81,26 @@ class Contents:
         the file closed at once. Raises RequestBodyTooLarge beyond ``limit`` bytes; then, as
         after any other failure of the sender, no file is left.
         """
-        hash_ = self._hashing.new() if md5 else None
+        hash_, sums = self._sums(md5, also)
         held: list[bytes | memoryview] = []
         held_bytes = size = 0
-        with self._drafted(also) as draft:
+        with self._draft() as draft:
             async for piece in _within(limit, pieces):
                 is_lent = isinstance(piece, memoryview) and len(piece) > IN_ROW_LIMIT_BYTES
                 held.append(piece if is_lent else bytes(piece))
                 held_bytes += len(piece)
                 size += len(piece)
                 if size == length and size > IN_ROW_LIMIT_BYTES:
-                    await self._write(held, draft.finish, hash_)
+                    await self._write(held, draft.finish, sums)
                 elif is_lent or held_bytes > PIECE_BYTES:  # so that 1 MiB is written at once
-                    await self._write(held, draft.write, hash_)
+                    await self._write(held, draft.write, sums)
                 else:
                     continue
                 held, held_bytes = [], 0
             if size <= IN_ROW_LIMIT_BYTES:
                 return await self.keep(b"".join(held), md5=md5, also=also)
             if size != length:
-                await self._write(held, draft.finish, hash_)
+                await self._write(held, draft.finish, sums)
             return self._ready(draft, hash_, size)
 
     def store(self, pieces: Iterable[bytes]) -> Content:
@@ -110,18 +108,18 @@ class Contents:
         hash_ = new_md5()
         held: list[bytes] = []
         size = 0
-        with self._drafted(hash_) as draft:
+        with self._draft() as draft:
             for piece in pieces:
+                hash_.update(piece)
                 held.append(piece)
                 size += len(piece)
                 if size > IN_ROW_LIMIT_BYTES:
                     draft.write(b"".join(held))
                     held = []
             if size <= IN_ROW_LIMIT_BYTES:
-                data = b"".join(held)
-                return Content(size, _md5(data), data, None)
+                return Content(size, hash_.digest(), b"".join(held), None)
             draft.finish(b"".join(held))
-            return Content(size, hash_.digest(), None, draft.name)
+        return Content(size, hash_.digest(), None, draft.name)
 
     async def abandon(self, content: Content) -> None:
         """Delete what was made ready and then not named by a row."""
@@ -227,30 +225,24 @@ class Contents:
         self._recycling.clear()
 
     async def _write(
-        self, pieces: Sequence[Data], write: Callable[[Data], None], md5: Md5 | None
+        self, pieces: Sequence[Data], write: Callable[[Data], None], sums: Sequence[Checksum]
     ) -> None:
         """Write the pieces as one, and hash them meanwhile."""
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        hashed = None if md5 is None else self._hashing.update(md5, data)
+        hashed = self._hashing.update(sums, data) if sums else None
         if len(self._drafts) == 1:
             await asyncio.sleep(0)  # hashed from here on: there is nobody to be hashed with
         await self._file_work.run(partial(write, data), len(data))
         if hashed is not None:
             await hashed
 
-    @contextmanager
-    def _drafted(self, checksum: Checksum | None) -> Iterator[Draft]:
-        """Give a file to write; none is left where that fails."""
-        checksums = [] if checksum is None else [checksum]
-        draft = Draft(self._folder, self._recycling, checksums=checksums, sync=self._sync)
-        self._drafts.add(draft)
-        try:
-            yield draft
-        except BaseException:
-            draft.abandon()
-            raise
-        finally:
-            self._drafts.discard(draft)
+    def _sums(self, md5: bool, also: Checksum | None) -> tuple[Md5 | None, list[Checksum]]:
+        """Return the MD5 of a message, where one is wanted, and all that want to see it."""
+        hash_ = self._hashing.new_md5() if md5 else None
+        return hash_, [one for one in (hash_, also) if one is not None]
+
+    def _draft(self) -> Draft:
+        return Draft(self._folder, self._recycling, self._drafts, sync=self._sync)
 
     def _ready(self, draft: Draft, md5: Md5 | None, size_bytes: int) -> Content:
         self._recycling.wrote(draft.name, size_bytes)

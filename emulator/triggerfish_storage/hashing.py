@@ -1,4 +1,4 @@
-"""MD5 of large bodies, on threads beside what else is done with them.
+"""Checksums of large bodies, on threads beside what else is done with them.
 
 The MD5 that Azure answers a Put Blob with is more than half of the work, and one message leaves
 most of a processor idle. Where the compiled part is, bodies that arrive together are hashed
@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from typing import Protocol
 
 try:
-    from triggerfish_storage import _md5_lanes
+    from triggerfish_storage import _checksums
 except ImportError:  # no compiler was there when this was installed
-    _md5_lanes = None  # type: ignore[assignment]
+    _checksums = None  # type: ignore[assignment]
 
 Data = bytes | memoryview
 
@@ -34,10 +35,10 @@ class Md5(Checksum, Protocol):
 class Hashing(Protocol):
     """How messages are hashed, for one event loop."""
 
-    def new(self) -> Md5: ...
+    def new_md5(self) -> Md5: ...
 
-    def update(self, md5: Md5, data: Data) -> asyncio.Future[None]:
-        """Go on with a message by ``data``, on a thread; return what is done when that is.
+    def update(self, sums: Sequence[Checksum], data: Data) -> asyncio.Future[None]:
+        """Have a thread show ``data`` to the checksums of a message; return what is done then.
 
         Whoever no longer waits for it leaves a thread behind that may still look at ``data``.
         """
@@ -45,40 +46,44 @@ class Hashing(Protocol):
 
 
 class OneByOne:
-    """By ``hashlib``, each on a thread of its own."""
+    """By Python's library, each message on a thread of its own."""
 
-    def new(self) -> Md5:
+    def new_md5(self) -> Md5:
         return new_md5()
 
-    def update(self, md5: Md5, data: Data) -> asyncio.Future[None]:
-        return asyncio.get_running_loop().run_in_executor(None, md5.update, data)
+    def update(self, sums: Sequence[Checksum], data: Data) -> asyncio.Future[None]:
+        def work() -> None:
+            for one in sums:
+                one.update(data)
+
+        return asyncio.get_running_loop().run_in_executor(None, work)
 
 
 class Together:
     """By the compiled part: what waits while a thread is hashing goes into its next pass."""
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[Md5, Data, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[Sequence[Checksum], Data, asyncio.Future[None]]] = []
         self._passes: asyncio.Task[None] | None = None
 
-    def new(self) -> Md5:
-        return _md5_lanes.Md5()
+    def new_md5(self) -> Md5:
+        return _checksums.Md5()
 
-    def update(self, md5: Md5, data: Data) -> asyncio.Future[None]:
+    def update(self, sums: Sequence[Checksum], data: Data) -> asyncio.Future[None]:
         hashed = asyncio.get_running_loop().create_future()
-        self._waiting.append((md5, data, hashed))
+        self._waiting.append((sums, data, hashed))
         if self._passes is None:
             self._passes = asyncio.create_task(self._run())
         return hashed
 
     async def _run(self) -> None:
-        batch: list[tuple[Md5, Data, asyncio.Future[None]]] = []
-        lanes = _md5_lanes.LANES
+        batch: list[tuple[Sequence[Checksum], Data, asyncio.Future[None]]] = []
+        loop, lanes = asyncio.get_running_loop(), _checksums.LANES
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting[:lanes], self._waiting[lanes:]
-                pairs = [(md5, data) for md5, data, _ in batch]
-                await asyncio.to_thread(_md5_lanes.update_together, pairs)
+                pairs = [(one, data) for sums, data, _ in batch for one in sums]
+                await loop.run_in_executor(None, _checksums.update_together, pairs)
                 for _, _, hashed in batch:
                     if not hashed.done():  # its caller may have gone
                         hashed.set_result(None)
@@ -95,4 +100,4 @@ def new_md5(data: bytes = b"") -> Md5:
 
 def best_hashing() -> Hashing:
     """Return the fastest way that is installed."""
-    return OneByOne() if _md5_lanes is None else Together()
+    return OneByOne() if _checksums is None else Together()

@@ -1,4 +1,4 @@
-"""Bodies that are hashed together come to the same MD5 as each alone."""
+"""Bodies that are hashed together come to the same checksums as each alone."""
 
 import asyncio
 import hashlib
@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from triggerfish_storage.blobs.crc64 import Crc64InPython
 from triggerfish_storage.hashing import OneByOne, Together
 
 compiled = pytest.importorskip(
-    "triggerfish_storage._md5_lanes", reason="no compiler was there when this was installed"
+    "triggerfish_storage._checksums", reason="no compiler was there when this was installed"
 )
 
 BODIES = [bytes([number]) * (1000 * number + 7) for number in range(3 * compiled.LANES)]
@@ -22,15 +23,21 @@ def md5(data: bytes) -> bytes:
     return hashlib.md5(data).digest()
 
 
+def crc64(data: bytes) -> bytes:
+    checksum = Crc64InPython()
+    checksum.update(data)
+    return checksum.digest()
+
+
 @pytest.fixture(params=[OneByOne, Together])
 def way(request):
     return request.param()
 
 
 async def hashed(way, *pieces: bytes) -> bytes:
-    found = way.new()
+    found = way.new_md5()
     for piece in pieces:
-        await way.update(found, piece)
+        await way.update([found], piece)
     return found.digest()
 
 
@@ -60,18 +67,20 @@ def test_the_compiled_part_has_the_vectors_of_the_standard(message, digest):
 )
 def test_messages_of_any_lengths_in_any_pieces_are_hashed_as_hashlib_does(sizes, random):
     messages = [[random.randbytes(size) for size in some] for some in sizes]
-    found = [compiled.Md5() for _ in messages]
+    found = [(compiled.Md5(), compiled.Crc64()) for _ in messages]
 
     for turn in range(4):
         compiled.update_together(
             [
                 (one, pieces[turn])
-                for one, pieces in zip(found, messages, strict=True)
+                for both, pieces in zip(found, messages, strict=True)
                 if turn < len(pieces)
+                for one in both
             ]
         )
 
-    assert [one.digest() for one in found] == [md5(b"".join(pieces)) for pieces in messages]
+    expected = [(md5(data), crc64(data)) for data in map(b"".join, messages)]
+    assert [(hash_.digest(), checksum.digest()) for hash_, checksum in found] == expected
 
 
 def test_a_digest_may_be_asked_for_on_the_way():
@@ -84,6 +93,7 @@ def test_a_digest_may_be_asked_for_on_the_way():
 
 
 SAME = compiled.Md5()
+CRC64 = compiled.Crc64()
 
 
 @pytest.mark.parametrize(
@@ -95,8 +105,12 @@ SAME = compiled.Md5()
         ([(hashlib.md5(), b"")], TypeError),
         ([(SAME, "text")], TypeError),
         ([(SAME, memoryview(b"abcd")[::2])], BufferError),
+        ([(SAME, b"a", b"b")], TypeError),
+        ([(Crc64InPython(), b"a")], TypeError),
         ([(SAME, b"a"), (SAME, b"b")], ValueError),
+        ([(CRC64, b"a"), (SAME, b"a"), (CRC64, b"b")], ValueError),
         ([(compiled.Md5(), b"") for _ in range(compiled.LANES + 1)], ValueError),
+        ([(compiled.Crc64(), b"") for _ in range(compiled.LANES + 1)], ValueError),
     ],
 )
 def test_what_cannot_be_hashed_together_is_refused_and_changes_nothing(pairs, error):
@@ -104,12 +118,31 @@ def test_what_cannot_be_hashed_together_is_refused_and_changes_nothing(pairs, er
         compiled.update_together(pairs)
 
     assert SAME.digest() == md5(b"")
+    assert CRC64.digest() == crc64(b"")
+
+
+def test_all_lanes_can_have_both_checksums():
+    found = [one() for _ in range(compiled.LANES) for one in (compiled.Md5, compiled.Crc64)]
+
+    compiled.update_together([(one, b"abc") for one in found])
+
+    assert {one.digest() for one in found} == {md5(b"abc"), crc64(b"abc")}
+    with pytest.raises(ValueError, match="more than"):
+        compiled.update_together([(one, b"") for one in [*found, compiled.Md5()]])
 
 
 async def test_many_bodies_at_once_are_hashed_each(way):
     found = await asyncio.gather(*(hashed(way, body[:500], body[500:]) for body in BODIES))
 
     assert found == [md5(body) for body in BODIES]
+
+
+async def test_a_body_may_have_more_checksums_than_one(way):
+    hash_, checksum = way.new_md5(), compiled.Crc64()
+
+    await way.update([hash_, checksum], b"abc")
+
+    assert (hash_.digest(), checksum.digest()) == (md5(b"abc"), crc64(b"abc"))
 
 
 class HeldPasses:

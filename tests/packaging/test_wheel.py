@@ -26,7 +26,7 @@ ROOT = Path(__file__).parent.parent.parent
 SOURCES = ("runtime/triggerfish", "emulator/triggerfish_storage")
 PATIENCE_SECONDS = 240  # packages are fetched and built
 LINE_SECONDS = 60
-COMPILED = {f"triggerfish_storage/{name}.abi3.so" for name in ("_crc64", "_md5_lanes")}
+COMPILED = {"triggerfish_storage/_checksums.abi3.so"}
 COMPILED_SUFFIXES = (".so", ".pyd")
 AS_IT_IS: dict[str, str] = {}
 NO_COMPILER = {"CC": "nonesuch"}
@@ -152,7 +152,7 @@ def test_the_wheel_holds_every_file_of_the_sources(wheel: Path) -> None:
         path.relative_to((ROOT / source).parent).as_posix()
         for source in SOURCES
         for path in (ROOT / source).rglob("*")
-        if path.is_file() and path.suffix not in {".c", ".pyc", *COMPILED_SUFFIXES}
+        if path.is_file() and path.suffix not in {".c", ".h", ".pyc", *COMPILED_SUFFIXES}
     }
     assert expected <= files(wheel)
 
@@ -207,13 +207,13 @@ def test_an_editable_install_compiles_beside_the_sources_and_keeps_nothing_older
         shutil.copy(ROOT / file, tree)
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv" / "bin" / "python"
-    module = "triggerfish_storage._md5_lanes"
+    module = "triggerfish_storage._checksums"
 
     pip(python, "install", "-q", "--no-deps", "-e", tree, cwd=tmp_path)
     place = run(python, "-c", f"import {module}; print({module}.__file__)", cwd=tmp_path).strip()
     assert Path(place).parent == tree / "emulator" / "triggerfish_storage"
 
-    Path(place).with_name("_md5_lanes.c").write_text("no C", encoding="utf-8")
+    Path(place).with_name("_checksums.c").write_text("no C", encoding="utf-8")
     pip(python, "install", "-q", "--no-deps", "-e", tree, cwd=tmp_path)
     assert not Path(place).exists()
 

@@ -13,12 +13,6 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
-try:
-    from triggerfish_storage import _crc64
-except ImportError:  # no compiler was there when this was installed
-    _crc64 = None  # type: ignore[assignment]
-
-IS_FAST: Final = _crc64 is not None  # so that it can be told where nobody asked for it
 _POLYNOMIAL: Final = 0x9A6C9329AC4BC9B5  # bit 63 is x^0: the least significant bit comes first
 _ONES: Final = 2**64 - 1
 _SHORT_BYTES: Final = 256
@@ -37,7 +31,7 @@ def _table() -> tuple[int, ...]:
 _TABLE: Final = _table()
 
 
-class Crc64:
+class Crc64InPython:
     """A checksum in the making, used as those of ``hashlib`` are."""
 
     def __init__(self) -> None:
@@ -45,7 +39,7 @@ class Crc64:
 
     def update(self, data: bytes | memoryview) -> None:
         """Go on with more of the message."""
-        self._value = _go_on(data, self._value)
+        self._value = in_python(data, self._value)
 
     def digest(self) -> bytes:
         """Return the checksum as headers carry it, the least significant byte first."""
@@ -62,9 +56,6 @@ def in_python(data: bytes | memoryview, value: int = 0, /) -> int:
     for byte in data:
         state = _TABLE[(state ^ byte) & 0xFF] ^ (state >> 8)
     return state ^ _ONES
-
-
-_go_on: Final = in_python if _crc64 is None else _crc64.crc64
 
 
 def _folded(message: int, bits: int) -> bytes:
@@ -105,3 +96,13 @@ def _times(left: int, right: int) -> int:
             product ^= right
         right = (right >> 1) ^ (_POLYNOMIAL if right & 1 else 0)
     return product
+
+
+try:
+    from triggerfish_storage._checksums import Crc64 as Crc64
+except ImportError:  # no compiler was there when this was installed
+    Crc64 = Crc64InPython  # type: ignore[misc, assignment]
+
+IS_FAST: Final = not issubclass(
+    Crc64, Crc64InPython
+)  # so that it can be told where nobody asked for it

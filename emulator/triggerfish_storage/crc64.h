@@ -1,24 +1,18 @@
 /* CRC-64/NVME, which answers to uploads carry, and which clients may send and ask for.
+ * Knows nothing of Python.
  *
  * Where the processor multiplies polynomials, 64 bytes are folded at a time (0.08 ms for 1 MiB);
- * elsewhere eight are looked up at a time (0.5 ms). Python's integers take 10 ms, which is what
- * blobs/crc64.py falls back to.
+ * elsewhere eight are looked up at a time (0.5 ms).
  *
  * Parameters: https://reveng.sourceforge.io/crc-catalogue/all.htm#crc.cat.crc-64-nvme
  */
 
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
-#if !defined(__GNUC__) || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "needs GCC or Clang, and words whose first byte counts least"
-#endif
-
 #define POLYNOMIAL 0x9A6C9329AC4BC9B5u /* bit 63 is x^0: the least significant bit comes first */
 #define WORD 8
-#define SOON_DONE 4096 /* bytes: in less time than other threads take to be let in and out */
 
 static uint64_t table[WORD][256]; /* table[n][b]: the byte b, and n zeros behind it */
 
@@ -27,7 +21,7 @@ static inline uint64_t times_x(uint64_t value)
     return value >> 1 ^ (value & 1 ? POLYNOMIAL : 0);
 }
 
-static void make_table(void)
+static void crc64_make_table(void)
 {
     for (int byte = 0; byte < 256; byte++) {
         uint64_t value = byte;
@@ -61,8 +55,8 @@ static uint64_t look_up(uint64_t state, const uint8_t *data, size_t size)
 
 #include <immintrin.h>
 
-#define LANES 4
-#define FOLDED (LANES * sizeof(__m128i))
+#define FOLDED_LANES 4
+#define FOLDED (FOLDED_LANES * sizeof(__m128i))
 #define CAN_MULTIPLY __attribute__((target("pclmul")))
 
 /* What the two halves of a vector are multiplied by to be moved `bits` further on. */
@@ -90,23 +84,23 @@ CAN_MULTIPLY static inline __m128i moved(__m128i value, __m128i by)
 CAN_MULTIPLY static uint64_t fold(uint64_t state, const uint8_t *data, size_t size)
 {
     const __m128i over_all = mover(8 * FOLDED), to_next = mover(128);
-    __m128i lanes[LANES];
+    __m128i lanes[FOLDED_LANES];
     memcpy(lanes, data, FOLDED);
     lanes[0] = _mm_xor_si128(lanes[0], _mm_cvtsi64_si128((int64_t)state));
     for (data += FOLDED, size -= FOLDED; size >= FOLDED; data += FOLDED, size -= FOLDED) {
-        __m128i next[LANES];
+        __m128i next[FOLDED_LANES];
         memcpy(next, data, FOLDED);
-        for (int i = 0; i < LANES; i++)
+        for (int i = 0; i < FOLDED_LANES; i++)
             lanes[i] = _mm_xor_si128(moved(lanes[i], over_all), next[i]);
     }
-    for (int i = 1; i < LANES; i++)
+    for (int i = 1; i < FOLDED_LANES; i++)
         lanes[i] = _mm_xor_si128(moved(lanes[i - 1], to_next), lanes[i]);
     uint8_t rest[sizeof(__m128i)];
-    memcpy(rest, &lanes[LANES - 1], sizeof rest);
+    memcpy(rest, &lanes[FOLDED_LANES - 1], sizeof rest);
     return look_up(look_up(0, rest, sizeof rest), data, size);
 }
 
-static uint64_t go_on(uint64_t state, const uint8_t *data, size_t size)
+static uint64_t any_length(uint64_t state, const uint8_t *data, size_t size)
 {
     const size_t worth_it = 16 * FOLDED; /* finding the movers takes some 600 steps */
     if (size >= worth_it && __builtin_cpu_supports("pclmul"))
@@ -115,51 +109,11 @@ static uint64_t go_on(uint64_t state, const uint8_t *data, size_t size)
 }
 
 #else
-#define go_on look_up
+#define any_length look_up
 #endif
 
-static PyObject *crc64(PyObject *module, PyObject *args)
+/* Return the checksum of `data` behind what has the checksum `before`; tables have been made. */
+static uint64_t crc64_go_on(uint64_t before, const uint8_t *data, size_t size)
 {
-    (void)module;
-    Py_buffer data;
-    unsigned long long before = 0;
-    if (!PyArg_ParseTuple(args, "y*|K:crc64", &data, &before))
-        return NULL;
-    PyThreadState *let_go = data.len < SOON_DONE ? NULL : PyEval_SaveThread();
-    const uint64_t state = ~go_on(~(uint64_t)before, data.buf, (size_t)data.len);
-    if (let_go != NULL)
-        PyEval_RestoreThread(let_go);
-    PyBuffer_Release(&data);
-    return PyLong_FromUnsignedLongLong(state);
-}
-
-static PyMethodDef module_methods[] = {
-    {"crc64", crc64, METH_VARARGS,
-     "crc64(data, value=0): the checksum of data, behind data whose checksum is value."},
-    {NULL, NULL, 0, NULL},
-};
-
-static int module_exec(PyObject *module)
-{
-    (void)module;
-    make_table();
-    return 0;
-}
-
-static PyModuleDef_Slot module_slots[] = {
-    {Py_mod_exec, module_exec},
-    {0, NULL},
-};
-
-static struct PyModuleDef module_def = {
-    PyModuleDef_HEAD_INIT,
-    .m_name = "_crc64",
-    .m_doc = "CRC-64/NVME.",
-    .m_methods = module_methods,
-    .m_slots = module_slots,
-};
-
-PyMODINIT_FUNC PyInit__crc64(void)
-{
-    return PyModuleDef_Init(&module_def);
+    return ~any_length(~before, data, size);
 }
