@@ -33,7 +33,6 @@ _NOT_PLAIN: Final = re.compile("[&<>\0-\x1f\ufffe\uffff]")
 _NO_LEASE: Final = "<LeaseStatus>unlocked</LeaseStatus><LeaseState>available</LeaseState>"
 _ENCRYPTED_METADATA: Final = '<Metadata Encrypted="true" />'
 _INFERRED_TIER: Final = "<AccessTier>Hot</AccessTier><AccessTierInferred>true</AccessTierInferred>"
-_BEHIND_TIER: Final = f"{_NO_LEASE}<ServerEncrypted>true</ServerEncrypted>"
 _is_odd: Final = _NOT_PLAIN.search
 
 
@@ -63,18 +62,21 @@ def _plain(blob: PlainBlob, include: frozenset[str]) -> str:
     moved = ""
     if since:
         moved = f"<AccessTierChangeTime>{_date_of(since // _SECOND)}</AccessTierChangeTime>"
+    headers, state = _shared(content_type, tier)
     return (
         f"<Blob>{shown}<Properties><Creation-Time>{made}</Creation-Time>"
         f"<Last-Modified>{changed}</Last-Modified><Etag>{etag_digits(etag)}</Etag>"
-        f"<Content-Length>{length}</Content-Length>{_content_type_only(content_type)}"
-        f"<Content-MD5>{md5}</Content-MD5><BlobType>BlockBlob</BlobType>"
-        f"{_tier(tier)}{_BEHIND_TIER}{moved}</Properties>{tail}</Blob>"
+        f"<Content-Length>{length}</Content-Length>{headers}"
+        f"<Content-MD5>{md5}</Content-MD5>{state}{moved}</Properties>{tail}</Blob>"
     )
 
 
 @lru_cache(maxsize=1024)
-def _content_type_only(content_type: str) -> str:
-    return _content_elements(ContentHeaders(content_type))
+def _shared(content_type: str, tier: str) -> tuple[str, str]:
+    """Return what most blobs of a container have in common, before their MD5 and behind it."""
+    headers = _content_elements(ContentHeaders(content_type))
+    state = f"<BlobType>BlockBlob</BlobType>{_tier(tier)}{_NO_LEASE}"
+    return headers, f"{state}<ServerEncrypted>true</ServerEncrypted>"
 
 
 @lru_cache(maxsize=4096)

@@ -47,9 +47,10 @@ PAGE: Final = f"""
         AND (:deleted OR blob.deleted IS NULL)"""  # noqa: S608
 # As few columns as an ordinary entry shows: each costs as much as finding the row does. Of
 # others only the id is given, not 0. All in one row of JSON: between rows the interpreter's lock
-# is given up, and a reading thread waits for it as long as others have something to do.
+# is given up, and a reading thread waits for it as long as others have something to do. Put
+# together as text, because SQLite would parse each entry again for ``json_group_array``.
 PLAIN_PAGE: Final = f"""
-    SELECT json_group_array(json(entry)) FROM (
+    SELECT '[' || coalesce(group_concat(entry), '') || ']' FROM (
         SELECT json_array(name, etag, created, modified, length, content_type, hex(content_md5),
             tier, tier_changed, metadata,
             CASE WHEN type = 'BlockBlob' AND tags = '{{}}' AND lease_id IS NULL AND copy IS NULL
