@@ -2,7 +2,8 @@
 
 A lock that the operating system drops with its process, on ``owner.lock`` in the folder. The
 file's text says which process it is and which ports it serves; it means nothing without the
-lock, so a crash leaves nothing to clean up.
+lock, so a crash leaves nothing to clean up. Whoever reads it takes the lock for a moment to see
+whether anybody has it, and whoever wants to own the folder tries more than once.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -19,6 +21,8 @@ from typing import IO, Any, Final, Literal
 from triggerfish_storage.data_folder import LOCK_FILE
 
 _LOCKED_BYTE: Final = 1 << 30  # far behind the text, which others may read while we hold it
+_TRIES: Final = 3
+_BETWEEN_TRIES_SECONDS: Final = 0.01  # far more than a look at the lock takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +97,8 @@ def own(folder: Path, *, started: str) -> Iterator[Ownership]:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / LOCK_FILE
     with path.open("a+", encoding="utf-8") as file:
-        try:
-            _lock(file)
-        except (BlockingIOError, PermissionError) as error:  # as flock says, and as Windows does
-            raise FolderOwned(folder, read_owner(folder)) from error
+        if not _locked(file):
+            raise FolderOwned(folder, _read(path))
         try:
             yield Ownership(file, Owner(os.getpid(), started))
         finally:
@@ -106,9 +108,34 @@ def own(folder: Path, *, started: str) -> Iterator[Ownership]:
 
 
 def read_owner(folder: Path) -> Owner | None:
-    """Return what the folder's file says of its owner, None where it says nothing."""
+    """Return who owns ``folder``; None where nobody does, or who does has not said who it is."""
+    path = folder / LOCK_FILE
     try:
-        found: Any = json.loads((folder / LOCK_FILE).read_text(encoding="utf-8"))
+        with path.open(encoding="utf-8") as file:
+            _lock(file)
+            _unlock(file)
+    except OSError:  # it is locked; or there is no file, which says nothing
+        return _read(path)
+    return None  # what the text says was written by a process that has crashed
+
+
+def _locked(file: IO[str]) -> bool:
+    """Take the lock; return whether it was to be had."""
+    for tried in range(1, _TRIES + 1):
+        try:
+            _lock(file)
+        except (BlockingIOError, PermissionError):  # as flock says, and as Windows does
+            if tried < _TRIES:
+                time.sleep(_BETWEEN_TRIES_SECONDS)
+        else:
+            return True
+    return False
+
+
+def _read(path: Path) -> Owner | None:
+    """Return what the file says, whether that means anything or not."""
+    try:
+        found: Any = json.loads(path.read_text(encoding="utf-8"))
         return Owner(
             int(found["pid"]),
             str(found["started"]),

@@ -73,6 +73,27 @@ def test_a_file_that_a_crash_left_means_nothing(tmp_path: Path, text: str) -> No
         assert owned.owner.pid == os.getpid()
 
 
+def test_who_crashed_owns_nothing_whatever_its_file_says(tmp_path: Path) -> None:
+    with own(tmp_path, started="now") as owned:
+        owned.serves("127.0.0.1", {"blob": 10000})
+        text = (tmp_path / LOCK_FILE).read_text()
+    (tmp_path / LOCK_FILE).write_text(text)
+
+    assert read_owner(tmp_path) is None
+
+
+def test_who_only_looks_for_the_owner_keeps_nobody_from_owning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / LOCK_FILE).touch()
+    with (tmp_path / LOCK_FILE).open() as looking:
+        ownership._lock(looking)
+        monkeypatch.setattr(ownership.time, "sleep", lambda _: ownership._unlock(looking))
+
+        with own(tmp_path, started="now") as owned:
+            assert owned.owner.pid == os.getpid()
+
+
 def test_an_owner_that_does_not_say_who_it_is_still_owns(tmp_path: Path) -> None:
     with own(tmp_path, started="now"):
         (tmp_path / LOCK_FILE).write_text("")

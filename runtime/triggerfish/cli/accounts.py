@@ -115,6 +115,12 @@ def _of_setting(place: Place, name: str) -> Target:
 def _embedded(place: Place) -> Target:
     folder = _data_folder(place)
     owner = read_owner(folder) if folder is not None else None
+    if owner is None and place.data is not None:  # not another account than the one named
+        raise AccountFailed(
+            f"{folder}: no program runs on this data folder. Start one with 'triggerfish start' or "
+            f"'triggerfish storage', or name a running account with --connection, such as "
+            f"{DEVELOPMENT}."
+        )
     if owner is None or not owner.ports:
         # Whatever answers on the well-known ports: a storage alone, or Azurite.
         return Target(place, parse_connection_string(DEVELOPMENT, ports=PORTS))

@@ -148,6 +148,18 @@ def test_a_missing_queue_is_the_services_error(server: Any, name: str) -> None:
     assert str(result.exception).endswith("triggerfish queue list")
 
 
+def test_a_program_that_crashed_is_not_asked_where_another_has_its_ports_now(
+    server: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "owner.lock").write_bytes((server.folder / "owner.lock").read_bytes())
+
+    listed = CliRunner().invoke(triggerfish, ["queue", "list", "--data", str(tmp_path)])
+
+    assert isinstance(listed.exception, AccountFailed)
+    assert f"{tmp_path}: no program runs on this data folder." in str(listed.exception)
+    assert "--connection" in str(listed.exception)
+
+
 def test_where_nothing_runs_the_remedy_is_told(tmp_path: Path) -> None:
     endpoint = "QueueEndpoint=http://127.0.0.1:9/devstoreaccount1"
     string = f"AccountName=devstoreaccount1;AccountKey=a2V5;{endpoint}"
