@@ -48,7 +48,7 @@ def snapshot(
         return
     place = snapshots.place_of(data, name)
     if deletes:
-        snapshots.delete(place)
+        snapshots.delete(data, place)
         if as_json:
             emit_json({"name": name, "path": str(place)})
         else:

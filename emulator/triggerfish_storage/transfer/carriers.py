@@ -1,14 +1,13 @@
 """Where an export goes: a folder, or an archive by the suffix of its name.
 
-Everything is written under another name and gets its own at the end, so what stands under the
-name that was asked for is always whole: after an error, Ctrl-C or a kill it is what was there
-before, or nothing.
+Everything is written beside that place and put there at the end, so what stands under the name
+that was asked for is always whole: after an error, Ctrl-C or a kill it is what was there before, or
+nothing. What a kill leaves beside it is removed by the next export to the same place.
 """
 
 from __future__ import annotations
 
 import os
-import secrets
 import tarfile
 import time
 import zipfile
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from triggerfish_storage.transfer.failure import TransferError
-from triggerfish_storage.transfer.scratch import remove
+from triggerfish_storage.transfer.scratch import folder_beside
 
 ARCHIVES: Final = (".tar", ".tar.gz", ".tgz", ".zip")
 COPY_BYTES: Final = 1024 * 1024
@@ -45,27 +44,31 @@ def carrier(target: Path, *, overwrite: bool) -> Iterator[Carrier]:
     Raises TransferError where ``target`` cannot be written, or exists and is not to be replaced.
     """
     check_target(target, overwrite=overwrite)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
     try:
-        if target.name.lower().endswith(".zip"):
-            with zipfile.ZipFile(unfinished, "x", zipfile.ZIP_DEFLATED) as archive:
-                yield _Zip(archive)
-        elif is_archive(target):
-            is_packed = not target.name.lower().endswith(".tar")
-            with tarfile.open(unfinished, "x:gz" if is_packed else "x") as tar:
-                yield _Tar(tar)
-        else:
-            unfinished.mkdir()
-            yield _Folder(unfinished)
-        put_in_place(unfinished, target)
+        with folder_beside(target) as beside:
+            unfinished = beside / target.name
+            with _carrier_to(unfinished) as carrier:
+                yield carrier
+            put_in_place(unfinished, target)
     except OSError as error:
         # What is full or gone while it is written to has no name of its own in the error.
-        if error.filename is not None and unfinished.name not in str(error.filename):
+        if error.filename is not None and f".{target.name}." not in str(error.filename):
             raise
         raise TransferError(f"{target}: cannot be written ({error.strerror or error}).") from error
-    finally:
-        remove(unfinished)
+
+
+@contextmanager
+def _carrier_to(unfinished: Path) -> Iterator[Carrier]:
+    if unfinished.name.lower().endswith(".zip"):
+        with zipfile.ZipFile(unfinished, "x", zipfile.ZIP_DEFLATED) as archive:
+            yield _Zip(archive)
+    elif is_archive(unfinished):
+        is_packed = not unfinished.name.lower().endswith(".tar")
+        with tarfile.open(unfinished, "x:gz" if is_packed else "x") as tar:
+            yield _Tar(tar)
+    else:
+        unfinished.mkdir()
+        yield _Folder(unfinished)
 
 
 def check_target(target: Path, *, overwrite: bool) -> None:
@@ -78,18 +81,17 @@ def check_target(target: Path, *, overwrite: bool) -> None:
 
 
 def put_in_place(unfinished: Path, target: Path) -> None:
-    """Give what is finished its name; what had that name before is removed."""
+    """Put what is finished where it belongs; what was there before is left in its stead."""
     if not target.is_dir():
         unfinished.replace(target)
         return
-    before = target.with_name(f".{target.name}.{secrets.token_hex(4)}.before")
+    before = unfinished.with_name(f"{unfinished.name}.before")
     target.rename(before)  # a folder that is not empty cannot be replaced in one step
     try:
         unfinished.rename(target)
     except BaseException:
         before.rename(target)
         raise
-    remove(before)
 
 
 class _Folder:

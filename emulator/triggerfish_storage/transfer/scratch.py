@@ -1,13 +1,15 @@
 """Folders for a while, and files with two names.
 
 What a transfer needs lies within the data folder, on the same file system as the account, so that
-links can be made and large things fit. An account that nobody keeps lies where the system has
-such things. What a kill leaves is removed by the next one who needs such a folder.
+links can be made and large things fit; what is to be put somewhere else lies beside that place. An
+account that nobody keeps lies where the system has such things. What a kill leaves is removed by
+the next one who needs such a folder.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -31,7 +33,27 @@ def scratch_folder(folder: Path) -> Iterator[Path]:
     root = folder / SCRATCH_FOLDER
     root.mkdir(parents=True, exist_ok=True)
     _remove_left(map(root.joinpath, list(swept_names(root))))
-    path = root / new_name()
+    try:
+        with _owned(root / new_name()) as inside:
+            yield inside
+    finally:
+        with suppress(OSError):  # others are in it
+            root.rmdir()
+
+
+@contextmanager
+def folder_beside(target: Path) -> Iterator[Path]:
+    """Give an empty folder beside ``target``, on the same file system, which is gone at the end."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    ours = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{8}}\.partial")
+    _remove_left([one for one in target.parent.iterdir() if ours.fullmatch(one.name)])
+    with _owned(target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")) as inside:
+        yield inside
+
+
+@contextmanager
+def _owned(path: Path) -> Iterator[Path]:
+    """Give a folder within ``path`` that whoever finds it can tell to be in use."""
     try:
         with own(path, started=""):
             inside = path / "in"
@@ -39,8 +61,6 @@ def scratch_folder(folder: Path) -> Iterator[Path]:
             yield inside
     finally:
         remove(path)
-        with suppress(OSError):  # others are in it
-            root.rmdir()
 
 
 @contextmanager
@@ -63,7 +83,7 @@ def link_or_copy(source: Path, target: Path) -> None:
     except FileNotFoundError:
         raise
     except OSError:  # another file system, or one that has no links
-        unfinished = target.with_name(f"{target.name}.{secrets.token_hex(4)}.partial")
+        unfinished = target.with_name(new_name())  # what a kill leaves is swept, by such a name
         try:
             shutil.copyfile(source, unfinished)
             source.stat()  # it is written anew only once it is gone from there

@@ -11,10 +11,9 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -33,7 +32,7 @@ from triggerfish_storage.transfer.carriers import check_target, put_in_place
 from triggerfish_storage.transfer.failure import TransferError
 from triggerfish_storage.transfer.fields import iso
 from triggerfish_storage.transfer.pinning import pinned
-from triggerfish_storage.transfer.scratch import link_or_copy, remove, scratch_folder
+from triggerfish_storage.transfer.scratch import folder_beside, link_or_copy, scratch_folder
 from triggerfish_storage.transfer.tally import Advance
 
 ABOUT_FILE: Final = "snapshot.json"
@@ -68,7 +67,8 @@ def take(folder: Path, place: Path, *, overwrite: bool, now: datetime, advance: 
     """Keep the account of ``folder`` as it is now; raises where ``place`` is taken."""
     check_target(place, overwrite=overwrite)
     try:
-        with pinned(folder) as view, _unfinished(folder, place) as unfinished:
+        with pinned(folder) as view, _aside(folder, place) as aside:
+            unfinished = aside / place.name
             contents = unfinished / CONTENTS_FOLDER
             contents.mkdir(parents=True)
             _link_files(view.tx, view.contents, contents, advance)
@@ -82,21 +82,11 @@ def take(folder: Path, place: Path, *, overwrite: bool, now: datetime, advance: 
         raise TransferError(f"{place}: the snapshot cannot be taken ({error}).") from error
 
 
-@contextmanager
-def _unfinished(folder: Path, place: Path) -> Iterator[Path]:
-    """Give the path at which a snapshot is put together, on the file system of its place.
-
-    In the data folder that is where a kill leaves nothing for ever; elsewhere beside the place.
-    """
+def _aside(folder: Path, place: Path) -> AbstractContextManager[Path]:
+    """Give a folder for what a snapshot is not yet or no more, on the file system of its place."""
     if place.parent == folder / SNAPSHOTS_FOLDER:
-        with scratch_folder(folder) as scratch:
-            yield scratch / place.name
-        return
-    path = place.with_name(f".{place.name}.{secrets.token_hex(4)}.partial")
-    try:
-        yield path
-    finally:
-        remove(path)
+        return scratch_folder(folder)
+    return folder_beside(place)
 
 
 def listed(folder: Path) -> list[Snapshot]:
@@ -107,12 +97,11 @@ def listed(folder: Path) -> list[Snapshot]:
     return sorted(found, key=lambda one: one.taken, reverse=True)
 
 
-def delete(place: Path) -> None:
-    """Remove a snapshot; raises where there is none."""
+def delete(folder: Path, place: Path) -> None:
+    """Remove a snapshot, in one step for whoever lists them; raises where there is none."""
     check(place)
-    doomed = place.with_name(f".{place.name}.{secrets.token_hex(4)}.before")
-    place.rename(doomed)
-    remove(doomed)
+    with _aside(folder, place) as aside:
+        place.rename(aside / place.name)
 
 
 def restore(folder: Path, place: Path, *, advance: Advance) -> None:

@@ -232,27 +232,66 @@ async def test_an_account_in_memory_can_be_exported_from_the_folder_that_is_told
 async def test_a_signal_ends_an_export_and_leaves_nothing_half(
     data: Path, clock: ManualClock, tmp_path: Path, name: signal.Signals
 ) -> None:
-    os.mkfifo(tmp_path / "gate")
-    script = (
-        "import sys\n"
-        "from triggerfish_storage.transfer import exporting\n"
-        "from triggerfish_storage.cli.storage import storage\n"
-        f"exporting.iso = lambda _: open({str(tmp_path / 'gate')!r}).read()\n"  # waits there
-        "storage(sys.argv[1:])\n"
-    )
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", script, "export", str(tmp_path / "saved"), "--data", str(data)),
-        stderr=asyncio.subprocess.PIPE,
-    )
-    descriptor = await asyncio.to_thread(os.open, tmp_path / "gate", os.O_WRONLY)
-    process.send_signal(name)
-    _, error = await process.communicate()
-    os.close(descriptor)
+    ended, error = await _ended_at_work(name, tmp_path, "export", tmp_path / "saved", data)
 
-    assert process.returncode not in (0, -name)
+    assert ended not in (0, -name)
     assert b"Traceback" not in error
     assert not (data / "scratch").exists()
     assert _names(tmp_path) == {"data", "gate"}
+
+
+@pytest.mark.slow
+async def test_what_a_killed_snapshot_left_elsewhere_is_removed_by_the_next_one_there(
+    data: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "kept"
+    await _ended_at_work(signal.SIGKILL, tmp_path, "snapshot", place, data)
+    assert len(_names(tmp_path)) == len({"data", "gate", "what it left"})
+
+    result = invoke("snapshot", place, "--data", data)
+
+    assert result.exit_code == 0, result.output
+    assert _names(tmp_path) == {"data", "gate", "kept"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["saved", "saved.tar.gz", "saved.zip"])
+async def test_what_a_killed_export_left_is_removed_by_the_next_one_to_that_place(
+    data: Path, clock: ManualClock, tmp_path: Path, target: str
+) -> None:
+    await _ended_at_work(signal.SIGKILL, tmp_path, "export", tmp_path / target, data)
+    assert len(_names(tmp_path)) == len({"data", "gate", "what it left"})
+
+    result = invoke("export", tmp_path / target, "--data", data)
+
+    assert result.exit_code == 0, result.output
+    assert not (data / "scratch").exists()
+    assert _names(tmp_path) == {"data", "gate", target}
+
+
+async def _ended_at_work(
+    name: signal.Signals, folder: Path, command: str, target: Path, data: Path
+) -> tuple[int, bytes]:
+    """End a command by a signal in the middle of its work; return exit code and stderr."""
+    gate = folder / "gate"
+    os.mkfifo(gate)
+    script = (
+        "import sys\n"
+        "from triggerfish_storage.transfer import exporting, snapshots\n"
+        "from triggerfish_storage.cli.storage import storage\n"
+        f"exporting.iso = snapshots.iso = lambda _: open({str(gate)!r}).read()\n"  # waits there
+        "storage(sys.argv[1:])\n"
+    )
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", script, command, str(target), "--data", str(data)),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    descriptor = await asyncio.to_thread(os.open, gate, os.O_WRONLY)
+    process.send_signal(name)
+    _, error = await process.communicate()
+    os.close(descriptor)
+    assert process.returncode is not None
+    return process.returncode, error
 
 
 def _names(folder: Path) -> set[str]:

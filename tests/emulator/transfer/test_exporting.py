@@ -186,3 +186,12 @@ async def test_what_a_killed_export_left_is_removed_by_the_next_one(
     export(tmp_path / "data", tmp_path / "saved", clock.now())
 
     assert not (tmp_path / "data" / "scratch").exists()
+
+
+def test_two_exports_to_one_place_leave_each_other_alone(tmp_path: Path) -> None:
+    with carrier(tmp_path / "saved", overwrite=True) as first:
+        with carrier(tmp_path / "saved", overwrite=True) as second:
+            second.add("a", 6, [b"second"], 0.0)
+        first.add("a", 5, [b"first"], 0.0)
+
+    assert _files(tmp_path) == {str(tmp_path / "saved" / "a"): b"first"}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from triggerfish_storage.testing import ManualClock
-from triggerfish_storage.transfer import snapshots
+from triggerfish_storage.transfer import scratch, snapshots
 from triggerfish_storage.transfer.failure import TransferError
 
 if TYPE_CHECKING:
@@ -168,10 +168,25 @@ async def test_snapshots_are_listed_and_removed(
     place = take(tmp_path, "two", clock)
 
     assert [one.name for one in snapshots.listed(tmp_path)] == ["two", "one"]
-    snapshots.delete(place)
+    snapshots.delete(tmp_path, place)
     assert [one.name for one in snapshots.listed(tmp_path)] == ["one"]
     with pytest.raises(TransferError, match="no such snapshot"):
-        snapshots.delete(place)
+        snapshots.delete(tmp_path, place)
+
+
+async def test_a_snapshot_that_cannot_be_removed_whole_is_not_listed_any_more(
+    clock: ManualClock, tmp_path: Path, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await put_all(opened, tmp_path, clock, b"a")
+    place = take(tmp_path, "one", clock)
+
+    with monkeypatch.context() as killed:
+        killed.setattr(scratch, "remove", lambda _: None)
+        snapshots.delete(tmp_path, place)
+
+    assert snapshots.listed(tmp_path) == []
+    take(tmp_path, "one", clock)
+    assert not (tmp_path / "scratch").exists()
 
 
 async def test_a_name_is_used_twice_only_where_that_is_asked_for(
