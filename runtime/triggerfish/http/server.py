@@ -185,7 +185,7 @@ class WebServer:
 
     async def _dispatch(self, request: web.BaseRequest, target: str) -> web.Response:
         path = target.partition("?")[0].lower()
-        if path == "/" and request.method in ("GET", "HEAD"):
+        if path == "/" and request.method in ("GET", "HEAD") and not self._has_root(request.method):
             return page(200, home_page(self._host.state)) if self._options.home_page else empty(204)
         if path.startswith("/admin/"):
             if self._is_forged(request):
@@ -196,6 +196,11 @@ class WebServer:
         return await answer_function(
             self._host, request, target, body_limit=self._options.body_limit, log=self._log
         )
+
+    def _has_root(self, method: str) -> bool:
+        """Whether a function is at ``/``, which then goes before the home page."""
+        match = self._host.routes.choose(method, "/")
+        return match is not None and not match.function.disabled
 
     def _is_forged(self, request: web.BaseRequest) -> bool:
         """Whether a page of another site, open in the user's browser, sends this request."""

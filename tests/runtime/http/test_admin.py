@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from triggerfish.config.host_options import HttpOptions
 from triggerfish.http.view import DrainState, DrainStatus, HostState
 from triggerfish.model import Binding, Function, FunctionError
 
@@ -28,6 +30,22 @@ async def test_the_root_is_a_page_unless_it_is_switched_off(start: Start) -> Non
     assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
     assert b"Running" in body
     assert silent[:2] == (204, b"")
+
+
+async def test_a_function_at_the_root_goes_before_the_page(
+    start: Start, new_host: type[FakeHost]
+) -> None:
+    route = Binding("req", "httpTrigger", "in", {"route": "{*route}"})
+    function = Function("site", (route, Binding("$return", "http", "out")), "/app", "site.py")
+    hosts = [
+        new_host(functions=[one], http_options=HttpOptions("", None, None, {}))
+        for one in (function, replace(function, disabled=True))
+    ]
+
+    enabled, disabled = [(await (await start(host)).ask("GET /"))[1] for host in hosts]
+
+    assert enabled == b"hello"
+    assert b"Running" in disabled
 
 
 async def test_the_status_of_the_host(start: Start, new_host: type[FakeHost]) -> None:
