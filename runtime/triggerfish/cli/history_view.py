@@ -13,7 +13,7 @@ from typing import Any, Final
 import click
 
 from triggerfish.history.entries import Entry, Line, Output, Summary
-from triggerfish_storage.cli.output import emit_fields, emit_table, one_line, wants_table
+from triggerfish_storage.cli.output import counted, emit_fields, emit_table, one_line, wants_table
 
 COLUMNS: Final = ("BEGAN", "ID", "FUNCTION", "SOURCE", "STATUS", "TRY", "TOOK", "WHAT")
 _UUID_LENGTH: Final = 36
@@ -75,7 +75,7 @@ def took(duration: timedelta | None) -> str:
 def what(summary: Summary) -> str:
     """Return the line that says most: why it failed, else how the payload begins."""
     if summary.failure is not None:
-        return f"{summary.failure.type}: {summary.failure.message}"
+        return str(summary.failure)
     return preview(summary)
 
 
@@ -91,7 +91,7 @@ def preview(summary: Summary) -> str:
 def size(size_bytes: int) -> str:
     """Return a number of bytes as people read it."""
     if size_bytes < 1024:
-        return f"{size_bytes} bytes"
+        return counted(size_bytes, "byte")
     if size_bytes < 1024 * 1024:
         return f"{size_bytes / 1024:.1f} KiB"
     return f"{size_bytes / (1024 * 1024):.1f} MiB"
@@ -116,7 +116,7 @@ def _fields(entry: Entry) -> Iterator[tuple[str, object]]:
     yield "Replay of", summary.replay_of
     yield "Poisoned", summary.poisoned
     if failure is not None:
-        yield "Failure", f"{failure.type}: {failure.message}"
+        yield "Failure", str(failure)
         yield "Traceback", failure.traceback
     if entry.delivery.metadata:
         yield "Metadata", json.dumps(entry.delivery.metadata, indent=2, ensure_ascii=False)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import IO
 
+from triggerfish.cli.history_view import is_text, size
 from triggerfish.model import TriggerfishError
 from triggerfish_storage.transfer.message_lines import Message, message_document, message_text
 
@@ -65,3 +66,9 @@ def decode(text: str, encoding: str) -> bytes:
         with suppress(ValueError):
             return base64.b64decode("".join(text.split()), validate=True)
     return text.encode()
+
+
+def body_text(text: str, encoding: str) -> str:
+    """Return the body of a message for a list; of one that is no text, how long it is."""
+    body = decode(text, encoding)
+    return body.decode() if is_text(body) else f"(no text, {size(len(body))})"

@@ -10,7 +10,7 @@ from typing import Final
 
 from triggerfish.bindings.queue import POISON_SUFFIX
 from triggerfish.cli.accounts import Target, find_target, message_encoding
-from triggerfish.cli.message_files import decode
+from triggerfish.cli.message_files import body_text
 from triggerfish.cli.queue_transfer import move
 from triggerfish.cli.running import Place
 from triggerfish.listeners.blob import POISON_QUEUE
@@ -56,9 +56,6 @@ def _show(target: Target, poison: str, total: int, *, as_json: bool) -> None:
         encoding = message_encoding(target.place)
         emit_table(
             ("ID", "INSERTED", "BODY"),
-            (
-                (one.id, one.inserted_at, decode(one.text, encoding).decode(errors="replace"))
-                for one in messages
-            ),
+            ((one.id, one.inserted_at, body_text(one.text, encoding)) for one in messages),
         )
     remark(f"{counted(total, 'message')} would be moved from {poison}.")

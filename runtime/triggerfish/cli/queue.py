@@ -15,8 +15,7 @@ from typing import IO, Any, Final
 import click
 
 from triggerfish.cli.accounts import Target, message_encoding, of_account
-from triggerfish.cli.history_view import readable
-from triggerfish.cli.message_files import decode, encode, read_messages, write_messages
+from triggerfish.cli.message_files import body_text, encode, read_messages, write_messages
 from triggerfish.cli.queue_transfer import Advance, copy_out, move_out, put
 from triggerfish.model import TriggerfishError
 from triggerfish.names import queue_name_problem
@@ -143,23 +142,16 @@ def peek(*, name: str, count: int, as_base64: bool | None, as_json: bool, target
     """Show the first messages that are visible; changes nothing."""
     encoding = _encoding(target, as_base64)
     messages: Sequence[Message] = target.run(lambda client: client.peek_messages(name, count))
+    shown = [(one, body_text(one.text, encoding)) for one in messages]
     if as_json:
-        emit_json([{**message_document(one), "body": _body(one, encoding)} for one in messages])
+        emit_json([{**message_document(one), "body": body} for one, body in shown])
         return
     emit_table(
         ("ID", "INSERTED", "TRIES", "BODY"),
-        ((one.id, one.inserted_at, one.dequeue_count, _body(one, encoding)) for one in messages),
+        ((one.id, one.inserted_at, one.dequeue_count, body) for one, body in shown),
     )
     if not messages:
         remark(f"Queue '{name}' has no visible messages.")
-
-
-def _body(message: Message, encoding: str) -> str:
-    body = decode(message.text, encoding)
-    try:
-        return body.decode()
-    except UnicodeDecodeError:
-        return readable(body)
 
 
 @queue.command("list")

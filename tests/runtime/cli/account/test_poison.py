@@ -25,16 +25,15 @@ def test_poison_goes_back_to_its_queue_in_order(server: Any, name: str, suffix: 
 
 
 def test_poison_is_shown_dry_and_left_where_it_is(server: Any, name: str) -> None:
-    server.fill(f"{name}-poison", [base64.b64encode(body).decode() for body in (b"one", b"two")])
+    texts = [base64.b64encode(body).decode() for body in (b"one", b"two", b"\xff")]
+    server.fill(f"{name}-poison", texts)
 
     result = server.run("replay", "--poison", name, "--dry")
 
-    assert [line.split("\t")[2] for line in result.stdout.splitlines()] == ["one", "two"]
-    assert "2 messages would be moved" in result.stderr
-    assert (server.count(f"{name}-poison"), server.texts(f"{name}-poison")) == (
-        2,
-        [base64.b64encode(body).decode() for body in (b"one", b"two")],
-    )
+    shown = [line.split("\t")[2] for line in result.stdout.splitlines()]
+    assert shown == ["one", "two", "(no text, 1 byte)"]
+    assert "3 messages would be moved" in result.stderr
+    assert (server.count(f"{name}-poison"), server.texts(f"{name}-poison")) == (3, texts)
 
 
 def test_what_becomes_poison_again_meanwhile_is_not_moved_for_ever(
