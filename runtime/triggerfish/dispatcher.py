@@ -293,10 +293,11 @@ class _Invocation:
             self._log(LogLevel.INFORMATION, line)
             return
         self._log(LogLevel.ERROR, line)
+        stack = f"\nStack: {failure.traceback}" if failure.traceback else ""
         self._log(
             LogLevel.ERROR,
             f"Exception while executing function: Functions.{self._name}. Result: Failure\n"
-            f"Exception: {failure.type}: {failure.message}\nStack: {failure.traceback}".rstrip(),
+            f"Exception: {failure}{stack}".rstrip(),
         )
 
     def _log(self, level: LogLevel, message: str) -> None:

@@ -179,6 +179,9 @@ class Failure:
     message: str
     traceback: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.type}: {self.message}" if self.message else self.type
+
 
 class InvocationResult(NamedTuple):
     """What a run gave: values by binding name (``$return`` among them), or a failure."""

@@ -197,4 +197,4 @@ def _show(entry: Entry) -> None:
         return
     if summary.failure.traceback:
         click.echo(summary.failure.traceback.rstrip("\n"))
-    fail(f"'{summary.function}' {said}: {summary.failure.type}: {summary.failure.message}")
+    fail(f"'{summary.function}' {said}: {summary.failure}")

@@ -94,6 +94,8 @@ class Worker:
 
     @property
     def how_it_ended(self) -> str:
+        if self.timed_out:
+            return "Its worker process was ended, because another invocation in it ran too long."
         return f"The worker process {self._process.how_it_ended}."
 
     @property

@@ -94,6 +94,14 @@ async def test_a_function_that_raises_writes_and_completes_nothing(bench: Bench)
     assert "Exception: ValueError: no\nStack:   File …" in bench.lines[-1].message
 
 
+async def test_what_a_failure_does_not_have_is_not_announced(bench: Bench) -> None:
+    bench.results = [InvocationResult(failure=Failure(FailureKind.USER, "SystemExit", ""))]
+
+    await bench.dispatcher().invoke(bench.event(), bench.done)
+
+    assert bench.lines[-1].message.endswith("Result: Failure\nException: SystemExit")
+
+
 async def test_an_output_that_cannot_be_written_fails_the_invocation(bench: Bench) -> None:
     bench.outputs = (bench.output("a", bench.account),)
     bench.results = [bench.result(a="1")]

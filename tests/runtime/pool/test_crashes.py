@@ -239,6 +239,7 @@ async def test_what_else_the_worker_had_in_hand_fails_with_the_late_function(mak
         results = await late, await other
 
     assert [result.failure.kind for result in results] == [FailureKind.TIMEOUT, FailureKind.CRASH]
+    assert "another invocation in it ran too long" in results[1].failure.message
 
 
 async def test_a_function_whose_caller_gave_up_is_still_limited_in_time(make_app, launch):
