@@ -139,6 +139,7 @@ table names, and else as a request that no service knows.
 | of all services | answered |
 | --- | --- |
 | preflight requests (`OPTIONS`) | by the CORS rules of the service's properties |
+| answers to requests without `Origin` | have no CORS headers, nor `Vary` |
 | `x-ms-version` | any; one newer than the newest known as that one |
 | SharedKey, SharedKeyLite, account SAS, service SAS, stored access policies | checked |
 | the date that is signed with a key (`x-ms-date`) | any: clocks can be moved here |
@@ -149,6 +150,7 @@ table names, and else as a request that no service knows.
 | logging and metrics of the service's properties | kept and given back; nothing is logged |
 | query options of tables but `$filter`, `$select` and `$top` | refused with 501 NotImplemented |
 | `$filter` on `TableName` | without regard to case, as a table is addressed |
+| copies | done when they are answered, so that there is none for Abort Copy Blob |
 | incremental copies | done at once; from this account with its page ranges, from others whole |
 | sources of copies | public or signed, or a token comes along; Copy Blob alone takes the key |
 | rehydration of archived blobs | at once, or pending for `--rehydrate-after` seconds whatever the \

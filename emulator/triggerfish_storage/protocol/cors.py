@@ -6,11 +6,11 @@ Rules: https://learn.microsoft.com/rest/api/storageservices/cross-origin-resourc
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
-from triggerfish_storage.errors import ErrorCode, StorageError
+from triggerfish_storage.errors import INVALID_HEADER_VALUE, ErrorCode, StorageError
 from triggerfish_storage.protocol import xml
 from triggerfish_storage.protocol.operations import Reply
 
@@ -21,9 +21,15 @@ PREFLIGHT_FAILURE: Final = ErrorCode(
 )
 
 
+_VARYING: Final = ("GET", "HEAD")  # the only answers that caches keep
+
+
 @dataclass(frozen=True, slots=True)
 class CorsRule:
-    """One rule; origins and headers may be ``*``, headers may end with it."""
+    """One rule; origins and headers may be ``*``.
+
+    An origin may have it for all subdomains of a domain, a header may end with it.
+    """
 
     origins: tuple[str, ...]
     methods: tuple[str, ...]
@@ -34,22 +40,25 @@ class CorsRule:
     def allows(self, origin: str, method: str, headers: Sequence[str]) -> bool:
         """Whether a page of ``origin`` may send such a request."""
         return (
-            ("*" in self.origins or origin in self.origins)
+            any(_is_origin(origin, allowed) for allowed in self.origins)
             and method in self.methods
             and all(_matches(name, self.headers) for name in headers)
         )
 
 
 def preflight(properties: Mapping[str, str], headers: Mapping[str, str]) -> Reply:
-    """Answer OPTIONS by the first rule that allows what is asked for; else the documented 403."""
-    origin = headers.get("origin", "")
-    method = headers.get("access-control-request-method", "")
+    """Answer OPTIONS by the first rule that allows what is asked for.
+
+    Raises the documented 403 where none does, and 400 where a preflight lacks what makes it one.
+    """
+    origin = _required(headers, "Origin")
+    method = _required(headers, "Access-Control-Request-Method")
     asked = headers.get("access-control-request-headers", "")
-    rule = _rule(properties, origin, method, _list(asked.lower())) if origin and method else None
+    rule = _rule(properties, origin, method, _list(asked.lower()))
     if rule is None:
         raise StorageError(PREFLIGHT_FAILURE)
     allowed = {
-        **_allowed_origin(rule, origin),
+        **_allowed_origin(rule, origin, varies=True),
         "Access-Control-Allow-Methods": method,
         "Access-Control-Max-Age": rule.max_age,
     }
@@ -62,11 +71,11 @@ def marks(
     properties: Mapping[str, str], origin: str, method: str, answer: Mapping[str, str]
 ) -> Mapping[str, str]:
     """Return the headers that let a page of ``origin`` read an ``answer``."""
-    rule = _rule(properties, origin, method, ())
+    rule, varies = _rule(properties, origin, method, ()), method in _VARYING
     if rule is None:
-        return {"Vary": "Origin"} if "Cors" in properties else {}
+        return {"Vary": "Origin"} if varies and "Cors" in properties else {}
     exposed = [name for name in answer if _matches(name.lower(), rule.exposed)]
-    found = _allowed_origin(rule, origin)
+    found = _allowed_origin(rule, origin, varies=varies)
     if exposed:
         found["Access-Control-Expose-Headers"] = ",".join(exposed)
     return found
@@ -96,14 +105,37 @@ def _rules(markup: str) -> tuple[CorsRule, ...]:
     )
 
 
-def _allowed_origin(rule: CorsRule, origin: str) -> dict[str, str]:
+def _required(headers: Mapping[str, str], name: str) -> str:
+    """Return a header without which a request is no preflight."""
+    found = headers.get(name.lower(), "")
+    if not found:
+        raise StorageError(
+            replace(INVALID_HEADER_VALUE, message="A required CORS header is not present."),
+            HeaderName=name,
+        )
+    return found
+
+
+def _allowed_origin(rule: CorsRule, origin: str, *, varies: bool) -> dict[str, str]:
     if "*" in rule.origins:
         return {"Access-Control-Allow-Origin": "*"}
-    return {
+    allowed = {
         "Access-Control-Allow-Origin": origin,
         "Access-Control-Allow-Credentials": "true",
-        "Vary": "Origin",
     }
+    return {**allowed, "Vary": "Origin"} if varies else allowed
+
+
+def _is_origin(origin: str, allowed: str) -> bool:
+    """Whether a page's origin is the allowed one, or a subdomain where ``*`` stands for them."""
+    if "*" not in allowed:
+        return origin == allowed
+    before, _, behind = allowed.partition("*")
+    return (
+        origin.startswith(before)
+        and origin.endswith(behind)
+        and len(origin) > len(before) + len(behind)
+    )
 
 
 def _matches(name: str, allowed: Sequence[str]) -> bool:

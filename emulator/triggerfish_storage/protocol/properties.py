@@ -23,6 +23,7 @@ RETENTION_LIMIT_DAYS: Final = 365
 
 _DAYS: Final = re.compile("[0-9]{1,3}")
 _VERSION: Final = re.compile(r"(\d{4}-\d{2}-\d{2})?")  # empty takes it back
+_METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "MERGE", "OPTIONS", "PATCH", "POST", "PUT"})
 _OFF: Final = "<RetentionPolicy><Enabled>false</Enabled></RetentionPolicy>"
 _METRICS: Final = f"<Version>1.0</Version><Enabled>false</Enabled>{_OFF}"
 _DEFAULTS: Final = {
@@ -59,20 +60,42 @@ def write_properties(properties: Mapping[str, str], service: ServiceName) -> byt
 
 
 def _check(element: xml.Element) -> None:
-    if element.name == "Cors":
-        if len(element.children) > CORS_LIMIT:
-            raise StorageError(errors.INVALID_XML_DOCUMENT, Reason="At most five CORS rules.")
-        for rule in element.children:
-            for name in ("AllowedOrigins", "AllowedMethods", "MaxAgeInSeconds"):
-                rule.child_text(name)
-            _check_number(rule, "MaxAgeInSeconds", low=0, high=2**31 - 1)
-    if element.name == "DefaultServiceVersion" and not _VERSION.fullmatch(element.text.strip()):
-        raise _bad(element.name, element.text)
-    retention = element.find("RetentionPolicy")
-    if element.name == "DeleteRetentionPolicy":
-        retention = element
-    if retention is not None:
-        _check_retention(retention)
+    match element.name:
+        case "Cors":
+            _check_cors(element)
+        case "DefaultServiceVersion":
+            if not _VERSION.fullmatch(element.text.strip()):
+                raise _bad(element.name, element.text)
+        case "DeleteRetentionPolicy":
+            _check_retention(element)
+        case "Logging":
+            element.child_text("Version")
+            _check_flags(element, "Delete", "Read", "Write")
+            _check_retention(element.child("RetentionPolicy"))
+        case "StaticWebsite":
+            _check_flags(element, "Enabled")
+        case _:  # metrics
+            _check_flags(element, "Enabled")
+            retention = element.find("RetentionPolicy")
+            if retention is not None:
+                _check_retention(retention)
+
+
+def _check_cors(element: xml.Element) -> None:
+    if len(element.children) > CORS_LIMIT:
+        raise StorageError(errors.INVALID_XML_DOCUMENT, Reason="At most five CORS rules.")
+    for rule in element.children:
+        for name in ("AllowedOrigins", "MaxAgeInSeconds"):
+            rule.child_text(name)
+        methods = rule.child_text("AllowedMethods")
+        if not _METHODS.issuperset(method.strip() for method in methods.split(",")):
+            raise _bad("AllowedMethods", methods)
+        _check_number(rule, "MaxAgeInSeconds", low=0, high=2**31 - 1)
+
+
+def _check_flags(element: xml.Element, *names: str) -> None:
+    for name in names:
+        _flag(element, name)
 
 
 def _check_retention(policy: xml.Element) -> None:

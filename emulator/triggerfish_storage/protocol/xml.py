@@ -35,14 +35,17 @@ class Element:
         """Return the first child of that name, if there is one."""
         return next((child for child in self.children if child.name == name), None)
 
+    def child(self, name: str) -> Element:
+        """Return the first child of that name; raises MissingRequiredXmlNode."""
+        found = self.find(name)
+        if found is None:
+            raise StorageError(errors.MISSING_REQUIRED_XML_NODE, XmlNodeName=name)
+        return found
+
     def child_text(self, name: str, default: str | None = None) -> str:
         """Return the text of a child; without ``default`` it must be there."""
-        child = self.find(name)
-        if child is not None:
-            return child.text
-        if default is None:
-            raise StorageError(errors.MISSING_REQUIRED_XML_NODE, XmlNodeName=name)
-        return default
+        found = self.find(name) if default is not None else self.child(name)
+        return default or "" if found is None else found.text
 
 
 class _Builder:

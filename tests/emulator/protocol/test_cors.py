@@ -76,6 +76,51 @@ async def test_what_no_rule_allows_is_refused(
     assert (answer.status, answer.code) == (403, "CorsPreflightFailure")
 
 
+@pytest.mark.parametrize("missing", ["Origin", "Access-Control-Request-Method"])
+async def test_a_preflight_that_lacks_a_header_is_malformed(client: Raw, missing: str) -> None:
+    await set_rules(client, rule("*"))
+    asked = {"Origin": PAGE, "Access-Control-Request-Method": "GET"}
+    del asked[missing]
+
+    answer = await client.request("OPTIONS", "/orders", headers=asked, sign=False)
+
+    assert (answer.status, answer.code) == (400, "InvalidHeaderValue")
+    assert missing.encode() in answer.body
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        ("http://www.page.example", 200),
+        ("http://a.b.page.example", 200),
+        ("http://.page.example", 403),
+        ("http://page.example", 403),
+        ("https://www.page.example", 403),
+        ("http://www.page.example:8080", 403),
+    ],
+)
+async def test_a_star_stands_for_the_subdomains_of_a_domain(
+    client: Raw, origin: str, status: int
+) -> None:
+    await set_rules(client, rule("http://*.page.example"))
+
+    answer = await preflight(client, origin=origin)
+
+    assert answer.status == status
+    assert answer.headers.get("access-control-allow-origin") == (origin if status == 200 else None)
+
+
+async def test_what_no_cache_keeps_does_not_vary(client: Raw) -> None:
+    await set_rules(client, rule(PAGE, methods="PUT"))
+
+    mine = await client.request("PUT", "/a", headers={"Origin": PAGE})
+    other = await client.request("PUT", "/a", headers={"Origin": "http://nobody"})
+
+    assert mine.headers["access-control-allow-origin"] == PAGE
+    assert "vary" not in mine.headers
+    assert "vary" not in other.headers
+
+
 async def test_an_answer_is_marked_for_the_page_that_asked(client: Raw) -> None:
     await set_rules(client, rule(PAGE, exposed="x-ms-error-*"))
 

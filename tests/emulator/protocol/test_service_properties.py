@@ -7,11 +7,23 @@ import pytest
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol import properties
 
-TOO_LONG = "<RetentionPolicy><Enabled>true</Enabled><Days>366</Days></RetentionPolicy>"
+KEPT = "<RetentionPolicy><Enabled>true</Enabled><Days>5</Days></RetentionPolicy>"
 
 
 def body(inside: str) -> bytes:
     return f"<StorageServiceProperties>{inside}</StorageServiceProperties>".encode()
+
+
+def logging(retention: str) -> str:
+    flags = "<Delete>true</Delete><Read>true</Read><Write>true</Write>"
+    return f"<Logging><Version>1.0</Version>{flags}{retention}</Logging>"
+
+
+def cors(methods: str) -> str:
+    return (
+        f"<Cors><CorsRule><AllowedOrigins>*</AllowedOrigins><AllowedMethods>{methods}"
+        "</AllowedMethods><MaxAgeInSeconds>60</MaxAgeInSeconds></CorsRule></Cors>"
+    )
 
 
 def test_properties_read_back_and_the_rest_has_defaults() -> None:
@@ -38,15 +50,17 @@ def test_properties_read_back_and_the_rest_has_defaults() -> None:
         ("<StaticWebsite />", "UnsupportedXmlNode"),
         ("<Cors><CorsRule /></Cors>", "MissingRequiredXmlNode"),
         ("<Cors>" + "<CorsRule />" * 6 + "</Cors>", "InvalidXmlDocument"),
-        (
-            "<Logging><RetentionPolicy><Enabled>true</Enabled></RetentionPolicy></Logging>",
-            "InvalidXmlDocument",
-        ),
-        (
-            "<Logging><RetentionPolicy><Enabled>yes</Enabled></RetentionPolicy></Logging>",
-            "InvalidXmlNodeValue",
-        ),
-        (f"<Logging>{TOO_LONG}</Logging>", "InvalidXmlDocument"),
+        (cors("GET,TRACE"), "InvalidXmlNodeValue"),
+        (cors(""), "InvalidXmlNodeValue"),
+        (logging(KEPT.replace("<Days>5</Days>", "")), "InvalidXmlDocument"),
+        (logging(KEPT.replace("true", "yes")), "InvalidXmlNodeValue"),
+        (logging(KEPT.replace("5", "366")), "InvalidXmlDocument"),
+        (logging(""), "MissingRequiredXmlNode"),
+        (logging(KEPT).replace("<Version>1.0</Version>", ""), "MissingRequiredXmlNode"),
+        (logging(KEPT).replace("<Read>true", "<Read>yes"), "InvalidXmlNodeValue"),
+        (logging(KEPT).replace("<Write>true</Write>", ""), "MissingRequiredXmlNode"),
+        ("<HourMetrics><Version>1.0</Version></HourMetrics>", "MissingRequiredXmlNode"),
+        ("<MinuteMetrics><Enabled>on</Enabled></MinuteMetrics>", "InvalidXmlNodeValue"),
     ],
 )
 def test_properties_that_make_no_sense_are_refused(inside: str, code: str) -> None:
