@@ -10,6 +10,7 @@ import click
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import pkcs12
 
 from triggerfish_storage.cli.certificates import server_context
@@ -101,6 +102,30 @@ def test_a_key_that_does_not_open_is_told_and_nobody_asks_for_a_password(pfx, lo
             server_context(str(file), None, password, prefix="--storage-")
 
         assert f"--storage-cert {file}: no " in str(failure.value)
+        assert "--storage-pwd" in str(failure.value)
+
+
+def test_a_certificate_without_its_key_is_told_what_is_missing(certificate, tmp_path):
+    alone = tmp_path / "cert.pem"
+    pem = x509.load_pem_x509_certificate(certificate.read_bytes())
+    alone.write_bytes(pem.public_bytes(serialization.Encoding.PEM))
+
+    with pytest.raises(click.UsageError, match=r"has no private key in it.* with --key"):
+        server_context(str(alone), None, None)
+
+
+def test_a_key_of_another_certificate_is_refused_in_words(certificate, tmp_path):
+    other = tmp_path / "key.pem"
+    other.write_bytes(
+        ec.generate_private_key(ec.SECP256R1()).private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+
+    with pytest.raises(click.UsageError, match="the key belongs to another certificate"):
+        server_context(str(certificate), str(other), None)
 
 
 def test_a_key_without_its_certificate_or_beside_a_pfx_file_is_refused(pfx, locked):

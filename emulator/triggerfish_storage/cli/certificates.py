@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import secrets
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     import ssl
 
 _PEM_MARK: Final = b"-----BEGIN "
+_KEY_MARK: Final = b"PRIVATE KEY-----"
 
 
 def server_context(
@@ -34,8 +34,14 @@ def server_context(
                 f"{prefix}key needs the certificate that it belongs to ({prefix}cert)."
             )
         return None
-    if _PEM_MARK in Path(cert).read_bytes():
-        return _loaded(cert, key, password, named=f"{prefix}cert {cert}")
+    content = Path(cert).read_bytes()
+    if _PEM_MARK in content:
+        if key is None and _KEY_MARK not in content:
+            raise click.UsageError(
+                f"{prefix}cert {cert}: has no private key in it. Name the file that has it with "
+                f"{prefix}key."
+            )
+        return _loaded(cert, key, password, prefix=prefix)
     if key is not None:
         raise click.UsageError(
             f"{prefix}cert {cert}: not in PEM form, and {prefix}key belongs to one that is. A PFX "
@@ -44,19 +50,29 @@ def server_context(
     return _from_pfx(cert, password, prefix=prefix)
 
 
-def _loaded(cert: str, key: str | None, password: str | None, *, named: str) -> ssl.SSLContext:
+def _loaded(cert: str, key: str | None, password: str | None, *, prefix: str) -> ssl.SSLContext:
     import ssl
 
-    def unencrypted() -> bytes:  # else OpenSSL asks on the terminal, where nobody may be
-        raise ValueError("its key has a password")
+    asked = False
+
+    def secret() -> str:  # without it OpenSSL asks on the terminal, where nobody may be
+        nonlocal asked
+        asked = True
+        if password is None:
+            raise ValueError(f"its key has a password: give it with {prefix}pwd")
+        return password
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    given: str | Callable[[], bytes] = unencrypted if password is None else password
     try:
-        context.load_cert_chain(cert, key, given)
-    except (OSError, ValueError, ssl.SSLError) as error:
+        context.load_cert_chain(cert, key, secret)
+    except (OSError, ValueError) as error:
+        problem = str(error)
+        if getattr(error, "reason", None) == "KEY_VALUES_MISMATCH":
+            problem = "the key belongs to another certificate"
+        elif asked and isinstance(error, ssl.SSLError):
+            problem = f"{prefix}pwd does not open its key"
         raise click.UsageError(
-            f"{named}: no usable certificate and key in PEM form ({error})."
+            f"{prefix}cert {cert}: no usable certificate and key in PEM form ({problem})."
         ) from error
     return context
 
@@ -89,12 +105,19 @@ def _from_pfx(cert: str, password: str | None, *, prefix: str) -> ssl.SSLContext
         serialization.BestAvailableEncryption(secret.encode()),
     )
     chain = [one.public_bytes(serialization.Encoding.PEM) for one in (own, *others)]
-    return _loaded_from_memory(pem + b"".join(chain), secret, named=named)
+    try:
+        return _loaded_from_memory(pem + b"".join(chain), secret)
+    except OSError as error:
+        raise click.UsageError(f"{named}: no usable certificate and key ({error}).") from error
 
 
-def _loaded_from_memory(pem: bytes, secret: str, *, named: str) -> ssl.SSLContext:
+def _loaded_from_memory(pem: bytes, secret: str) -> ssl.SSLContext:
     """Load a key and its chain; ``ssl`` reads files only, so one lives for a moment."""
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with tempfile.TemporaryDirectory(prefix="triggerfish-") as folder:
         file = Path(folder) / "chain.pem"
         file.write_bytes(pem)
-        return _loaded(str(file), None, secret, named=named)
+        context.load_cert_chain(file, None, secret)
+    return context

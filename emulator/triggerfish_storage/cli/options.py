@@ -26,7 +26,8 @@ ENVIRONMENT_PREFIX: Final = "TRIGGERFISH_"
 DEFAULT_FOLDER: Final = ".triggerfish"
 PORT: Final = click.IntRange(0, 65535)
 LONGEST_REHYDRATION: Final = timedelta(days=7)
-TO_TERMINAL: Final = ("-", "1", "true")  # as TRIGGERFISH_DEBUG may say
+TO_TERMINAL: Final = ("-", "1", "true", "yes", "on")  # as TRIGGERFISH_DEBUG may say
+NOT_AT_ALL: Final = ("0", "false", "no", "off")
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -59,7 +60,12 @@ def option(*names: str, also: str = "", **settings: Any) -> Callable[[Any], Any]
 def unused(*names: str, **settings: Any) -> Callable[[Any], Any]:
     """Accept an option of Azurite that changes nothing here; ``help`` says why."""
     return click.option(
-        *names, envvar=_variable(names[0]), expose_value=False, hidden=True, **settings
+        *names,
+        envvar=_variable(names[0]),
+        show_envvar=True,  # where its value is wrong
+        expose_value=False,
+        hidden=True,
+        **settings,
     )
 
 
@@ -109,7 +115,7 @@ durability_option: Final = option(
 )
 oauth_option: Final = option(
     "--oauth",
-    type=click.Choice(["basic"]),
+    type=click.Choice(["basic"], case_sensitive=False),
     help="Take bearer tokens of storage clients too, without checking who signed them.",
 )
 versions_option: Final = option(

@@ -17,7 +17,7 @@ import click
 from triggerfish_storage import long_running
 from triggerfish_storage.addresses import reachable
 from triggerfish_storage.cli.failing import Failed
-from triggerfish_storage.cli.options import TO_TERMINAL, Options, options_from
+from triggerfish_storage.cli.options import NOT_AT_ALL, TO_TERMINAL, Options, options_from
 from triggerfish_storage.cli.output import remark
 from triggerfish_storage.cli.progress import progress
 from triggerfish_storage.protocol.auth import ServiceName
@@ -26,6 +26,7 @@ CUT_SHORT: Final = 130  # exit code, as shells have it for Ctrl-C
 
 if TYPE_CHECKING:
     from triggerfish_storage.account import StorageAccount
+    from triggerfish_storage.protocol.accounts import Accounts
 
 
 def serve_account(given: Mapping[str, Any]) -> None:
@@ -68,7 +69,7 @@ async def _run(options: Options) -> str:
             ) as ports,
         ):
             long_running.all_is_loaded()
-            click.echo(_greeting(options, ports, account))
+            click.echo(_greeting(options, ports, account, accounts))
             await stopping.wait()
     except (AccountsError, DatabaseError, FolderOwned, PortUnusable) as error:
         return str(error)
@@ -130,13 +131,17 @@ def _stop_on_signals(stopping: asyncio.Event) -> None:
             signal.signal(name, lambda *_: loop.call_soon_threadsafe(stop))
 
 
-def _greeting(options: Options, ports: Mapping[ServiceName, int], account: StorageAccount) -> str:
+def _greeting(
+    options: Options,
+    ports: Mapping[ServiceName, int],
+    account: StorageAccount,
+    accounts: Accounts,
+) -> str:
     """Return what is said once every service listens.
 
     Whoever starts an emulator waits for the words that follow a service's name: they are those
     of Azurite, which says them even where it is to be silent.
     """
-    from triggerfish_storage.connection_string import connection_string_of
     from triggerfish_storage.protocol.accounts import DEFAULT_ACCOUNT
 
     protocol = "https" if options.tls else "http"
@@ -158,16 +163,33 @@ def _greeting(options: Options, ports: Mapping[ServiceName, int], account: Stora
             f"Data is kept in {where}{remark}",
             *([f"Seed {options.seed}: {account.planted}"] if options.seed else ()),
             "",
-            connection_string_of(endpoints),
+            _way_in(endpoints, accounts),
             "",
             "Ctrl-C stops it.",
         ]
     )
 
 
+def _way_in(endpoints: Mapping[ServiceName, str], accounts: Accounts) -> str:
+    """Return how clients get in; of keys only the one that everybody knows is shown."""
+    from triggerfish_storage.connection_string import connection_string_of
+    from triggerfish_storage.protocol.accounts import DEFAULT_ACCOUNT, DEFAULT_KEY
+    from triggerfish_storage.protocol.auth import decode_key
+
+    if decode_key(DEFAULT_KEY) in accounts[DEFAULT_ACCOUNT]:
+        lines = [connection_string_of(endpoints)]
+    else:
+        lines = [f"{DEFAULT_ACCOUNT} has the keys that AZURITE_ACCOUNTS gives it."]
+    others = [name for name in accounts if name != DEFAULT_ACCOUNT]
+    if others:
+        lines.append(f"More accounts, with their names in the addresses: {', '.join(others)}")
+    return "\n".join(lines)
+
+
 def _log_to(target: str | None, *, is_silent: bool) -> None:
-    level = logging.DEBUG if target else logging.ERROR if is_silent else logging.WARNING
-    file = target if target and target.lower() not in TO_TERMINAL else None
+    wanted = "" if target is None or target.lower() in NOT_AT_ALL else target
+    level = logging.DEBUG if wanted else logging.ERROR if is_silent else logging.WARNING
+    file = None if wanted.lower() in ("", *TO_TERMINAL) else wanted
     try:
         if file is not None:  # often it lies in the data folder, which need not exist yet
             Path(file).parent.mkdir(parents=True, exist_ok=True)

@@ -61,6 +61,12 @@ def test_the_defaults_are_the_well_known_ports_on_this_machine(started: list[Opt
     assert options.tls is None
 
 
+def test_the_level_of_oauth_is_taken_in_any_case(started: list[Options]) -> None:
+    assert invoke("--oauth", "Basic").exit_code == 0
+
+    assert started[0].accepts_bearer
+
+
 def test_the_archive_takes_as_long_as_it_is_told_to(started: list[Options]) -> None:
     assert invoke().exit_code == 0
     assert invoke("--rehydrate-after", "0.5").exit_code == 0

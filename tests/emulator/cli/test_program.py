@@ -221,6 +221,32 @@ async def test_requests_are_logged_to_a_debug_file_in_a_folder_that_is_not_there
 
 
 @pytest.mark.slow
+async def test_a_variable_can_say_that_nothing_is_to_be_debugged(
+    tmp_path: Path, running: Running
+) -> None:
+    env = {"TRIGGERFISH_DEBUG": "false"}
+    async with running(*ANYWHERE, env=env, cwd=tmp_path) as program:
+        assert await program.end(signal.SIGTERM) == 0
+        assert program.process.stderr is not None
+        assert await program.process.stderr.read() == b""
+
+    assert not (tmp_path / "false").exists()
+
+
+@pytest.mark.slow
+async def test_other_accounts_are_told_and_keys_that_are_not_public_are_not(
+    running: Running,
+) -> None:
+    env = {"AZURITE_ACCOUNTS": "devstoreaccount1:c2VjcmV0;mine:a2V5;yours:a2V5"}
+    async with running(*ANYWHERE, "--in-memory", env=env) as program:
+        greeting = program.greeting
+
+    assert "devstoreaccount1 has the keys that AZURITE_ACCOUNTS gives it." in greeting
+    assert "More accounts, with their names in the addresses: mine, yours" in greeting
+    assert "AccountKey" not in greeting
+
+
+@pytest.mark.slow
 async def test_a_debug_file_that_cannot_be_written_is_named(tmp_path: Path, launch: Launch) -> None:
     (tmp_path / "debug.log").mkdir()
     process = await launch("--in-memory", "--debug", str(tmp_path / "debug.log"))
