@@ -38,7 +38,8 @@ class Embedded:
 class ConnectionString:
     """An account reached over HTTP with a key or a shared access signature.
 
-    An endpoint is empty where the connection string gives none for that service.
+    An endpoint is empty where the connection string gives none for that service. ``certificate``
+    is the one that is to be trusted, as PEM; empty: those that the system trusts.
     """
 
     setting: str
@@ -49,6 +50,7 @@ class ConnectionString:
     blob_endpoint: str
     queue_endpoint: str
     table_endpoint: str
+    certificate: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from triggerfish.config.connections import (
 )
 from triggerfish.storage.account import AccountError, Unavailable
 from triggerfish.storage.failures import failure
+from triggerfish_storage.tls import trusting
 
 # What goes wrong is raised and told by who asked; else Python prints it, pages of it, to stderr.
 logging.getLogger("azure").addHandler(logging.NullHandler())
@@ -85,7 +86,7 @@ async def open_clients(connection: ConnectionString | Identity) -> AsyncIterator
     first = connection.blob_endpoint or connection.queue_endpoint or connection.table_endpoint
     async with AsyncExitStack() as stack:
         credential = await _credential(connection, first, stack)
-        session = await stack.enter_async_context(_session(first))
+        session = await stack.enter_async_context(_session(connection, first))
         options = {
             "credential": credential,
             "transport": AioHttpTransport(session=session, session_owner=False),
@@ -127,9 +128,14 @@ def asking(account: str, subject: str) -> Iterator[None]:
         raise Unavailable(f"{subject} of storage account '{account}': {line}") from error
 
 
-def _session(endpoint: str) -> aiohttp.ClientSession:
+def _session(connection: ConnectionString | Identity, endpoint: str) -> aiohttp.ClientSession:
+    shown = connection.certificate if isinstance(connection, ConnectionString) else ""
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=_IDLE_SECONDS),
+        connector=aiohttp.TCPConnector(
+            limit=_CONNECTIONS,
+            keepalive_timeout=_IDLE_SECONDS,
+            ssl=trusting(shown) if shown else True,
+        ),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         # Proxies lie between here and Azure, never between here and an emulator.

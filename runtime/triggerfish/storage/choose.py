@@ -139,7 +139,7 @@ class Accounts:
             self._is_attached = True
             self._say(f"{self._place.data}: in use by process {owner.pid}.")
             return await self._attach(
-                owner.address, owner.ports, _NEEDED, str(error), scheme=owner.scheme
+                owner.address, owner.ports, _NEEDED, str(error), certificate=owner.certificate
             )
         except PortTaken as error:
             taken_first = sorted(_NEEDED, key=error.service.__ne__)
@@ -195,10 +195,13 @@ class Accounts:
         services: Sequence[str],
         reason: str,
         *,
-        scheme: str = "http",
+        certificate: str = "",
     ) -> Account:
-        """Use the storage service that answers on ``ports``; raise where there is none."""
-        server = ""
+        """Use the storage service that answers on ``ports``; raise where there is none.
+
+        With a ``certificate`` it is spoken to over HTTPS, and has to show that one.
+        """
+        scheme, server = "https" if certificate else "http", ""
         for service in services:
             answer = await ask(address, ports[service], DEVELOPMENT_ACCOUNT, scheme=scheme)
             if not answer.is_storage:
@@ -211,7 +214,7 @@ class Accounts:
             f"Using the storage account that answers on {reachable(address)}:{ports['blob']}"
             + (f" ({server})." if server else ".")
         )
-        return await self._reach(connection_to(address, ports, scheme))
+        return await self._reach(connection_to(address, ports, certificate))
 
     def _say(self, message: str) -> None:
         # Shown always: what the app does is done to an account that others have, too.

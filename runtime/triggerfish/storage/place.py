@@ -109,8 +109,14 @@ def endpoint(address: str, port: int, scheme: str) -> str:
     return f"{scheme}://{reachable(address)}:{port}/{DEVELOPMENT_ACCOUNT}"
 
 
-def connection_to(address: str, ports: Mapping[str, int], scheme: str) -> ConnectionString:
-    """Return the connection to the development account that listens there."""
+def connection_to(
+    address: str, ports: Mapping[str, int], certificate: str = ""
+) -> ConnectionString:
+    """Return the connection to the development account that listens there.
+
+    With the ``certificate`` that it shows (PEM) it is one over HTTPS.
+    """
+    scheme = "https" if certificate else "http"
     return ConnectionString(
         setting="UseDevelopmentStorage=true",
         text="",
@@ -120,4 +126,5 @@ def connection_to(address: str, ports: Mapping[str, int], scheme: str) -> Connec
         blob_endpoint=endpoint(address, ports["blob"], scheme),
         queue_endpoint=endpoint(address, ports["queue"], scheme),
         table_endpoint=endpoint(address, ports["table"], scheme) if "table" in ports else "",
+        certificate=certificate,
     )

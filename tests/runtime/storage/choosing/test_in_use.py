@@ -28,7 +28,9 @@ async def test_a_folder_that_is_in_use_is_shared_through_its_owners_ports(tmp_pa
     assert {line.level for line in log[:2]} == {LogLevel.WARNING}
 
 
-async def test_an_owner_that_serves_over_https_is_asked_so(tmp_path, tls, accounts_of):
+async def test_an_owner_that_serves_over_https_is_used_whoever_signed_its_certificate(
+    tmp_path, tls, accounts_of
+):
     log: list[LogLine] = []
 
     async with (
@@ -37,7 +39,11 @@ async def test_an_owner_that_serves_over_https_is_asked_so(tmp_path, tls, accoun
         accounts_of(tmp_path, log=log) as others,
     ):
         account = await others.of("")
+        await account.queues.create("orders")
+        await account.blobs.put("uploads", "a", b"content")
 
+        assert storage.queues.exists("orders")
+        assert (await account.blobs.get("uploads", "a")).content == b"content"
     assert not account.is_embedded
     assert "(Triggerfish-Blob" in log[1].message
 
