@@ -16,12 +16,13 @@ from typing import Final, Literal, NamedTuple
 
 from triggerfish_storage.blobs import errors
 from triggerfish_storage.blobs.blocks import Staged, staged_blocks
-from triggerfish_storage.blobs.conditions import check_read
+from triggerfish_storage.blobs.conditions import check_read, check_staged
 from triggerfish_storage.blobs.encryption import check_same, settled
 from triggerfish_storage.blobs.extents import Extent, add_extents, all_extents
 from triggerfish_storage.blobs.lifecycle import begin_write, finish_write
 from triggerfish_storage.blobs.model import NO_CONDITIONS, Address, Blob, Conditions, Draft
 from triggerfish_storage.blobs.rows import Place, find_place
+from triggerfish_storage.clock import instant
 from triggerfish_storage.contents import share_contents
 from triggerfish_storage.errors import StorageError
 
@@ -69,6 +70,8 @@ def put_block_list(
         raise StorageError(errors.INVALID_BLOB_TYPE)
     committed = all_extents(tx, existing.id) if existing is not None else []
     staged = staged_blocks(tx, place.container_id, address.blob, now) if place.has_staged else []
+    if existing is None and staged:
+        check_staged(instant(min(block.staged for block in staged)), conditions)
     extents = _resolve(listed, staged, committed)
     _check_encryption(place, draft, {extent.content_id for extent in extents}, staged)
     share_contents(tx, [extent.content_id for extent in extents])

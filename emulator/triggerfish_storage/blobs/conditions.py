@@ -54,6 +54,18 @@ def check_absent(conditions: Conditions) -> None:
         raise StorageError(errors.LEASE_NOT_PRESENT_WITH_BLOB_OPERATION)
 
 
+def check_staged(first: datetime, conditions: Conditions) -> None:
+    """Raise where the dates forbid to commit what is only blocks so far.
+
+    The service takes them for a blob as old as the ``first`` of them.
+    """
+    first = first.replace(microsecond=0)
+    since = conditions.if_modified_since if not conditions.if_none_match else None
+    until = conditions.if_unmodified_since
+    if (since and first <= since) or (until and first > until):
+        raise StorageError(common.CONDITION_NOT_MET)
+
+
 def check_lease(resource: Blob | Container, lease_id: str, now: datetime) -> None:
     """Raise where somebody else holds a lease, or where ``lease_id`` names none that lasts."""
     lease = resource.lease

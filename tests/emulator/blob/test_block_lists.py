@@ -4,13 +4,15 @@ https://learn.microsoft.com/rest/api/storageservices/put-block-list
 """
 
 import base64
+from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from triggerfish_storage.blobs.block_lists import ListedBlock, get_block_list, put_block_list
 from triggerfish_storage.blobs.blocks import put_block
 from triggerfish_storage.blobs.listing import Listing, Uncommitted
-from triggerfish_storage.blobs.model import NO_CONDITIONS, Draft
+from triggerfish_storage.blobs.model import NO_CONDITIONS, Conditions, Draft
 from triggerfish_storage.errors import StorageError
 
 LARGE = b"L" * 40_000
@@ -36,12 +38,14 @@ class Blocks:
             content=content,
         )
 
-    async def commit(self, listed: str) -> None:
+    async def commit(self, listed: str, conditions: Conditions = NO_CONDITIONS) -> None:
         """``listed`` is like ``Ca Ub Lc``."""
         sources = {"C": "Committed", "U": "Uncommitted", "L": "Latest"}
         entries = [ListedBlock(sources[word[0]], encoded(word[1:])) for word in listed.split()]
         await self._store.write(
-            lambda tx: put_block_list(tx, self._at, entries, Draft(), now=self._clock.now())
+            lambda tx: put_block_list(
+                tx, self._at, entries, Draft(), conditions=conditions, now=self._clock.now()
+            )
         )
 
     async def content(self) -> bytes:
@@ -107,6 +111,30 @@ async def test_the_last_of_two_blocks_with_one_id_counts(blocks):
     await blocks.commit("La")
 
     assert await blocks.content() == b"second"
+
+
+STAGED = datetime(2024, 5, 1, 12, tzinfo=UTC)
+BEFORE = STAGED - timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "is_met"),
+    [
+        (Conditions(if_modified_since=BEFORE), True),
+        (Conditions(if_modified_since=STAGED), False),
+        (Conditions(if_modified_since=STAGED, if_none_match="*"), True),
+        (Conditions(if_unmodified_since=STAGED), True),
+        (Conditions(if_unmodified_since=BEFORE), False),
+    ],
+)
+async def test_blocks_alone_are_as_old_as_the_first_of_them(blocks, clock, conditions, is_met):
+    assert clock.now() == STAGED
+    await blocks.stage("a", b"1")
+    clock.move(seconds=5)
+    await blocks.stage("b", b"2")
+
+    with nullcontext() if is_met else pytest.raises(StorageError, match="412 ConditionNotMet"):
+        await blocks.commit("Lb", conditions)
 
 
 async def test_all_ids_of_a_blob_have_one_length(blocks):

@@ -7,7 +7,12 @@ import pytest
 
 BAD_MD5 = base64.b64encode(hashlib.md5(b"other").digest()).decode()
 BLOCK = {"x_ms_blob_type": "BlockBlob"}
+SUMS = {
+    "content_md5": base64.b64encode(hashlib.md5(b"x").digest()).decode(),
+    "x_ms_content_crc64": "x",
+}
 ID = base64.b64encode(b"b1").decode()
+GUID = "1f812371-a41d-49e6-b123-f4b542e851c5"
 
 REFUSALS = [
     # names
@@ -53,6 +58,7 @@ REFUSALS = [
         BLOCK | {"x_ms_structured_body": "XSM/1.0"},
         "400 InvalidHeaderValue",
     ),
+    ("PUT", "/data/b", b"x", BLOCK | SUMS, "400 InvalidHeaderValue"),
     # Get Blob
     ("GET", "/data/a?snapshot=yesterday", None, {}, "400 InvalidQueryParameterValue"),
     ("GET", "/data/a?versionid=2023-05-01T12:00:00.0000000Z", None, {}, "404 BlobNotFound"),
@@ -67,7 +73,18 @@ REFUSALS = [
     ("PUT", "/data/a?comp=block", b"x", {}, "400 MissingRequiredQueryParameter"),
     ("PUT", "/data/a?comp=block&blockid=***", b"x", {}, "400 InvalidQueryParameterValue"),
     ("PUT", f"/data/a?comp=block&blockid={ID}", b"", {}, "400 InvalidHeaderValue"),
+    ("PUT", f"/data/a?comp=block&blockid={ID}", b"x", SUMS, "400 InvalidHeaderValue"),
+    (
+        *("PUT", f"/data/a?comp=block&blockid={ID}", None),
+        {
+            "x_ms_copy_source": "http://127.0.0.1/a",
+            "x_ms_source_content_md5": BAD_MD5,
+            "x_ms_source_content_crc64": "x",
+        },
+        "400 InvalidHeaderValue",
+    ),
     ("PUT", f"/none/a?comp=block&blockid={ID}", b"x", {}, "404 ContainerNotFound"),
+    ("PUT", "/data/a?comp=blocklist", b"<BlockList/>", SUMS, "400 InvalidHeaderValue"),
     ("PUT", "/data/a?comp=blocklist", b"<BlockList>", {}, "400 InvalidXmlDocument"),
     ("PUT", "/data/a?comp=blocklist", b"<Other/>", {}, "400 InvalidXmlDocument"),
     (
@@ -112,6 +129,11 @@ REFUSALS = [
         {"x_ms_lease_action": "break", "x_ms_lease_break_period": "61"},
         "400 InvalidHeaderValue",
     ),
+    (
+        *("PUT", "/data/a?comp=lease&snapshot=2020-01-01T00:00:00Z", None),
+        {"x_ms_lease_action": "acquire", "x_ms_lease_duration": "-1"},
+        "400 InvalidQueryParameterValue",
+    ),
     # listing
     ("GET", "/data?restype=container&comp=list&maxresults=0", None, {}, "400 OutOfRangeQuery"),
     ("GET", "/data?restype=container&comp=list&maxresults=x", None, {}, "400 InvalidQuery"),
@@ -130,6 +152,11 @@ REFUSALS = [
         "400 InvalidHeaderValue",
     ),
     (
+        *("PUT", "/data/p", b"x" * 512),
+        {"x_ms_blob_type": "PageBlob", "x_ms_blob_content_length": "512"},
+        "400 InvalidHeaderValue",
+    ),
+    (
         *("PUT", "/data/a?comp=page", b"x" * 512),
         {"x_ms_page_write": "update", "x_ms_range": "bytes=0-511"},
         "409 InvalidBlobType",
@@ -141,6 +168,12 @@ REFUSALS = [
     ),
     ("PUT", "/data/a?comp=appendblock", b"", {}, "400 InvalidHeaderValue"),
     # others
+    ("PUT", f"/data/a?comp=copy&copyid={GUID}", None, {}, "400 MissingRequiredHeader"),
+    (
+        *("PUT", f"/data/a?comp=copy&copyid={GUID}", None),
+        {"x_ms_copy_action": "pause"},
+        "400 InvalidHeaderValue",
+    ),
     (
         *("PUT", "/data?restype=container&comp=acl", None),
         {"x_ms_blob_public_access": "everybody"},

@@ -54,6 +54,12 @@ async def test_pages_are_written_over_and_cleared_in_place(disk, content):
     assert part == b"a" + page("b") + b"b"
 
 
+async def test_its_sequence_number_is_told_whatever_property_is_set(disk, raw):
+    answer = await raw("PUT", "/data/disk?comp=properties", x_ms_blob_content_type="a/b")
+
+    assert answer.headers["x-ms-blob-sequence-number"] == "7"
+
+
 async def test_ranges_are_of_whole_pages_whatever_bytes_are_asked_about(disk, raw):
     await disk.upload_page(page("a", 4), offset=PAGE, length=4 * PAGE)
 

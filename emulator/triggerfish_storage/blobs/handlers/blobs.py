@@ -17,6 +17,7 @@ from triggerfish_storage.blobs.crc64 import Crc64
 from triggerfish_storage.blobs.encryption_headers import encryption_of, key_of
 from triggerfish_storage.blobs.handlers.bodies import receive
 from triggerfish_storage.blobs.handlers.page_blobs import page_blob_length, sequence_change
+from triggerfish_storage.blobs.model import Blob
 from triggerfish_storage.blobs.ranges import WHOLE
 from triggerfish_storage.blobs.request_headers import (
     blob_address,
@@ -216,7 +217,7 @@ async def set_blob_properties(call: Call, store: BlobStore) -> Reply:
             ),
             changed=address,
         )
-        return Reply(200, headers=after_change(blob))
+        return Reply(200, headers=_after_properties(blob))
     length, (action, number) = page_blob_length(call), sequence_change(call)
     blob = await store.write(
         lambda tx: page_blobs.set_page_blob(
@@ -233,8 +234,14 @@ async def set_blob_properties(call: Call, store: BlobStore) -> Reply:
         ),
         changed=address,
     )
-    sequence = {"x-ms-blob-sequence-number": str(blob.sequence_number)}
-    return Reply(200, headers={**after_change(blob), **sequence})
+    return Reply(200, headers=_after_properties(blob))
+
+
+def _after_properties(blob: Blob) -> dict[str, str]:
+    headers = after_change(blob)
+    if blob.type == "PageBlob":
+        headers["x-ms-blob-sequence-number"] = str(blob.sequence_number)
+    return headers
 
 
 def _in_segments(call: Call, reply: Reply, content: AsyncIterator[bytes]) -> Reply:

@@ -36,6 +36,7 @@ async def receive(
         raise StorageError(common.MISSING_CONTENT_LENGTH_HEADER)
     if length > limit:
         raise StorageError(common.REQUEST_BODY_TOO_LARGE, MaxLimit=str(limit))
+    check_one_checksum(call, "content-md5", _CRC64)
     expected = {md5_of(call, "content-md5"), md5_of(call, "x-ms-blob-content-md5")} - {b""}
     md5 = md5 or bool(expected)
     crc64 = _crc64_of(call, length)
@@ -64,6 +65,7 @@ async def receive_document(call: Call, *, limit: int) -> tuple[bytes, dict[str, 
     Documents are short, so the answer always tells their CRC-64, as Azure's does, and an MD5
     where the request has one.
     """
+    check_one_checksum(call, "content-md5", _CRC64)
     body = await call.body.read(limit)
     crc64 = _crc64_of(call, len(body)) or Crc64()
     crc64.update(body)
@@ -76,6 +78,12 @@ async def receive_document(call: Call, *, limit: int) -> tuple[bytes, dict[str, 
             raise StorageError(common.MD5_MISMATCH)
         told["Content-MD5"] = base64_text(md5)
     return body, told
+
+
+def check_one_checksum(call: Call, md5: str, crc64: str) -> None:
+    """Raise where a request names both checksums of what it brings."""
+    if md5 in call.headers and crc64 in call.headers:
+        raise call.bad_header(crc64)
 
 
 def content_length(call: Call) -> int | None:

@@ -76,6 +76,8 @@ async def put_blob_from_url(call: Call, store: BlobStore) -> Reply:
 async def abort_copy(call: Call, store: BlobStore) -> Reply:
     """Abort Copy Blob: there is never one to abort."""
     address = own_address(call)
+    if call.header("x-ms-copy-action").lower() != "abort":
+        raise call.bad_header("x-ms-copy-action")
     try:
         UUID(call.text("copyid"))
     except ValueError:

@@ -16,10 +16,10 @@ from triggerfish_storage.blobs import leases
 from triggerfish_storage.blobs.leasing import Action, lease_resource
 from triggerfish_storage.blobs.model import INFINITE, NO_CONDITIONS, Address
 from triggerfish_storage.blobs.request_headers import (
-    blob_address,
     conditions_of,
     container_address,
     lease_id_of,
+    own_address,
 )
 from triggerfish_storage.blobs.response_headers import stamp
 from triggerfish_storage.blobs.store import BlobStore
@@ -45,7 +45,7 @@ async def lease_container(call: Call, store: BlobStore) -> Reply:
 
 async def lease_blob(call: Call, store: BlobStore) -> Reply:
     """Lease Blob."""
-    return await _lease(call, store, blob_address(call))
+    return await _lease(call, store, own_address(call))
 
 
 async def _lease(call: Call, store: BlobStore, address: Address) -> Reply:

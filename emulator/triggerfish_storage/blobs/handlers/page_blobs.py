@@ -46,6 +46,8 @@ async def create_page_blob(call: Call, store: BlobStore) -> Reply:
     address, draft = own_address(call), draft_of(call, "PageBlob", is_blob=True)
     conditions = write_conditions_of(call)
     length = page_blob_length(call)
+    if content_length(call):
+        raise call.bad_header("content-length")
     if length is None:
         raise StorageError(common.MISSING_REQUIRED_HEADER, HeaderName="x-ms-blob-content-length")
     number = call.header_integer("x-ms-blob-sequence-number", low=0, high=SEQUENCE_LIMIT) or 0

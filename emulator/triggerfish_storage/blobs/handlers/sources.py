@@ -16,6 +16,7 @@ from triggerfish_storage import errors as common
 from triggerfish_storage.blobs import errors
 from triggerfish_storage.blobs.crc64 import IS_FAST, Crc64
 from triggerfish_storage.blobs.encryption_headers import source_key_headers
+from triggerfish_storage.blobs.handlers.bodies import check_one_checksum
 from triggerfish_storage.blobs.handlers.remote import THIS_MACHINE, fetch
 from triggerfish_storage.blobs.model import CURRENT, Address, BlobType, ContentHeaders
 from triggerfish_storage.blobs.names import parse_snapshot
@@ -30,6 +31,7 @@ from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol.operations import Call
 
 URL_LIMIT: Final = 2048
+_MD5: Final = "x-ms-source-content-md5"
 _CRC64: Final = "x-ms-source-content-crc64"
 _UNMET: Final = (304, 412)
 _CONDITIONS: Final = ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since")
@@ -95,6 +97,7 @@ async def open_part(call: Call) -> Source:
     As the service has it, a source that does not meet its conditions cannot be verified here,
     while for Copy Blob its condition is not met.
     """
+    check_one_checksum(call, _MD5, _CRC64)
     url = source_url(call)
     response = await fetch(url, _asked(call), here=_here(call, url))
     kind = response.headers.get("x-ms-blob-type", "")
@@ -127,7 +130,7 @@ async def receive_source(
     Returns what to tell of their checksums too, which Azure does of every source, and we as far
     as that costs little: without a compiled CRC-64 it is for those who asked for a check.
     """
-    expected = md5_of(call, "x-ms-source-content-md5")
+    expected = md5_of(call, _MD5)
     crc64 = Crc64() if IS_FAST or expected or _CRC64 in call.headers else None
     wanted = _wanted(call)
     content = await store.contents.receive(source.pieces, limit=limit, md5=True, also=crc64)
