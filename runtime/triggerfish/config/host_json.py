@@ -22,6 +22,7 @@ from triggerfish.config.host_options import (
     SingletonOptions,
 )
 from triggerfish.config.host_settings import HOST_SETTINGS
+from triggerfish.config.misspelt import misspelt
 from triggerfish.config.notes import notice
 from triggerfish.config.settings_table import notices, read
 from triggerfish.config.tree import Tree, find, override, plain, tree
@@ -66,7 +67,11 @@ def parse_host_config(
         ),
         extension_bundle_id=values["extensionBundle.id"],
         extension_bundle_version=values["extensionBundle.version"],
-        notices=(*notices(HOST_SETTINGS, root, file=HOST_JSON), *_foreign_extensions(root)),
+        notices=(
+            *notices(HOST_SETTINGS, root, file=HOST_JSON),
+            *_foreign_extensions(root),
+            *misspelt(HOST_SETTINGS, root, file=HOST_JSON),
+        ),
     )
 
 

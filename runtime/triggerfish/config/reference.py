@@ -31,7 +31,8 @@ Read as leniently as Azure reads it: comments, trailing commas and single quotes
 the letter case of keys does not matter. A missing file counts as `{"version": "2.0"}`.
 A setting `AzureFunctionsJobHost__extensions__queues__batchSize` overrides the key
 `extensions.queues.batchSize`, and so for every key. Lengths of time are written `hh:mm:ss` or
-`d.hh:mm:ss`; a bare number is a number of days. What is not listed is ignored.
+`d.hh:mm:ss`; a bare number is a number of days. What is not listed is ignored,
+with a yellow line where it looks like a key misspelt.
 """
 _APP_SETTINGS: Final = """# Settings
 
