@@ -48,8 +48,8 @@ class Reporter:
         elif not served.errors:
             self._write(
                 LogLevel.WARNING,
-                "No job functions found. Declare them in function_app.py or in function.json "
-                "folders.",
+                "No job functions found. Declare them in function_app.py, register its "
+                "blueprints there, or write function.json folders.",
             )
         if self.strict and served.errors:
             console.say("The host ends: a function is in error, and --strict is on.", _ERROR)

@@ -159,11 +159,13 @@ def _explained(error: RequestFailed) -> str:
             f"{error} Start it with 'triggerfish start' or 'triggerfish storage', or name another "
             "account with --connection."
         )
-    remedy = _WHAT_THERE_IS.get(error.code)
+    remedy = _REMEDIES.get(error.code)
     return f"{error} {remedy}" if remedy else str(error)
 
 
-_WHAT_THERE_IS: Final = {
+_REMEDIES: Final = {
+    "MessageTooLarge": "64 KiB fit into one, in base64 48 KiB: put the content into a blob, and "
+    "its name into the message.",
     "QueueNotFound": "See which there are: triggerfish queue list",
     "ContainerNotFound": "See which there are: triggerfish blob list",
     "BlobNotFound": "See which there are: triggerfish blob list CONTAINER",

@@ -18,6 +18,7 @@ from triggerfish_storage.cli.output import counted, emit_fields, emit_table, one
 COLUMNS: Final = ("BEGAN", "ID", "FUNCTION", "SOURCE", "STATUS", "TRY", "TOOK", "WHAT")
 _UUID_LENGTH: Final = 36
 _SHORT_LENGTH: Final = 8
+_REFUSED: Final = "refused-"  # begins the id where no function was run; the message's follows
 _TEXT_SHOWN: Final = 16 * 1024
 _BYTES_SHOWN: Final = 512
 
@@ -59,7 +60,9 @@ def _when(instant: datetime) -> str:
 
 def short_id(delivery_id: str) -> str:
     """Return as much of an id as tells it from others, for people to copy."""
-    return delivery_id[:_SHORT_LENGTH] if len(delivery_id) == _UUID_LENGTH else delivery_id
+    kind = _REFUSED if delivery_id.startswith(_REFUSED) else ""
+    rest = delivery_id.removeprefix(kind)
+    return kind + rest[:_SHORT_LENGTH] if len(rest) >= _UUID_LENGTH else delivery_id
 
 
 def took(duration: timedelta | None) -> str:

@@ -191,3 +191,9 @@ def test_a_connection_that_cannot_be_used_is_explained(
 
     assert isinstance(result.exception, TriggerfishError)
     assert message in str(result.exception)
+
+
+def test_a_message_that_is_too_large_is_told_what_fits(server: Any, name: str) -> None:
+    result = server.run("queue", "put", name, "x" * (48 * 1024 + 1))
+
+    assert "in base64 48 KiB" in str(result.exception)

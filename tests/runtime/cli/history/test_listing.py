@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from triggerfish.cli.history_view import short_id
 from triggerfish.cli.selection import Instant
 from triggerfish.history.entries import FILE_NAME
 from triggerfish.history.reader import HistoryError
@@ -131,3 +132,15 @@ def test_what_is_no_instant_is_refused_with_examples(data: Path, run: Run) -> No
 
     assert result.exit_code == 2
     assert "'yesterday' is no instant such as 30m" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("whole", "short"),
+    [
+        ("f285e7ad-f8bd-4f17-a3d3-84a06a6a57c0", "f285e7ad"),
+        ("refused-5d7561b0-aa8d-8ff1-0000-000000000025-1", "refused-5d7561b0"),
+        ("one", "one"),
+    ],
+)
+def test_ids_are_short_in_tables_for_people(whole: str, short: str) -> None:
+    assert short_id(whole) == short
