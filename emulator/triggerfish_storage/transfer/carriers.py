@@ -21,6 +21,7 @@ from triggerfish_storage.transfer.failure import TransferError
 from triggerfish_storage.transfer.scratch import folder_beside
 
 ARCHIVES: Final = (".tar", ".tar.gz", ".tgz", ".zip")
+_OTHER_ARCHIVES: Final = (".7z", ".rar", ".gz", ".bz2", ".xz", ".zst", ".tbz2", ".txz", ".tzst")
 COPY_BYTES: Final = 1024 * 1024
 _EARLIEST_IN_ZIP: Final = 315_619_200.0  # 1980-01-02: it knows no earlier dates
 
@@ -43,6 +44,11 @@ def carrier(target: Path, *, overwrite: bool) -> Iterator[Carrier]:
 
     Raises TransferError where ``target`` cannot be written, or exists and is not to be replaced.
     """
+    if not is_archive(target) and target.name.lower().endswith(_OTHER_ARCHIVES):
+        raise TransferError(
+            f"{target}: archives of this kind are not written. Let its name end in "
+            f"{', '.join(ARCHIVES[:-1])} or {ARCHIVES[-1]}, or name a folder."
+        )
     check_target(target, overwrite=overwrite)
     try:
         with folder_beside(target) as beside:

@@ -37,10 +37,17 @@ def unpack(archive: Path, folder: Path) -> None:
                         with zipped.open(entry) as content:
                             _unpack_one(archive, entry.filename, content, folder)
         else:
-            with tarfile.open(archive) as tar:
+            with _opened_tar(archive) as tar:
                 _unpack_tar(archive, tar, folder)
     except _DAMAGED as error:
         raise TransferError(f"{archive}: cannot be unpacked ({error}).") from error
+
+
+def _opened_tar(archive: Path) -> tarfile.TarFile:
+    try:
+        return tarfile.open(archive)
+    except tarfile.ReadError as error:  # its message has a line for each compression there is
+        raise tarfile.ReadError("File is not a tar file") from error
 
 
 def _unpack_tar(archive: Path, tar: tarfile.TarFile, folder: Path) -> None:

@@ -107,6 +107,8 @@ async def test_removing_a_snapshot_answers_in_json_too(data: Path) -> None:
         (("restore", "missing"), "there is no such snapshot"),
         (("snapshot", "missing", "--delete"), "there is no such snapshot"),
         (("snapshot", ".."), "no name of a snapshot"),
+        (("export", "out.7z"), "out.7z: archives of this kind are not written"),
+        (("export", "out.tar.xz"), "end in .tar, .tar.gz, .tgz or .zip, or name a folder"),
         (("export", "out", "--account", "nobody"), "no account 'nobody'; there is: devstore"),
     ],
 )

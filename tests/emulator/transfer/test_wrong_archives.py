@@ -96,6 +96,20 @@ def test_an_archive_that_is_damaged_or_encrypted_is_named(
         import_from(tmp_path / "bad.zip", tmp_path / "data", clock.now())
 
 
+@pytest.mark.parametrize("name", ["text.tar", "text.tgz", "text.zip"])
+@pytest.mark.parametrize("content", [b"", b"text\n"])
+def test_what_is_no_archive_is_told_so_on_one_line(
+    tmp_path, clock, name, content, import_from: Import
+):
+    (tmp_path / name).write_bytes(content)
+
+    with pytest.raises(TransferError) as caught:
+        import_from(tmp_path / name, tmp_path / "data", clock.now())
+
+    kind = "zip" if name.endswith("zip") else "tar"
+    assert str(caught.value).endswith(f"{name}: cannot be unpacked (File is not a {kind} file).")
+
+
 def test_an_archive_with_a_name_that_no_file_can_have_is_named(
     tmp_path, clock, import_from: Import
 ):
