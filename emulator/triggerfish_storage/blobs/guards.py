@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import sqlite3
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final
 
 from triggerfish_storage import errors as common
 from triggerfish_storage.blobs import errors
 from triggerfish_storage.blobs.conditions import check_unguarded
-from triggerfish_storage.blobs.model import NO_CONDITIONS, Address, Blob, Conditions
+from triggerfish_storage.blobs.model import (
+    NO_CONDITIONS,
+    Address,
+    Blob,
+    Conditions,
+    ImmutabilityMode,
+)
 from triggerfish_storage.blobs.rows import get_blob, save_blob
 from triggerfish_storage.clock import micros
 from triggerfish_storage.errors import StorageError
-
-Mode = Literal["Unlocked", "Locked"]
 
 _LEGAL_HOLD: Final = errors.BLOB_IMMUTABLE_DUE_TO_LEGAL_HOLD
 _POLICY: Final = errors.BLOB_IMMUTABLE_DUE_TO_POLICY
@@ -58,7 +62,7 @@ def set_policy(
     tx: sqlite3.Connection,
     address: Address,
     until: datetime,
-    mode: Mode,
+    mode: ImmutabilityMode,
     *,
     conditions: Conditions = NO_CONDITIONS,
     now: datetime,

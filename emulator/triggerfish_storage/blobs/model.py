@@ -19,6 +19,7 @@ from triggerfish_storage.clock import micros
 
 BlobType = Literal["BlockBlob", "AppendBlob", "PageBlob"]
 Priority = Literal["Standard", "High"]
+ImmutabilityMode = Literal["", "Unlocked", "Locked"]
 LeaseState = Literal["available", "leased", "expired", "breaking", "broken"]
 
 CURRENT: Final = 2**63 - 1

@@ -11,6 +11,7 @@ from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -27,6 +28,7 @@ from triggerfish_storage.blobs.model import (
     Conditions,
     ContentHeaders,
     Draft,
+    ImmutabilityMode,
     Priority,
 )
 from triggerfish_storage.blobs.names import (
@@ -48,6 +50,9 @@ _CONTENT_NAMES: Final = tuple(
     (f"x-ms-blob-{name}", name) for name in (field.replace("_", "-") for field in _CONTENT_FIELDS)
 )
 _PRIORITIES: Final[Mapping[str, Priority]] = {"standard": "Standard", "high": "High"}
+_UNTIL: Final = "x-ms-immutability-policy-until-date"
+_MODE: Final = "x-ms-immutability-policy-mode"
+_MODES: Final[Mapping[str, ImmutabilityMode]] = {"unlocked": "Unlocked", "locked": "Locked"}
 _NO_INSTANT: Final = "Invalid snapshot time."
 _SOURCE: Final = "x-ms-source-"
 _CONDITIONAL: Final = frozenset(
@@ -150,17 +155,33 @@ def draft_of(
     """
     headers = call.headers
     tier = headers.get("x-ms-access-tier", "")
+    until, mode = immutability_of(call)
     return Draft(
         headers=content_headers_of(call, fall_back=is_blob),
         metadata=call.metadata(),
         tags=tags_of(call) if "x-ms-tags" in headers else {},
         tier=check_tier(tier, blob_type) if tier and blob_type else tier,
         md5=md5_of(call, "x-ms-blob-content-md5"),
-        immutable_until=call.header_instant("x-ms-immutability-policy-until-date"),
-        immutability_mode=headers.get("x-ms-immutability-policy-mode", "").capitalize(),
+        immutable_until=until,
+        immutability_mode=mode,
         legal_hold=call.header_flag("x-ms-legal-hold"),
         encryption=encryption_of(call),
     )
+
+
+def immutability_of(call: Call) -> tuple[datetime | None, ImmutabilityMode]:
+    """Return until when a blob is to be kept as it is, and how firmly; no date and no mode if not.
+
+    Raises MissingRequiredHeader where there is a mode alone.
+    """
+    until, given = call.header_instant(_UNTIL), call.headers.get(_MODE, "").lower()
+    if given and given not in _MODES:
+        raise call.bad_header(_MODE)
+    if until is None:
+        if given:
+            raise StorageError(errors.MISSING_REQUIRED_HEADER, HeaderName=_UNTIL)
+        return None, ""
+    return until, _MODES[given or "unlocked"]
 
 
 def tags_of(call: Call) -> dict[str, str]:

@@ -53,6 +53,18 @@ async def test_an_immutability_policy_keeps_a_blob_for_its_time(blob, clock, ref
     await blob.delete_blob()
 
 
+async def test_a_policy_that_comes_with_a_blob_is_unlocked_unless_it_says_so(raw, sdk, clock):
+    await sdk.create_container("data")
+    until = (clock.now() + timedelta(days=1)).strftime("%a, %d %b %Y %H:%M:%S GMT")
+    policy = {"x_ms_immutability_policy_until_date": until}
+
+    await raw("PUT", "/data/a", b"1", x_ms_blob_type="BlockBlob", **policy)
+
+    told = (await raw("HEAD", "/data/a")).headers
+    assert told["x-ms-immutability-policy-mode"] == "unlocked"
+    assert told["x-ms-immutability-policy-until-date"] == until
+
+
 async def test_an_unlocked_policy_can_be_lifted(blob, clock):
     until = clock.now() + timedelta(days=1)
     policy = ImmutabilityPolicy(expiry_time=until, policy_mode="Unlocked")

@@ -12,6 +12,7 @@ SUMS = {
     "x_ms_content_crc64": "x",
 }
 ID = base64.b64encode(b"b1").decode()
+UNTIL = {"x_ms_immutability_policy_until_date": "Wed, 01 May 2030 12:00:00 GMT"}
 GUID = "1f812371-a41d-49e6-b123-f4b542e851c5"
 
 REFUSALS = [
@@ -59,6 +60,16 @@ REFUSALS = [
         "400 InvalidHeaderValue",
     ),
     ("PUT", "/data/b", b"x", BLOCK | SUMS, "400 InvalidHeaderValue"),
+    (
+        *("PUT", "/data/b", b"x"),
+        BLOCK | UNTIL | {"x_ms_immutability_policy_mode": "firm"},
+        "400 InvalidHeaderValue",
+    ),
+    (
+        *("PUT", "/data/b", b"x"),
+        BLOCK | {"x_ms_immutability_policy_mode": "locked"},
+        "400 MissingRequiredHeader",
+    ),
     # Get Blob
     ("GET", "/data/a?snapshot=yesterday", None, {}, "400 InvalidQueryParameterValue"),
     ("GET", "/data/a?versionid=2023-05-01T12:00:00.0000000Z", None, {}, "404 BlobNotFound"),

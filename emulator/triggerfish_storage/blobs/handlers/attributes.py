@@ -14,6 +14,7 @@ from triggerfish_storage.blobs.names import snapshot_text
 from triggerfish_storage.blobs.request_headers import (
     blob_address,
     conditions_of,
+    immutability_of,
     own_address,
     priority_of,
 )
@@ -89,18 +90,11 @@ async def set_blob_tier(call: Call, store: BlobStore) -> Reply:
 async def set_immutability_policy(call: Call, store: BlobStore) -> Reply:
     """Set Blob Immutability Policy."""
     address, conditions = blob_address(call), conditions_of(call)
-    until = call.header_instant("x-ms-immutability-policy-until-date")
+    until, mode = immutability_of(call)
     if until is None:
         raise StorageError(
             common.MISSING_REQUIRED_HEADER, HeaderName="x-ms-immutability-policy-until-date"
         )
-    match call.header("x-ms-immutability-policy-mode", "unlocked").lower():
-        case "unlocked":
-            mode: guards.Mode = "Unlocked"
-        case "locked":
-            mode = "Locked"
-        case _:
-            raise call.bad_header("x-ms-immutability-policy-mode")
     blob = await store.write(
         lambda tx: guards.set_policy(tx, address, until, mode, conditions=conditions, now=call.now)
     )
