@@ -118,10 +118,12 @@ class EmbeddedAccount:
 
 
 def _summary(effects: Sequence[Effect]) -> str:
+    """Name what was written; the completion only where there is nothing else to refuse."""
+    outputs = [one for one in effects if isinstance(one, PutBlob | PutMessage)]
     names = [
         f"blob '{effect.container}/{effect.blob}'"
         if isinstance(effect, PutBlob)
         else f"queue '{effect.queue}'"
-        for effect in effects
+        for effect in outputs or effects
     ]
     return ", ".join(dict.fromkeys(names))

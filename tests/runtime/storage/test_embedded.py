@@ -58,7 +58,7 @@ async def test_of_an_invocation_that_cannot_be_written_nothing_is(account, tmp_p
     with (
         account.watch_queue("outbox") as queue,
         account.watch_container("other") as container,
-        pytest.raises(Conflict, match="blob 'files/leased'"),
+        pytest.raises(Conflict, match="blob 'files/leased'") as refused,
     ):
         await account.apply(
             [
@@ -69,6 +69,7 @@ async def test_of_an_invocation_that_cannot_be_written_nothing_is(account, tmp_p
             ]
         )
 
+    assert "inbox" not in str(refused.value)  # its completion is not what was refused
     assert not await account.queues.exists("outbox")
     assert await account.blobs.get("other", "a") is None
     assert await account.queues.count("inbox") == 1
