@@ -113,7 +113,7 @@ def _settings(
 
 def _storage_notes(storage: Connection) -> list[LogLine]:
     if storage == Embedded():
-        return [remark(f"{STORAGE} is not set: the embedded storage account is used.")]
+        return [remark(f"{STORAGE} is not set: it is taken for {DEVELOPMENT}.")]
     return []
 
 

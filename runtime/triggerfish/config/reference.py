@@ -37,7 +37,11 @@ with a yellow line where it looks like a key misspelt.
 _APP_SETTINGS: Final = """# Settings
 
 They come from the environment and from `Values` in `local.settings.json`; a name that the
-environment has keeps its value. Functions see all of them as environment variables.
+environment has keeps its value. Functions see all of them as environment variables, with
+`AZURE_FUNCTIONS_ENVIRONMENT=Development` and, unless they are set, `WEBSITE_HOSTNAME` and
+`AzureWebJobsScriptRoot`. `AzureWebJobs.NAME.Disabled`, or `AzureWebJobs_NAME_Disabled`, switches
+function NAME off with `true` or `1`; `AzureFunctionsJobHost__…` overrides
+[host.json](host-json.md). A setting of any name may hold the account of a binding's `connection`.
 """
 _LOCAL_KEYS: Final = "## Keys of local.settings.json beside Values and ConnectionStrings\n"
 
