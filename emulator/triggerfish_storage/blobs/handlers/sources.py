@@ -8,7 +8,7 @@ its URL is signed, or the request has a token for it. That includes our own port
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, cast, get_args
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
@@ -33,6 +33,7 @@ from triggerfish_storage.protocol.operations import Call
 URL_LIMIT: Final = 2048
 _MD5: Final = "x-ms-source-content-md5"
 _CRC64: Final = "x-ms-source-content-crc64"
+_TAG_OPTION: Final = "x-ms-copy-source-tag-option"
 _UNMET: Final = (304, 412)
 _CONDITIONS: Final = ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since")
 
@@ -110,8 +111,20 @@ async def open_part(call: Call) -> Source:
 
 
 def takes_tags(call: Call) -> bool:
-    """Whether a copy is to have its source's tags."""
-    return call.header("x-ms-copy-source-tag-option", "").upper() == "COPY"
+    """Whether a copy is to have its source's tags; then it has none of its own, which is a 409."""
+    match call.header(_TAG_OPTION, "").upper():
+        case "" | "REPLACE":
+            return False
+        case "COPY" if "x-ms-tags" in call.headers:
+            # The reference names the status alone.
+            raise StorageError(
+                replace(common.INVALID_HEADER_VALUE, status=409), HeaderName=_TAG_OPTION
+            )
+        case "COPY" if not call.allows("t"):
+            raise StorageError(common.AUTHORIZATION_PERMISSION_MISMATCH)
+        case "COPY":
+            return True
+    raise call.bad_header(_TAG_OPTION)
 
 
 async def source_tags(call: Call) -> Mapping[str, str]:

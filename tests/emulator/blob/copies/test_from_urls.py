@@ -4,6 +4,7 @@ import base64
 import hashlib
 from datetime import timedelta
 
+import pytest
 from azure.core import MatchConditions
 from azure.storage.blob import AccountSasPermissions, BlobBlock, ResourceTypes, generate_account_sas
 
@@ -140,6 +141,39 @@ async def test_a_copy_from_a_url_takes_the_sources_tags_if_it_may_read_them(
 
     unread = copy.start_copy_from_url(f"{source.url}?{signature}", requires_sync=True, tags="COPY")
     assert await refusal(unread) == "403 CannotVerifyCopySource"
+
+
+@pytest.mark.parametrize("sync", [{}, {"x_ms_requires_sync": "true"}])
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({"x_ms_copy_source_tag_option": "COPY", "x_ms_tags": "a=b"}, "409 InvalidHeaderValue"),
+        ({"x_ms_copy_source_tag_option": "MOVE"}, "400 InvalidHeaderValue"),
+    ],
+)
+async def test_a_copy_has_its_sources_tags_or_its_own(raw, source, sync, asked, expected):
+    answer = await raw("PUT", "/data/to", x_ms_copy_source=source.url, **sync, **asked)
+
+    assert f"{answer.status} {answer.code}" == expected
+
+
+async def test_who_may_not_set_tags_copies_none(raw, source, clock):
+    granted = generate_account_sas(
+        "devstoreaccount1",
+        DEFAULT_KEY,
+        ResourceTypes(object=True),
+        AccountSasPermissions(create=True, write=True),
+        expiry=clock.now() + timedelta(hours=1),
+    )
+
+    answer = await raw(
+        *("PUT", f"/data/to?{granted}"),
+        signed=False,
+        x_ms_copy_source=source.url,
+        x_ms_copy_source_tag_option="COPY",
+    )
+
+    assert f"{answer.status} {answer.code}" == "403 AuthorizationPermissionMismatch"
 
 
 async def test_only_copy_blob_takes_the_accounts_key_for_its_source_too(container, source, refusal):
