@@ -79,6 +79,28 @@ async def test_a_difference_names_what_changed_since_a_snapshot(disk):
     assert found == ([(1, 2), (6, 7)], [(3, 4)])
 
 
+async def test_a_disks_client_names_the_older_snapshot_by_its_url(disk, refusal):
+    await disk.upload_page(page("a", 2), offset=0, length=2 * PAGE)
+    first = await disk.create_snapshot()
+    await disk.upload_page(page("b"), offset=PAGE, length=PAGE)
+    second = await disk.create_snapshot()
+    await disk.clear_page(offset=0, length=PAGE)
+
+    newest, cleared = await disk.get_page_range_diff_for_managed_disk(
+        f"{disk.url}?snapshot={first['snapshot']}"
+    )
+    assert [one["start"] for one in newest] == [PAGE]
+    assert [one["start"] for one in cleared] == [0]
+
+    for url, expected in (
+        (disk.url, "400 InvalidHeaderValue"),
+        (f"{disk.url}2?snapshot={second['snapshot']}", "400 InvalidHeaderValue"),
+        ("http://[", "400 InvalidHeaderValue"),
+        (f"{disk.url}?snapshot=2020-01-01T00:00:00.0000000Z", "409 PreviousSnapshotNotFound"),
+    ):
+        assert await refusal(disk.get_page_range_diff_for_managed_disk(url)) == expected
+
+
 def test_a_difference_is_listed_in_the_order_of_places():
     document = page_list(PageRanges([(0, 512), (1024, 1536)], [(512, 1024)]))
 

@@ -39,6 +39,7 @@ from triggerfish_storage.protocol.operations import Call, Reply
 
 PAGES_LIMIT_BYTES: Final = 4 * 1024 * 1024
 RANGES_LIMIT: Final = 10_000
+_PREVIOUS_URL: Final = "x-ms-previous-snapshot-url"
 
 
 async def create_page_blob(call: Call, store: BlobStore) -> Reply:
@@ -101,7 +102,7 @@ async def put_page_from_url(call: Call, store: BlobStore) -> Reply:
 async def get_page_ranges(call: Call, store: BlobStore) -> Reply:
     """Get Page Ranges: what is written, or what differs from an older snapshot."""
     address, conditions, wanted = blob_address(call), conditions_of(call), range_of(call)
-    previous = _previous(call)
+    previous = _previous(call, address)
     end = None if wanted.last is None else wanted.last + 1
     limit = call.integer("maxresults", default=RANGES_LIMIT, low=1, high=RANGES_LIMIT)
     begin = max(wanted.begin, call.integer("marker", default=0, low=0, high=SIZE_LIMIT_BYTES))
@@ -219,7 +220,18 @@ def _sequence_number(call: Call, which: str) -> int | None:
     return number
 
 
-def _previous(call: Call) -> int | None:
+def _previous(call: Call, address: Address) -> int | None:
+    """Return the snapshot that a difference is to, which clients of disks name by its URL."""
+    url = call.headers.get(_PREVIOUS_URL)
+    if url:
+        named = sources.own_blob(call, _PREVIOUS_URL, url)
+        if (
+            named is None
+            or not named.is_snapshot
+            or named != address._replace(snapshot=named.snapshot)
+        ):
+            raise call.bad_header(_PREVIOUS_URL)
+        return named.snapshot
     given = call.query.get("prevsnapshot")
     if not given:
         return None

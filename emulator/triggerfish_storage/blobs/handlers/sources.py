@@ -31,6 +31,7 @@ from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol.operations import Call
 
 URL_LIMIT: Final = 2048
+_SOURCE: Final = "x-ms-copy-source"
 _MD5: Final = "x-ms-source-content-md5"
 _CRC64: Final = "x-ms-source-content-crc64"
 _TAG_OPTION: Final = "x-ms-copy-source-tag-option"
@@ -50,21 +51,24 @@ class Source:
 
 def source_url(call: Call) -> str:
     """Return the URL to copy from."""
-    url = call.header("x-ms-copy-source")
+    url = call.header(_SOURCE)
     if len(url) > URL_LIMIT or not url.lower().startswith(("http://", "https://")):
-        raise call.bad_header("x-ms-copy-source")
+        raise call.bad_header(_SOURCE)
     return url
 
 
 def own_source(call: Call) -> Address | None:
     """Return the source's address where it is a blob that the caller may copy as it is."""
-    if call.granted is not None:
-        return None
+    return None if call.granted is not None else own_blob(call, _SOURCE, source_url(call))
+
+
+def own_blob(call: Call, name: str, url: str) -> Address | None:
+    """Return which blob of this account a URL names, that a header of that ``name`` gives."""
     try:
-        given = urlsplit(source_url(call))
+        given = urlsplit(url)
         path = _own_path(given, call)
     except ValueError:
-        raise call.bad_header("x-ms-copy-source") from None
+        raise call.bad_header(name) from None
     container, slash, blob = path.partition("/")
     if not slash:
         return None
