@@ -181,10 +181,13 @@ def _check_blob_trigger(binding: Binding) -> None:
 
 
 def _check_blob(binding: Binding) -> None:
-    if _is_template(binding, "path"):
-        return
+    differs = _is_template(binding, "path")
     container, slash, blob = binding.properties["path"].partition("/")
-    problem = container_name_problem(container) or (blob_name_problem(blob) if slash else None)
+    if "{" in container:
+        return  # known when it runs
+    problem = container_name_problem(container)
+    if slash and not differs:
+        problem = problem or blob_name_problem(blob)
     if problem or not slash:
         raise _fault(binding, "path", f"{problem or 'it must have the form container/blob'}.")
 
