@@ -39,11 +39,17 @@ async def on_thread(work: Callable[[], T], *, hurry: Callable[[], object] | None
 
 @asynccontextmanager
 async def held_on_thread(manager: AbstractContextManager[T]) -> AsyncIterator[T]:
-    """Enter and leave ``manager`` on threads, where that is work with files and takes long."""
-    value = await on_thread(manager.__enter__)
+    """Enter and leave ``manager`` on threads, where that is work with files and takes long.
+
+    Who is cancelled while it is entered leaves it, too.
+    """
+    entering = asyncio.ensure_future(asyncio.to_thread(manager.__enter__))
     try:
-        yield value
+        await to_the_end(entering)
+        yield entering.result()
     except BaseException as error:
+        if entering.cancelled() or entering.exception() is not None:
+            raise  # it was not entered
         leave = partial(manager.__exit__, type(error), error, error.__traceback__)
         if not await on_thread(leave):
             raise

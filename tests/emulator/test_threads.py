@@ -56,6 +56,44 @@ async def test_a_failure_that_nobody_waits_for_any_more_is_not_told() -> None:
         await waiting
 
 
+async def test_a_context_is_left_where_who_enters_it_is_cancelled() -> None:
+    entered, may_go_on, left = threading.Event(), threading.Event(), threading.Event()
+
+    @contextmanager
+    def context() -> Iterator[None]:
+        entered.set()
+        assert may_go_on.wait(10)
+        try:
+            yield
+        finally:
+            left.set()
+
+    async def hold() -> None:
+        async with held_on_thread(context()):
+            raise AssertionError
+
+    holding = asyncio.create_task(hold())
+    await asyncio.to_thread(entered.wait)
+    holding.cancel()
+    await asyncio.sleep(0)
+    may_go_on.set()
+
+    with pytest.raises(asyncio.CancelledError):
+        await holding
+    assert left.is_set()
+
+
+async def test_a_context_that_cannot_be_entered_says_why() -> None:
+    @contextmanager
+    def context() -> Iterator[None]:
+        raise LookupError("nothing there")
+        yield
+
+    with pytest.raises(LookupError, match="nothing there"):
+        async with held_on_thread(context()):
+            pass
+
+
 async def test_a_context_is_entered_and_left_on_threads_and_sees_what_was_raised() -> None:
     seen: list[object] = []
 

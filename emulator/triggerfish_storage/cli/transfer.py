@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +15,7 @@ from triggerfish_storage.cli.output import emit_json, json_option, remark
 from triggerfish_storage.cli.progress import progress
 
 if TYPE_CHECKING:
+    from triggerfish_storage.transfer.sources import Source
     from triggerfish_storage.transfer.steps import ImportOptions
     from triggerfish_storage.transfer.tally import Tally
 
@@ -225,10 +227,21 @@ def _import_owned(data: Path, source: Path, options: ImportOptions) -> Tally:
     with own(data, started=now.isoformat()):
         hide_from_git(data)
         with (
-            sources.opened(source, data) as found,
+            _opened(source, data) as found,
             progress("Importing", sources.size_of(found), in_bytes=True) as advance,
         ):
             return import_account(data, found, options, now=now, advance=advance)
+
+
+@contextmanager
+def _opened(source: Path, folder: Path) -> Iterator[Source]:
+    """Give what is at ``source``, and show how an archive is unpacked in ``folder``."""
+    from triggerfish_storage.transfer import sources
+
+    with ExitStack() as stack:
+        with progress("Unpacking", None, in_bytes=True) as advance:
+            found = stack.enter_context(sources.opened(source, folder, advance=advance))
+        yield found
 
 
 def _size_of(source: Path) -> int | None:
@@ -252,7 +265,7 @@ def _import_remote(connection: str, source: Path, options: ImportOptions) -> tup
     with (
         reached(connection) as requests,
         tempfile.TemporaryDirectory(prefix="triggerfish-") as scratch,
-        sources.opened(source, Path(scratch)) as found,
+        _opened(source, Path(scratch)) as found,
     ):
         with progress("Importing", sources.size_of(found), in_bytes=True) as advance:
             now = SystemClock().now()

@@ -57,7 +57,8 @@ class AccountOwner:
     ) -> Mapping[str, Any]:
         files: list[str] = []
         job = Job(ImportOptions(**options), self.contents, self.now(), advance, files.append)
-        async with held_on_thread(sources.opened(source, self.folder)) as found:
+        opened = sources.opened(source, self.folder, advance=lambda _: advance(0))
+        async with held_on_thread(opened) as found:
 
             def unit(tx: sqlite3.Connection) -> Tally:
                 tally = Tally()

@@ -33,7 +33,7 @@ class Seed:
 def plant(folder: Path, seed: Seed, *, now: datetime, durability: Durability) -> Tally:
     """Bring what is missing into the account of a data folder that the caller owns."""
     options = ImportOptions(existing="skip", encoding=seed.encoding)
-    with opened(seed.path, folder) as source:
+    with opened(seed.path, folder, advance=seed.advance) as source:
         return import_account(
             folder, source, options, now=now, advance=seed.advance, durability=durability
         )

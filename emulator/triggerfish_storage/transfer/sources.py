@@ -23,7 +23,7 @@ from triggerfish_storage.transfer.exporting import ACCOUNT_FILE, BLOBS, QUEUES, 
 from triggerfish_storage.transfer.failure import TransferError
 from triggerfish_storage.transfer.names import is_litter, resource_of
 from triggerfish_storage.transfer.scratch import scratch_folder
-from triggerfish_storage.transfer.tally import FILE_BYTES
+from triggerfish_storage.transfer.tally import FILE_BYTES, Advance, unwatched
 from triggerfish_storage.transfer.unpacking import unpack
 
 LINES: Final = ".jsonl"
@@ -56,10 +56,11 @@ class Source:
 
 
 @contextmanager
-def opened(path: Path, data_folder: Path) -> Iterator[Source]:
+def opened(path: Path, data_folder: Path, *, advance: Advance = unwatched) -> Iterator[Source]:
     """Give what is at ``path``; an archive is unpacked beside the account for the block.
 
-    Raises TransferError where nothing there can be imported.
+    ``advance`` is told of bytes as they are unpacked; what it raises ends that. Raises
+    TransferError where nothing there can be imported.
     """
     check(path)
     if path.is_dir():
@@ -68,7 +69,7 @@ def opened(path: Path, data_folder: Path) -> Iterator[Source]:
         yield _checked(Source(queues={resource_of(path.stem): path}))
     else:
         with scratch_folder(data_folder) as scratch, _named_after(path, scratch):
-            unpack(path, scratch)
+            unpack(path, scratch, advance)
             yield _checked(_arranged(_root_of(scratch)))
 
 
