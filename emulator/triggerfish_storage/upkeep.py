@@ -11,12 +11,15 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from triggerfish_storage.account import StorageAccount
 from triggerfish_storage.database import DatabaseError
 from triggerfish_storage.queues.upkeep import next_queue_upkeep, queue_upkeep
 from triggerfish_storage.tables.upkeep import table_upkeep
+from triggerfish_storage.threads import on_thread
+from triggerfish_storage.transfer import scratch
 
 EVERY: Final = timedelta(hours=1)
 SOONEST: Final = timedelta(milliseconds=100)
@@ -31,7 +34,7 @@ async def kept_up(account: StorageAccount, left: Sequence[str]) -> AsyncIterator
     """Keep ``account`` up for the block.
 
     ``left`` are the names of the files of contents that were there before anything was written:
-    those that no row names go first.
+    those that no row names go first, and scratch folders that nobody is in.
     """
     task = asyncio.create_task(_keep_up(account, left), name="storage upkeep")
     try:
@@ -62,6 +65,7 @@ async def _keep_up(account: StorageAccount, left: Sequence[str]) -> None:
 async def _sweep(account: StorageAccount, left: Sequence[str]) -> None:
     try:
         await account.contents.sweep(account.database, left)
+        await on_thread(partial(scratch.sweep, account.database.path.parent))
     except Exception as error:  # the rest of upkeep is not to be lost over it
         _log.error("files that a crash left behind stay until the next start: %s", error)
     else:

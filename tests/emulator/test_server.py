@@ -138,6 +138,23 @@ async def test_a_file_of_contents_that_no_row_names_is_swept(tmp_path: Path) -> 
         assert not orphan.exists()
 
 
+async def test_what_a_killed_transfer_left_is_swept(tmp_path: Path) -> None:
+    left, made = tmp_path / "scratch" / ("0" * 32), tmp_path / "scratch" / ("1" * 32)
+    (left / "in" / "blobs").mkdir(parents=True)
+    made.mkdir()  # by another process, which is about to own it
+
+    with own(tmp_path / "scratch" / ("2" * 32), started="now"):
+        async with open_account(tmp_path) as account:
+            await account.swept.wait()
+            there = _names(tmp_path / "scratch")
+
+    assert there == {"1" * 32, "2" * 32}
+
+
+def _names(folder: Path) -> set[str]:
+    return {one.name for one in folder.iterdir()}
+
+
 async def test_a_port_that_is_taken_is_named_with_its_option() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -3,7 +3,7 @@
 What a transfer needs lies within the data folder, on the same file system as the account, so that
 links can be made and large things fit; what is to be put somewhere else lies beside that place. An
 account that nobody keeps lies where the system has such things. What a kill leaves is removed by
-the next one who needs such a folder.
+the next one who needs such a folder, or opens the account.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from triggerfish_storage.data_folder import SCRATCH_FOLDER, new_name, swept_names
+from triggerfish_storage.data_folder import LOCK_FILE, SCRATCH_FOLDER, new_name, swept_names
 from triggerfish_storage.ownership import FolderOwned, own
 
 _PREFIX: Final = "triggerfish-memory-"
@@ -30,13 +30,21 @@ _SETTLED_SECONDS: Final = 60.0  # since something in it came or went
 @contextmanager
 def scratch_folder(folder: Path) -> Iterator[Path]:
     """Give an empty folder within a data folder, which is gone at the end."""
+    sweep(folder)
     root = folder / SCRATCH_FOLDER
-    root.mkdir(parents=True, exist_ok=True)
-    _remove_left(map(root.joinpath, list(swept_names(root))))
     try:
         with _owned(root / new_name()) as inside:
             yield inside
     finally:
+        with suppress(OSError):  # others are in it
+            root.rmdir()
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a kill left of the scratch folders within a data folder."""
+    root = folder / SCRATCH_FOLDER
+    if root.is_dir():
+        _remove_left(map(root.joinpath, list(swept_names(root))))
         with suppress(OSError):  # others are in it
             root.rmdir()
 
@@ -102,7 +110,7 @@ def remove(path: Path) -> None:
 
 
 def _is_left(folder: Path) -> bool:
-    """Whether a temporary folder is ours, and is not just being made by another process."""
+    """Whether a folder is ours, and is not just being made by another process."""
     try:
         found = folder.lstat()
     except OSError:
@@ -112,11 +120,12 @@ def _is_left(folder: Path) -> bool:
 
 
 def _remove_left(folders: Iterable[Path]) -> None:
-    """Remove the folders that no process owns."""
+    """Remove the folders that no process owns, or is about to."""
     for left in folders:
         try:
             with own(left, started=""):
-                pass
+                has_begun = any(one.name != LOCK_FILE for one in left.iterdir())
         except (FolderOwned, OSError):
             continue
-        remove(left)
+        if has_begun or _is_left(left):
+            remove(left)
