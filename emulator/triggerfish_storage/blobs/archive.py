@@ -26,10 +26,14 @@ def as_of(blob: Blob, now: datetime) -> Blob:
     return blob._replace(tier=coming.tier, tier_changed=coming.until, rehydration=None)
 
 
-def check_readable(blob: Blob) -> None:
-    """Raise where the bytes of a blob, as it is now, are not online."""
-    if blob.tier == ARCHIVE:
-        is_coming = blob.rehydration is not None
+def check_online(blob: Blob, now: datetime) -> None:
+    """Raise where a blob is archived: its bytes are not read, and nothing of it is written.
+
+    It may be moved to another tier, copied there, tagged, held and deleted.
+    """
+    found = as_of(blob, now)
+    if found.tier == ARCHIVE:
+        is_coming = found.rehydration is not None
         raise StorageError(errors.BLOB_BEING_REHYDRATED if is_coming else errors.BLOB_ARCHIVED)
 
 

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from triggerfish_storage.blobs import errors
+from triggerfish_storage.blobs.archive import check_online
 from triggerfish_storage.blobs.columns import encryption_of, tuple_text
 from triggerfish_storage.blobs.conditions import check_lease
 from triggerfish_storage.blobs.encryption import settled
@@ -79,6 +80,7 @@ def put_block(
         if blob.type != "BlockBlob":
             raise StorageError(errors.INVALID_BLOB_TYPE)
         check_lease(blob, conditions.lease_id, now)
+        check_online(blob, now)
     elif conditions.lease_id:
         raise StorageError(errors.LEASE_NOT_PRESENT_WITH_BLOB_OPERATION)
     encryption = settled(asked, place.default_scope)

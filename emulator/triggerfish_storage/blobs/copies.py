@@ -15,7 +15,7 @@ from typing import Final
 from uuid import uuid4
 
 from triggerfish_storage.blobs import errors
-from triggerfish_storage.blobs.archive import ARCHIVE, as_of, brought_back, check_readable
+from triggerfish_storage.blobs.archive import ARCHIVE, as_of, brought_back, check_online
 from triggerfish_storage.blobs.conditions import evaluate
 from triggerfish_storage.blobs.encryption import check_key
 from triggerfish_storage.blobs.extents import add_extents, all_extents
@@ -76,7 +76,7 @@ def copy_blob(
     check_ordinary(original)
     check_key(original, "")  # there is no header to show it here
     if order.draft.tier in ("", ARCHIVE):  # a copy in another tier is a way out of the archive
-        check_readable(original)
+        check_online(original, now)
     place = _begin_target(tx, address, order, conditions, now)
     if place.blob is not None and place.blob.type != original.type:
         raise StorageError(errors.INVALID_BLOB_TYPE)

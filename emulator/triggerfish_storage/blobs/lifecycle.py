@@ -15,6 +15,7 @@ from typing import Any
 
 from triggerfish_storage import errors as common
 from triggerfish_storage.blobs import versions
+from triggerfish_storage.blobs.archive import check_online
 from triggerfish_storage.blobs.blocks import discard_blocks
 from triggerfish_storage.blobs.conditions import check_absent, check_write
 from triggerfish_storage.blobs.deletion import make_way
@@ -80,6 +81,7 @@ def check_overwrite(existing: Blob, conditions: Conditions, now: datetime) -> No
     if conditions.create_only:
         raise StorageError(common.AUTHORIZATION_PERMISSION_MISMATCH)
     check_mutable(existing, now)
+    check_online(existing, now)
 
 
 def finish_write(
@@ -158,6 +160,7 @@ def change_blob(
     if asked is not None or "metadata" in changes:
         check_change(tx, blob, asked)
     check_mutable(blob, now)
+    check_online(blob, now)
     if "metadata" not in changes or not versions.keeps_versions(tx):
         return save_change(tx, blob, now, **changes)
     versions.copy_aside(tx, blob)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from triggerfish_storage.blobs import versions
+from triggerfish_storage.blobs.archive import check_online
 from triggerfish_storage.blobs.conditions import check_unguarded
 from triggerfish_storage.blobs.encryption import check_change
 from triggerfish_storage.blobs.extents import copy_extents
@@ -45,6 +46,7 @@ def snapshot_blob(
     blob = get_blob(tx, address)
     check_unguarded(blob, conditions, now)
     check_ordinary(blob)
+    check_online(blob, now)
     check_change(tx, blob, asked)
     snapshot = blob._replace(
         snapshot=free_snapshot(tx, blob, now),

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, TypeVar
 from uuid import uuid4
 
 from triggerfish_storage.blobs import blocks, containers, deletion, leases, leasing, lifecycle
-from triggerfish_storage.blobs.archive import as_of, check_readable
+from triggerfish_storage.blobs.archive import as_of, check_online
 from triggerfish_storage.blobs.conditions import check_read
 from triggerfish_storage.blobs.encryption import check_key
 from triggerfish_storage.blobs.extents import PRELOAD_LIMIT_BYTES, find_parts
@@ -237,7 +237,7 @@ class BlobStore:
         check_key(blob, key_sha256)
         check_ordinary(blob)
         blob = as_of(blob, now)
-        check_readable(blob)
+        check_online(blob, now)
         begin, end = wanted.within(blob.length)
         if data is not None:
             return Download(blob, begin, end, data[begin:end])

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from triggerfish_storage.blobs import errors
-from triggerfish_storage.blobs.archive import ARCHIVE, as_of, brought_back, check_readable
+from triggerfish_storage.blobs.archive import ARCHIVE, as_of, brought_back, check_online
 from triggerfish_storage.blobs.conditions import check_unguarded
 from triggerfish_storage.blobs.guards import check_ordinary
 from triggerfish_storage.blobs.model import (
@@ -74,7 +74,7 @@ def set_tier(
     known = check_tier(tier, blob.type)
     if blob.rehydration is not None or (blob.tier == ARCHIVE and known != ARCHIVE):
         if blob.is_snapshot:  # nor an earlier version: what they held comes back as a copy
-            check_readable(blob)
+            check_online(blob, now)
         save_blob(tx, brought_back(blob, known, priority, rehydrates_after, now))
         return True
     if blob.tier != known:

@@ -115,9 +115,11 @@ async def test_a_copy_of_what_has_come_back_is_there_at_once(container, archived
     assert await (await copy.download_blob()).readall() == b"1"
 
 
-async def test_what_is_written_over_it_is_online(archived):
+async def test_what_is_written_over_it_is_online(archived, clock, refusal):
     await archived.set_standard_blob_tier(HOT)
+    assert await refusal(archived.stage_block("1", b"2")) == UNDERWAY
 
+    clock.move(hours=1)
     await archived.stage_block("1", b"2")
     await archived.commit_block_list([BlobBlock("1")])
 

@@ -1,7 +1,7 @@
 """Access tiers: written into, moved between, archived, and told."""
 
 import pytest
-from azure.storage.blob import StandardBlobTier
+from azure.storage.blob import ContentSettings, StandardBlobTier
 
 
 async def test_an_archived_blob_is_read_again_once_it_is_brought_back(blob, refusal):
@@ -14,6 +14,26 @@ async def test_an_archived_blob_is_read_again_once_it_is_brought_back(blob, refu
 
     await blob.set_standard_blob_tier(StandardBlobTier.HOT)
     assert await (await blob.download_blob()).readall() == b"1"
+
+
+async def test_of_an_archived_blob_nothing_is_written_but_its_tags(blob, container, refusal):
+    await blob.set_standard_blob_tier(StandardBlobTier.ARCHIVE)
+
+    for attempt in (
+        blob.upload_blob(b"2", overwrite=True),
+        blob.stage_block("1", b"2"),
+        blob.commit_block_list([]),
+        blob.set_blob_metadata({"a": "b"}),
+        blob.set_http_headers(ContentSettings("text/plain")),
+        blob.create_snapshot(),
+        blob.start_copy_from_url((await container.upload_blob("b", b"2")).url),
+    ):
+        assert await refusal(attempt) == "409 BlobArchived"
+
+    await blob.set_blob_tags({"a": "b"})
+    await blob.set_legal_hold(True)
+    await blob.set_legal_hold(False)
+    await blob.delete_blob()
 
 
 async def test_an_archived_snapshot_comes_back_only_as_a_copy(blob, container, refusal):
