@@ -146,6 +146,8 @@ def _call(running: RunningHost, described: dict[str, Any], body: bytes | None) -
     status, answer = running.call(method, url, body)
     emit_raw(answer)
     remark(f"{method} {url}: {status}")
+    if status >= 500:  # the answer says nothing of what went wrong, and has no id to look it up by
+        remark(f"Why: triggerfish history --failed --function {described['name']} -n 1")
     return 0 if status < 400 else 1
 
 

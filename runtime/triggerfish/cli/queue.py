@@ -245,7 +245,8 @@ def export(
                 count = target.run(
                     lambda client: transfer(client, name, opened, limit=limit, advance=advance)
                 )
-    remark(f"{counted(count, 'message')} {'moved' if move else 'saved'} to {file}.")
+    where = "stdout" if str(file) == "-" else file
+    remark(f"{counted(count, 'message')} {'moved' if move else 'saved'} to {where}.")
 
 
 def _lying(folder: Path, name: str) -> Sequence[Message] | None:

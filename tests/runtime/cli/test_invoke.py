@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 NOW = datetime.now(UTC)
 HTTP = {"type": "httpTrigger", "name": "req"}
+_STATUS = {"/api/missing": 404, "/api/broken": 500}
 
 
 @dataclass
@@ -52,7 +53,7 @@ class Host:
             return 200, json.dumps([{"name": "Ship"}]).encode()
         if not path.startswith("/admin/functions/"):
             self.requests.append((method, path, body))
-            return (404 if "missing" in path else 200), b"hello\n"
+            return _STATUS.get(path, 200), b"hello\n"
         name = path.removeprefix("/admin/functions/")
         if name.endswith("/status"):
             return 200, json.dumps({"errors": self.errors} if self.errors else {}).encode()
@@ -259,10 +260,14 @@ def test_an_http_function_is_called_at_its_url(
     assert host.requests == [request_seen]
 
 
-def test_an_http_answer_of_400_and_more_is_exit_code_1(host: Host) -> None:
-    host.routes["web"] = "/api/missing"
+@pytest.mark.parametrize("path", _STATUS)
+def test_an_http_answer_of_400_and_more_is_exit_code_1(host: Host, path: str) -> None:
+    host.routes["web"] = path
 
-    assert run(host, "web").exit_code == 1
+    result = run(host, "web")
+
+    assert result.exit_code == 1
+    assert ("history --failed --function web" in result.stderr) == (path == "/api/broken")
 
 
 def test_an_http_function_with_route_parameters_is_for_its_url(host: Host) -> None:
