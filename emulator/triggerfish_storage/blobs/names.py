@@ -25,6 +25,7 @@ from triggerfish_storage.protocol.dates import iso_date
 T = TypeVar("T")
 
 NAME_LIMIT: Final = 1024
+SEGMENTS_LIMIT: Final = 254
 _CONTAINER: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*|\$root|\$web|\$logs|\$blobchangefeed")
 _FORBIDDEN: Final = re.compile("[\0-\x1f\x7f\ud800-\udfff]")
 _SNAPSHOT: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,7}))?Z", re.ASCII)
@@ -42,7 +43,7 @@ def check_blob_name(name: str) -> None:
     """Raise where no blob may be called so."""
     if _FORBIDDEN.search(name):
         raise StorageError(errors.INVALID_RESOURCE_NAME)
-    if not 1 <= len(name) <= NAME_LIMIT:
+    if not 1 <= len(name) <= NAME_LIMIT or name.count("/") >= SEGMENTS_LIMIT:
         raise StorageError(errors.OUT_OF_RANGE_INPUT)
 
 

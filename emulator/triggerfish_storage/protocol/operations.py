@@ -261,22 +261,24 @@ class Call:
     def metadata(self) -> dict[str, str]:
         """Return the ``x-ms-meta-*`` headers by name as it was written, checked as documented.
 
+        Names keep their case, and two of them differ in more than that.
         Values may be any text here, though the service documents that what is not ASCII is to be
         encoded: clients get the bytes back that they sent.
         """
         found: dict[str, str] = {}
         if not [name for name in self.headers if name.startswith(METADATA_PREFIX)]:
             return found
-        size = 0
+        size, seen = 0, set[str]()
         for raw_name, raw_value in self.raw_headers:
             if raw_name[:10].lower() == _RAW_PREFIX:
                 name = raw_name[10:].decode("utf-8", "replace")
                 value = decode(raw_value)
                 if not name:
                     raise StorageError(errors.EMPTY_METADATA_KEY)
-                if not (name.isidentifier() and name.isascii()):
+                if not (name.isidentifier() and name.isascii()) or name.lower() in seen:
                     raise StorageError(errors.INVALID_METADATA)
-                found[name] = f"{found[name]},{value}" if name in found else value
+                seen.add(name.lower())
+                found[name] = value
                 size += len(raw_name) - len(_RAW_PREFIX) + len(raw_value)
         if size > METADATA_LIMIT_BYTES:
             raise StorageError(errors.METADATA_TOO_LARGE)

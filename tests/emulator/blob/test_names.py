@@ -63,6 +63,8 @@ def test_container_names_follow_the_published_rules(name, expected):
         ("é ü 漢字 😀", ""),
         ("x" * 1024, ""),
         ("x" * 1025, "OutOfRangeInput"),
+        ("/".join("x" * 254), ""),
+        ("/".join("x" * 255), "OutOfRangeInput"),
         ("", "OutOfRangeInput"),
         ("a\nb", "InvalidResourceName"),
         ("a\0", "InvalidResourceName"),

@@ -90,6 +90,16 @@ async def test_metadata_is_checked(queue: Raw, headers: dict[str, str], code: st
     assert (answer.status, answer.code) == (400, code)
 
 
+@pytest.mark.parametrize("second", ["a", "A"])
+async def test_metadata_has_each_name_once_whatever_its_case(queue: Raw, second: str) -> None:
+    joined = queue.build("PUT", "/orders", headers={"x-ms-meta-a": "1,2"})  # as it is signed
+    apart = f"x-ms-meta-a: 1\r\nx-ms-meta-{second}: 2".encode()
+
+    answer = await queue.send(joined.replace(b"x-ms-meta-a: 1,2", apart))
+
+    assert (answer.status, answer.code) == (400, "InvalidMetadata")
+
+
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [
