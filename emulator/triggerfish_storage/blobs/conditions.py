@@ -29,7 +29,7 @@ def check_read(resource: Blob | Container, conditions: Conditions, now: datetime
 def check_unguarded(resource: Blob | Container, conditions: Conditions, now: datetime) -> None:
     """Raise where the conditions forbid a change that a lease does not guard.
 
-    A snapshot is one, a tier, the lease itself, what a container says of itself.
+    A snapshot is one, the lease itself, what a container says of itself.
     """
     _check_unleased(resource, conditions, now, unchanged=common.CONDITION_NOT_MET)
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from triggerfish_storage.blobs import errors
 from triggerfish_storage.blobs.archive import ARCHIVE, as_of, brought_back, check_online
-from triggerfish_storage.blobs.conditions import check_unguarded
+from triggerfish_storage.blobs.conditions import check_lease, check_unguarded
 from triggerfish_storage.blobs.guards import check_ordinary
 from triggerfish_storage.blobs.model import (
     NO_CONDITIONS,
@@ -70,6 +70,7 @@ def set_tier(
     """
     blob = as_of(get_blob(tx, address), now)
     check_unguarded(blob, conditions, now)
+    check_lease(blob, conditions.lease_id, now)
     check_ordinary(blob)
     known = check_tier(tier, blob.type)
     if blob.rehydration is not None or (blob.tier == ARCHIVE and known != ARCHIVE):

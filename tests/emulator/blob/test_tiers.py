@@ -16,6 +16,16 @@ async def test_an_archived_blob_is_read_again_once_it_is_brought_back(blob, refu
     assert await (await blob.download_blob()).readall() == b"1"
 
 
+async def test_a_leased_blob_is_moved_by_its_holder(blob, refusal):
+    lease = await blob.acquire_lease(15)
+
+    moved = blob.set_standard_blob_tier(StandardBlobTier.COOL)
+    assert await refusal(moved) == "412 LeaseIdMissing"
+    await blob.set_standard_blob_tier(StandardBlobTier.COOL, lease=lease)
+
+    assert (await blob.get_blob_properties()).blob_tier == "Cool"
+
+
 async def test_of_an_archived_blob_nothing_is_written_but_its_tags(blob, container, refusal):
     await blob.set_standard_blob_tier(StandardBlobTier.ARCHIVE)
 
