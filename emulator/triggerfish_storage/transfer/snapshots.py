@@ -78,8 +78,9 @@ def take(folder: Path, place: Path, *, overwrite: bool, now: datetime, advance: 
             (unfinished / ABOUT_FILE).write_text(json.dumps(about) + "\n", encoding="utf-8")
             place.parent.mkdir(parents=True, exist_ok=True)
             put_in_place(unfinished, place)
-    except sqlite3.Error as error:
-        raise TransferError(f"{place}: the snapshot cannot be taken ({error}).") from error
+    except (OSError, sqlite3.Error) as error:  # an OSError names the file that is copied
+        reason = getattr(error, "strerror", None) or error
+        raise TransferError(f"{place}: the snapshot cannot be taken ({reason}).") from error
 
 
 def _aside(folder: Path, place: Path) -> AbstractContextManager[Path]:

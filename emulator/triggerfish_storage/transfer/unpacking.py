@@ -41,7 +41,8 @@ def unpack(archive: Path, folder: Path, advance: Advance) -> None:
             with _opened_tar(archive) as tar:
                 _unpack_tar(archive, tar, folder, advance)
     except _DAMAGED as error:
-        raise TransferError(f"{archive}: cannot be unpacked ({error}).") from error
+        reason = getattr(error, "strerror", None) or error
+        raise TransferError(f"{archive}: cannot be unpacked ({reason}).") from error
 
 
 def _opened_tar(archive: Path) -> tarfile.TarFile:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ import pytest
 from triggerfish_storage.testing import ManualClock
 from triggerfish_storage.transfer import scratch, snapshots
 from triggerfish_storage.transfer.failure import TransferError
+from triggerfish_storage.transfer.tally import unwatched
 
 if TYPE_CHECKING:
     from conftest import Fill, Open, See
@@ -157,6 +159,27 @@ async def test_a_copy_is_made_where_the_file_system_has_no_links(
     restore(tmp_path, place)
 
     assert await state(opened, tmp_path, clock) == ({b"a" * LARGE}, ["aaaaa"])
+
+
+async def test_a_snapshot_that_finds_no_room_names_where_it_was_to_go(
+    clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: Open
+) -> None:
+    def refuse(source: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(source), None, str(target))
+
+    await put_all(opened, tmp_path / "data", clock, b"a" * LARGE)
+    monkeypatch.setattr(snapshots, "link_or_copy", refuse)
+    place = tmp_path / "kept"
+
+    with pytest.raises(TransferError) as caught:
+        snapshots.take(
+            tmp_path / "data", place, overwrite=False, now=clock.now(), advance=unwatched
+        )
+
+    assert str(caught.value) == (
+        f"{place}: the snapshot cannot be taken (No space left on device)."
+    )
+    assert not place.exists()
 
 
 async def test_snapshots_are_listed_and_removed(

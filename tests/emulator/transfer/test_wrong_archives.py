@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import tarfile
 import zipfile
 from io import BytesIO
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from triggerfish_storage.testing import ManualClock
+from triggerfish_storage.transfer import unpacking
 from triggerfish_storage.transfer.failure import TransferError
 
 if TYPE_CHECKING:
@@ -94,6 +97,21 @@ def test_an_archive_that_is_damaged_or_encrypted_is_named(
 
     with pytest.raises(TransferError, match=r"bad\.zip: cannot be unpacked"):
         import_from(tmp_path / "bad.zip", tmp_path / "data", clock.now())
+
+
+def test_an_archive_that_finds_no_room_is_told_so_in_words(
+    tmp_path, clock, monkeypatch, import_from: Import
+):
+    with tarfile.open(tmp_path / "saved.tar", "w") as tar:
+        tar.addfile(tarfile.TarInfo("uploads/a.csv"))
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(unpacking, "_unpack_one", refuse)
+
+    with pytest.raises(TransferError, match=r"cannot be unpacked \(No space left on device\)\."):
+        import_from(tmp_path / "saved.tar", tmp_path / "data", clock.now())
 
 
 @pytest.mark.parametrize("name", ["text.tar", "text.tgz", "text.zip"])
