@@ -64,6 +64,8 @@ def export(ctx: click.Context, /, *, target: Path, as_json: bool, **given: Any) 
     it is read request by request: what is written meanwhile may be there or not, and what requests
     cannot tell (hidden messages, what is soft-deleted) is left out.
     """
+    if str(target) == "-":
+        raise click.UsageError("An export does not go to stdout: name a folder or an archive.")
     connection = _checked_connection(ctx, given)
     if connection is None:
         name, tally = _export_folder(folder_of(ctx, given["folder"]), target, given)

@@ -5,10 +5,13 @@ Only click is imported here, so that ``--help`` and shell completion answer at o
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -17,6 +20,8 @@ from triggerfish import __version__
 from triggerfish.cli.entry import quiet_interrupt
 from triggerfish.model import TriggerfishError
 from triggerfish_storage.cli.output import fail
+
+_FULL: Final = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,18 +106,30 @@ def run(command: Callable[[], object]) -> int:
 
     What click itself ends with (0 for help, 2 for wrong usage) leaves as ``SystemExit``.
     """
-    for stream in (sys.stdout, sys.stderr):
-        # A console that cannot show a character must not end the host.
-        getattr(stream, "reconfigure", lambda **_: None)(errors="backslashreplace")
+    _make_outputs_usable()
     try:
         command()
     except TriggerfishError as error:
         fail(str(error))
         return 1
     except OSError as error:
+        if error.filename is None and error.errno in _FULL:
+            # What is written to has no name, so it is what the output goes to.
+            fail(f"The output cannot be written ({error.strerror}).")
+            return 1
         if error.filename is None:
             raise
         # A file that the user named, and that cannot be read or written.
         fail(f"{error.filename}: {error.strerror}.")
         return 1
     return 0
+
+
+def _make_outputs_usable() -> None:
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # whoever started the program has closed it
+            stream = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for good
+            setattr(sys, name, stream)
+        # A console that cannot show a character must not end the host.
+        getattr(stream, "reconfigure", lambda **_: None)(errors="backslashreplace")

@@ -95,7 +95,10 @@ def _bodies(text: str | None, file: Path | None, lines: Path | None) -> list[byt
         return [line for line in _content(lines).splitlines() if line.strip()]
     if file is None and text is None and sys.stdin.isatty():
         raise click.UsageError("Nothing to put: give TEXT, --file, --lines, or pipe it in.")
-    return [_content(file or Path("-"))]
+    body = _content(file or Path("-"))
+    if not body and file is None and text is None:  # as without a terminal, where all was forgotten
+        raise click.UsageError("Nothing to put: nothing was piped in. An empty message is ''.")
+    return [body]
 
 
 def _content(path: Path) -> bytes:

@@ -155,6 +155,17 @@ def test_it_tells_its_version_alone(flag: str) -> None:
     assert result.output[0].isdigit()
 
 
+def test_an_export_to_stdout_is_refused_and_makes_no_folder_of_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    result = invoke("export", "-")
+
+    assert (result.exit_code, list(tmp_path.iterdir())) == (2, [])
+    assert "does not go to stdout" in result.output
+
+
 def test_help_is_a_command_too() -> None:
     assert invoke("help").output == invoke("--help").output
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -64,6 +66,27 @@ def test_a_file_that_cannot_be_used_is_named(capsys, tmp_path):
 
     said = capsys.readouterr().err
     assert said == f"{tmp_path / 'absent' / 'file'}: No such file or directory.\n"
+
+
+def test_an_output_that_is_full_is_told_in_words(capsys):
+    def command() -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    assert run(command) == 1
+    assert capsys.readouterr().err == "The output cannot be written (No space left on device).\n"
+
+
+def test_an_output_that_is_closed_is_none(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+
+    def command() -> None:
+        output.emit_table(("name",), [("one",)])
+        output.remark("said")
+
+    assert run(command) == 0
+    sys.stdout.close()
+    sys.stderr.close()
 
 
 @pytest.mark.parametrize("target", ["triggerfish.cli.start.run", "triggerfish.cli.main.Row.load"])

@@ -103,6 +103,7 @@ def test_bytes_need_base64(server: Any, name: str, tmp_path: Path) -> None:
         (["Bad_Name", "x"], "'Bad_Name': a queue name must have 3 to 63 characters"),
         (["orders", "x", "--file", __file__], "give one"),
         (["orders", "--file", "missing.txt"], "does not exist"),
+        (["orders"], "nothing was piped in"),
     ],
 )
 def test_wrong_use_is_refused_before_anything_is_sent(
