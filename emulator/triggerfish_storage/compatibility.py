@@ -163,6 +163,8 @@ encrypted, and of a key its hash is kept |
 | system containers (`include=system`, `$logs`, `$blobchangefeed`) | there are none |
 | the order of names and keys | by their characters' numbers; by UTF-16 units, as clients expect \
 of Azure, names beyond U+FFFF come before those from U+E000 on |
+| names of blobs with a backslash | kept as they are; in Azure it becomes a slash |
+| blocks that nobody committed yet | have no lease; in Azure they can have one |
 | listings of blobs in Arrow form | XML, which the SDKs take too; `startFrom`, `endBefore` count |
 | static websites (`$web`) | their properties are kept; nothing is served as a site |
 | versions of blobs | with `--blob-versions`: made by writes, read, listed, deleted, copied back |

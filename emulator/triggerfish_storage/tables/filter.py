@@ -201,8 +201,9 @@ def _token(found: re.Match[str], text: str) -> _Token:
         return _Token("(" if found["parenthesis"] == "(" else ")")
     if found["word"]:
         word = found["word"]
-        if word in ("true", "false"):
-            return _Token("literal", value=("bool", int(word == "true")))
+        boolean = word.lower()  # .NET and Python write them with a capital
+        if boolean in ("true", "false"):
+            return _Token("literal", value=("bool", int(boolean == "true")))
         return _Token("word", word)
     if found["text"] is not None:
         return _Token("literal", value=("string", found["text"].replace("''", "'")))

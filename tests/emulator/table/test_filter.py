@@ -62,6 +62,8 @@ LITERALS = [
     ("2d", ("number", 2.0)),
     (".5", ("number", 0.5)),
     ("true", ("bool", 1)),
+    ("True", ("bool", 1)),
+    ("FALSE", ("bool", 0)),
     ("false", ("bool", 0)),
     ("X'00ff'", ("binary", b"\x00\xff")),
     ("binary'00FF'", ("binary", b"\x00\xff")),
