@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+from triggerfish.config.local_settings import LOCAL_SETTINGS
 from triggerfish.lifecycle import Request
 from triggerfish.model import Log, LogLevel, LogLine
 from triggerfish.watching import (
@@ -23,6 +24,7 @@ from triggerfish.watching import (
 )
 
 _CATEGORY: Final = "Host.Startup"
+_AT_START_ONLY: Final = f"{LOCAL_SETTINGS} was edited: it is read at start. Start the host anew."
 
 
 @asynccontextmanager
@@ -62,6 +64,9 @@ async def _follow(
     async for change in changes:
         detected = f"File change of type '{change.kind}' detected for '{change.path}'."
         log(LogLine(LogLevel.INFORMATION, _CATEGORY, detected))
+        if change.path == LOCAL_SETTINGS:
+            log(LogLine(LogLevel.WARNING, _CATEGORY, _AT_START_ONLY))
+            continue
         if change.is_offline:
             message = f"{OFFLINE_FILE} is there: the host stops until it is removed."
             ask(Request.OFFLINE)

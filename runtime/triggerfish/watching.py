@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, Final, Literal
 
+from triggerfish.config.local_settings import LOCAL_SETTINGS
 from triggerfish.model import TriggerfishError
 
 OFFLINE_FILE: Final = "app_offline.htm"
@@ -50,7 +51,8 @@ class WatchRules:
 class AppChange:
     """Something was edited; ``kind`` and ``path`` tell the first of what may be many.
 
-    ``is_offline`` is whether the app is to be offline now.
+    ``is_offline`` is whether the app is to be offline now. An edit of local.settings.json is a
+    change of its own: the file is read at start only.
     """
 
     kind: Kind
@@ -129,6 +131,7 @@ class _Watcher:
         self._loop = asyncio.get_running_loop()
         self._noticed = asyncio.Event()
         self._first: tuple[Kind, str] | None = None
+        self._settings: Kind | None = None  # of an edit of local.settings.json
 
     def start(self) -> None:
         try:
@@ -148,10 +151,15 @@ class _Watcher:
         while True:
             await self._noticed.wait()
             await self._until_quiet(quiet_seconds)
-            if self._first is not None:
-                (kind, path), self._first = self._first, None
-                is_offline = (self._folder / OFFLINE_FILE).is_file()
-                yield AppChange(kind, path, is_offline)
+            settings, self._settings = self._settings, None
+            if settings is not None:
+                yield self._change(settings, LOCAL_SETTINGS)
+            first, self._first = self._first, None
+            if first is not None:
+                yield self._change(*first)
+
+    def _change(self, kind: Kind, path: str) -> AppChange:
+        return AppChange(kind, path, (self._folder / OFFLINE_FILE).is_file())
 
     async def _until_quiet(self, quiet_seconds: float) -> None:
         with suppress(TimeoutError):
@@ -176,7 +184,8 @@ class _Watcher:
             relative = path.relative_to(self._folder)
             if event.is_directory and path.parent == self._folder and kind != "Changed":
                 self._watch_folder(path)
-            if self._concerns_app(relative, kind, is_folder=event.is_directory):
+            is_noticed = self._concerns_app(relative, kind, is_folder=event.is_directory)
+            if is_noticed or relative.as_posix() == LOCAL_SETTINGS:
                 with suppress(RuntimeError):  # the loop has ended
                     self._loop.call_soon_threadsafe(self._notice, kind, relative.as_posix())
 
@@ -186,7 +195,10 @@ class _Watcher:
         return not (self._folder / relative.parts[0] / _ENVIRONMENT_MARK).exists()
 
     def _notice(self, kind: Kind, path: str) -> None:
-        self._first = self._first or (kind, path)
+        if path == LOCAL_SETTINGS:
+            self._settings = self._settings or kind
+        else:
+            self._first = self._first or (kind, path)
         self._noticed.set()
 
     def _watch_folder(self, path: Path) -> None:

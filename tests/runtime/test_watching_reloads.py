@@ -40,6 +40,20 @@ async def test_an_edit_asks_for_a_reload_and_is_logged(tmp_path: Path) -> None:
     ]
 
 
+async def test_edited_settings_are_said_to_wait_for_the_next_start(tmp_path: Path) -> None:
+    asked = Asked()
+    async with asked.watching(tmp_path):
+        (tmp_path / "local.settings.json").write_text("{}")
+        (tmp_path / "function_app.py").write_text("1")
+
+        assert await asked.queue.get() is Request.RELOAD
+
+    assert asked.queue.empty()
+    assert [line.message for line in asked.lines if line.level == LogLevel.WARNING] == [
+        "local.settings.json was edited: it is read at start. Start the host anew."
+    ]
+
+
 async def test_the_offline_file_stops_the_host_and_its_removal_starts_it(tmp_path: Path) -> None:
     asked = Asked()
     (tmp_path / "app_offline.htm").touch()
