@@ -23,7 +23,9 @@ Outcome = Literal["met", "unchanged", "failed", "unsatisfiable"]
 
 def check_read(resource: Blob | Container, conditions: Conditions, now: datetime) -> None:
     """Raise where the conditions do not let this resource be read."""
-    _check_unleased(resource, conditions, now, unchanged=errors.NOT_MODIFIED)
+    if conditions is not NO_CONDITIONS:
+        outcome = evaluate_read(resource, conditions)
+        _check_unleased(resource, conditions, outcome, now, unchanged=errors.NOT_MODIFIED)
 
 
 def check_unguarded(resource: Blob | Container, conditions: Conditions, now: datetime) -> None:
@@ -31,13 +33,15 @@ def check_unguarded(resource: Blob | Container, conditions: Conditions, now: dat
 
     A snapshot is one, the lease itself, what a container says of itself.
     """
-    _check_unleased(resource, conditions, now, unchanged=common.CONDITION_NOT_MET)
+    if conditions is not NO_CONDITIONS:
+        outcome = evaluate_write(resource, conditions)
+        _check_unleased(resource, conditions, outcome, now, unchanged=common.CONDITION_NOT_MET)
 
 
 def check_write(resource: Blob | Container, conditions: Conditions, now: datetime) -> None:
     """Raise where the conditions, or a lease held by somebody else, forbid this write."""
     if conditions is not NO_CONDITIONS:
-        outcome = evaluate(resource, conditions)
+        outcome = evaluate_write(resource, conditions)
         # Who names the lease knows that the blob is there: clients that say both overwrite it.
         if outcome == "unsatisfiable" and not conditions.lease_id:
             raise StorageError(errors.BLOB_ALREADY_EXISTS)
@@ -48,6 +52,7 @@ def check_write(resource: Blob | Container, conditions: Conditions, now: datetim
 
 def check_absent(conditions: Conditions) -> None:
     """Raise where the conditions forbid a write because the blob is not there yet."""
+    check_together(conditions)
     if conditions.if_match or conditions.if_tags:
         raise StorageError(common.CONDITION_NOT_MET)
     if conditions.lease_id:
@@ -75,13 +80,34 @@ def check_lease(resource: Blob | Container, lease_id: str, now: datetime) -> Non
         raise StorageError(errors.LEASE_ID_MISSING)
 
 
-def evaluate(resource: Blob | Container, conditions: Conditions) -> Outcome:
-    """Return how etags, dates and tags compare.
+def evaluate_read(resource: Blob | Container, conditions: Conditions) -> Outcome:
+    """Return how the conditions of a read compare, of which any may come together.
 
-    As RFC 9110 has it, a date counts only where the etag header of its kind is absent.
+    What asks for the state that is known must hold, and one of what asks for another.
     """
-    etag = etag_text(resource.etag)
-    modified = resource.modified.replace(microsecond=0)
+    etag, modified = _state(resource)
+    since, until = conditions.if_modified_since, conditions.if_unmodified_since
+    if conditions.if_match and not _names(conditions.if_match, etag):
+        return "failed"
+    if until and modified > until:
+        return "failed"
+    if conditions.if_tags and not _tags_match(resource, conditions.if_tags):
+        return "failed"
+    if conditions.if_none_match == "*":
+        return "unsatisfiable"
+    is_other = bool(conditions.if_none_match) and not _names(conditions.if_none_match, etag)
+    is_later = since is not None and modified > since
+    is_asked = bool(conditions.if_none_match or since)
+    return "unchanged" if is_asked and not (is_other or is_later) else "met"
+
+
+def evaluate_write(resource: Blob | Container, conditions: Conditions) -> Outcome:
+    """Return how the conditions of a change compare; a date counts only without its etag.
+
+    Raises MultipleConditionHeadersNotSupported where others come together.
+    """
+    check_together(conditions)
+    etag, modified = _state(resource)
     if conditions.if_match:
         if not _names(conditions.if_match, etag):
             return "failed"
@@ -99,13 +125,29 @@ def evaluate(resource: Blob | Container, conditions: Conditions) -> Outcome:
     return "met"
 
 
+def check_together(conditions: Conditions) -> None:
+    """Raise where a change has two conditions, but for an etag and the date of its kind."""
+    asks_for_known = conditions.if_match or conditions.if_unmodified_since
+    asks_for_other = conditions.if_none_match or conditions.if_modified_since
+    is_list = "," in conditions.if_match or "," in conditions.if_none_match
+    if (asks_for_known and asks_for_other) or is_list:
+        raise StorageError(common.MULTIPLE_CONDITION_HEADERS_NOT_SUPPORTED)
+
+
+def _state(resource: Blob | Container) -> tuple[str, datetime]:
+    """Return what conditions compare with: an etag, and a date to the second as headers have it."""
+    return etag_text(resource.etag), resource.modified.replace(microsecond=0)
+
+
 def _check_unleased(
-    resource: Blob | Container, conditions: Conditions, now: datetime, *, unchanged: ErrorCode
+    resource: Blob | Container,
+    conditions: Conditions,
+    outcome: Outcome,
+    now: datetime,
+    *,
+    unchanged: ErrorCode,
 ) -> None:
     """Check all but that a lease is shown; one that is shown must be held."""
-    if conditions is NO_CONDITIONS:
-        return
-    outcome = evaluate(resource, conditions)
     if outcome == "unsatisfiable":
         raise StorageError(errors.UNSATISFIABLE_CONDITION)
     if outcome == "unchanged":

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from triggerfish_storage.blobs import errors
 from triggerfish_storage.blobs.archive import ARCHIVE, as_of, brought_back, check_online
-from triggerfish_storage.blobs.conditions import evaluate
+from triggerfish_storage.blobs.conditions import evaluate_read
 from triggerfish_storage.blobs.encryption import check_key
 from triggerfish_storage.blobs.extents import add_extents, all_extents
 from triggerfish_storage.blobs.guards import check_ordinary
@@ -151,9 +151,9 @@ def find_source(tx: sqlite3.Connection, source: Address, conditions: Conditions)
     """
     original = get_blob(tx, source)
     if conditions is not NO_CONDITIONS:
-        if evaluate(original, replace(conditions, if_tags="")) != "met":
+        if evaluate_read(original, replace(conditions, if_tags="")) != "met":
             raise StorageError(errors.SOURCE_CONDITION_NOT_MET)
-        if evaluate(original, Conditions(if_tags=conditions.if_tags)) != "met":
+        if evaluate_read(original, Conditions(if_tags=conditions.if_tags)) != "met":
             raise StorageError(CONDITION_NOT_MET)
     return original
 

@@ -14,6 +14,7 @@ from triggerfish_storage.errors import StorageError
 
 MODIFIED = datetime(2024, 5, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 BEFORE, SAME, AFTER = (MODIFIED.replace(microsecond=0) + timedelta(seconds=by) for by in (-1, 0, 1))
+SEVERAL = "400 MultipleConditionHeadersNotSupported"
 ETAG, OTHER = etag_text(7), etag_text(8)
 BLOB = Blob(
     *(1, 1, "b", 0, "BlockBlob", 7, MODIFIED, MODIFIED, 0, ContentHeaders(), b""),
@@ -23,7 +24,7 @@ BLOB = Blob(
 ROWS = [
     (Conditions(if_match=ETAG), "", ""),
     (Conditions(if_match=ETAG.strip('"')), "", ""),
-    (Conditions(if_match=f"{OTHER}, {ETAG}"), "", ""),
+    (Conditions(if_match=f"{OTHER}, {ETAG}"), "", SEVERAL),
     (Conditions(if_match="*"), "", ""),
     (Conditions(if_match=OTHER), "412 ConditionNotMet", "412 ConditionNotMet"),
     (Conditions(if_none_match=OTHER), "", ""),
@@ -36,9 +37,19 @@ ROWS = [
     (Conditions(if_unmodified_since=BEFORE), "412 ConditionNotMet", "412 ConditionNotMet"),
     (Conditions(if_unmodified_since=SAME), "", ""),
     (Conditions(if_unmodified_since=AFTER), "", ""),
-    (Conditions(if_match=ETAG, if_unmodified_since=BEFORE), "", ""),
+    (Conditions(if_none_match=f"{OTHER}, {ETAG}"), "304 ConditionNotMet", SEVERAL),
+    # Of two that may come together a change takes the etag, and a read both or one of them.
+    (Conditions(if_match=ETAG, if_unmodified_since=BEFORE), "412 ConditionNotMet", ""),
+    (Conditions(if_match=ETAG, if_unmodified_since=SAME), "", ""),
     (Conditions(if_none_match=OTHER, if_modified_since=AFTER), "", ""),
-    (Conditions(if_match=ETAG, if_none_match=ETAG), "304 ConditionNotMet", "412 ConditionNotMet"),
+    (Conditions(if_none_match=ETAG, if_modified_since=BEFORE), "", "412 ConditionNotMet"),
+    (
+        *(Conditions(if_none_match=ETAG, if_modified_since=SAME), "304 ConditionNotMet"),
+        "412 ConditionNotMet",
+    ),
+    (Conditions(if_match=ETAG, if_none_match=ETAG), "304 ConditionNotMet", SEVERAL),
+    (Conditions(if_match=ETAG, if_modified_since=BEFORE), "", SEVERAL),
+    (Conditions(if_modified_since=BEFORE, if_unmodified_since=AFTER), "", SEVERAL),
     (Conditions(if_tags="stage = 'raw'"), "", ""),
     (Conditions(if_tags="stage = 'done'"), "412 ConditionNotMet", "412 ConditionNotMet"),
 ]
@@ -65,6 +76,8 @@ def test_an_existing_blob_is_read_and_written_only_as_the_conditions_allow(condi
         (Conditions(if_none_match="*"), ""),
         (Conditions(if_none_match=ETAG), ""),
         (Conditions(if_modified_since=AFTER), ""),
+        (Conditions(if_none_match="*", if_modified_since=AFTER), ""),
+        (Conditions(if_none_match="*", if_match=ETAG), SEVERAL),
         (Conditions(if_match="*"), "412 ConditionNotMet"),
         (Conditions(if_match=ETAG), "412 ConditionNotMet"),
         (Conditions(if_tags="a = 'b'"), "412 ConditionNotMet"),
