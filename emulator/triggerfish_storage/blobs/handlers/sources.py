@@ -36,7 +36,13 @@ _MD5: Final = "x-ms-source-content-md5"
 _CRC64: Final = "x-ms-source-content-crc64"
 _TAG_OPTION: Final = "x-ms-copy-source-tag-option"
 _UNMET: Final = (304, 412)
-_CONDITIONS: Final = ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since")
+_CONDITIONS: Final = {  # of the source, and what they are called when it is read
+    **{
+        f"x-ms-source-{name}": name
+        for name in ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since")
+    },
+    "x-ms-source-if-tags": "x-ms-if-tags",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,9 +203,9 @@ def _asked(call: Call) -> dict[str, str]:
     if wanted is not WHOLE:
         last = "" if wanted.last is None else wanted.last
         headers["x-ms-range"] = f"bytes={wanted.begin}-{last}"
-    for name in _CONDITIONS:
-        if given := call.headers.get(f"x-ms-source-{name}"):
-            headers[name] = given
+    for name, of_source in _CONDITIONS.items():
+        if given := call.headers.get(name):
+            headers[of_source] = given
     return headers
 
 

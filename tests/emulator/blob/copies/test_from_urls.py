@@ -100,6 +100,9 @@ async def test_a_copy_may_depend_on_the_state_of_its_source(container, source, s
         signed, source_etag='"0x1"', source_match_condition=MatchConditions.IfNotModified
     )
     assert await refusal(unverified) == "412 CannotVerifyCopySource"
+    untagged = copy.upload_blob_from_url(signed, headers={"x-ms-source-if-tags": "t='2'"})
+    assert await refusal(untagged) == "412 CannotVerifyCopySource"
+    await copy.upload_blob_from_url(signed, headers={"x-ms-source-if-tags": "t='1'"})
 
 
 async def test_what_a_source_answers_to_its_condition_is_passed_on(
