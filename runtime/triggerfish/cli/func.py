@@ -73,6 +73,7 @@ start: Final = start_command.ManyWords(
         click.Option(["--json-output-file"], help=_NO_EFFECT),
         click.Option(["--runtime"], help=_NO_EFFECT),
         click.Option(["--python"], is_flag=True, help=_NO_EFFECT),
+        click.Option(["--pause-on-error"], is_flag=True, help=_NO_EFFECT),
     ],
 )
 

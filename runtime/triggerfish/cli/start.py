@@ -31,10 +31,20 @@ STORAGE: Final = "--storage-"  # --cert is the host's own, in Core Tools
 
 
 class ManyWords(click.Command):
-    """A command whose ``--functions`` takes all words up to the next option."""
+    """A command that reads two options as Core Tools do.
+
+    ``--functions`` takes all words up to the next option. A ``--`` may stand between
+    ``--language-worker`` and its value, which begins with a dash.
+    """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, spread(args, "--functions"))
+        return super().parse_args(ctx, spread(undashed(args, "--language-worker"), "--functions"))
+
+
+def undashed(args: list[str], option: str) -> list[str]:
+    """Leave out a ``--`` that follows ``option``."""
+    pairs = zip(["", *args], args, strict=False)
+    return [arg for before, arg in pairs if not (before == option and arg == "--")]
 
 
 def spread(args: list[str], option: str) -> list[str]:

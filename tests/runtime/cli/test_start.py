@@ -197,6 +197,8 @@ def test_the_version_is_plain_for_programs(option):
         (["--cors", "*", "--cors-credentials"], {"cors": "*", "cors_credentials": True}),
         (["--user-log-level", "Debug"], {"user_log_level": LogLevel.DEBUG}),
         (["--language-worker", "-m x"], {"interpreter_arguments": ("-m", "x")}),
+        (["--language-worker", "--", "-m x"], {"interpreter_arguments": ("-m", "x")}),
+        (["--verbose", "--pause-on-error"], {"verbose": True}),
         (["--timeout", "20", "-t", "5"], {}),
         (["--cert", "c.pfx", "--password", "p", "--no-build"], {}),
         (["--enable-json-output", "--json-output-file", "f"], {}),
