@@ -159,6 +159,7 @@ priority; a copy out of the archive counts as copied meanwhile |
 encrypted, and of a key its hash is kept |
 | encryption scopes | any legal name is one; kept, given back, compared; containers' and signed \
 (`ses`) ones count |
+| differences of page ranges | what was written and cleared again since the snapshot is not named |
 | tiers of page blobs | as they are set; none is inferred, as Premium accounts do |
 | system containers (`include=system`, `$logs`, `$blobchangefeed`) | there are none |
 | the order of names and keys | by their characters' numbers; by UTF-16 units, as clients expect \
