@@ -56,7 +56,7 @@ async def open_host(
         accounts.claim_folder()
         ledger = await stack.enter_async_context(open_ledger(data, report=console.write))
         around = await _surroundings(config, pool, spare, accounts, ledger, console, clock)
-        reporter = Reporter(console, config, strict=options.strict)
+        reporter = Reporter(console, config, strict=options.strict, reloads=options.reload)
         lifecycle = Lifecycle(
             partial(open_app, around),
             reporter,

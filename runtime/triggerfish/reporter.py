@@ -24,7 +24,8 @@ class Reporter:
     """Implements ``lifecycle.Audience`` on a console.
 
     ``address`` is where the host is reached, ``storage`` are the ports of its own account;
-    ``strict`` means that the host ends where anything does not load.
+    ``strict`` means that the host ends where anything does not load, ``reloads`` that it loads
+    the app again when a file is saved.
     """
 
     console: Console
@@ -32,6 +33,7 @@ class Reporter:
     address: str = ""
     storage: Mapping[str, int] = field(default_factory=dict)
     strict: bool = False
+    reloads: bool = True
 
     def loaded(self, served: Served, *, again: bool) -> None:
         console = self.console
@@ -48,8 +50,8 @@ class Reporter:
         elif not served.errors:
             self._write(
                 LogLevel.WARNING,
-                "No job functions found. Declare them in function_app.py, register its "
-                "blueprints there, or write function.json folders.",
+                f"No job functions found. Declare them in {self.config.app.script_file}, register "
+                "its blueprints there, or write function.json folders.",
             )
         if self.strict and served.errors:
             console.say("The host ends: a function is in error, and --strict is on.", _ERROR)
@@ -75,12 +77,14 @@ class Reporter:
         self.console.say(f"The app does not load: {error}", _ERROR)
         if self.strict:
             return
-        self.console.say(
-            "The last state that loaded keeps running."
-            if serving
-            else "The host waits for the fix: save the file, and the app is loaded again.",
-            LogLevel.WARNING,
-        )
+        self.console.say(self._what_now(serving=serving), LogLevel.WARNING)
+
+    def _what_now(self, *, serving: bool) -> str:
+        if serving:
+            return "The last state that loaded keeps running."
+        if self.reloads:
+            return "The host waits for the fix: save the file, and the app is loaded again."
+        return f"Once it is mended, start the host anew, or POST {self.address}/admin/host/restart."
 
     def _write(self, level: LogLevel, message: str) -> None:
         self.console.write(LogLine(level, _CATEGORY, message))
