@@ -135,13 +135,18 @@ def _begin_target(
     conditions: Conditions,
     now: datetime,
 ) -> Place:
-    """Begin to write what is copied to, and call an unmet condition what the order does."""
+    """Begin to write what is copied to, and call an unmet condition what the order does.
+
+    One on its tags has its usual name, as with a source.
+    """
+    untagged = replace(conditions, if_tags="") if conditions.if_tags else conditions
     try:
-        return begin_write(tx, address, conditions, now)
+        place = begin_write(tx, address, untagged, now)
     except StorageError as error:
         if error.error is not CONDITION_NOT_MET:
             raise
         raise StorageError(order.unmet) from error
+    return place if untagged is conditions else begin_write(tx, address, conditions, now)
 
 
 def find_source(tx: sqlite3.Connection, source: Address, conditions: Conditions) -> Blob:

@@ -34,6 +34,7 @@ ANNOTATION: Final = "@odata.type"
 _KEY_FORBIDDEN: Final = re.compile("[/\\\\#?\x00-\x1f\x7f-\x9f]")
 to_json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 quoted: Final = encode_basestring  # as ``to_json`` of a text, without asking what it is
+_WEAK: Final = re.compile(r'W/"[^"]+"')
 # The quotes may be doubled, as they were in etags of the service's first years.
 _ETAG: Final = re.compile(r"W/\"datetime('{1,2})([^'\"]+)\1\"")
 
@@ -82,11 +83,16 @@ def etag_text(modified: int) -> str:
 
 
 def check_etag(given: str) -> str:
-    """Return an If-Match header in the form of ``etag_text``, or ``*``; raises for others."""
+    """Return an If-Match header in the form of ``etag_text``, or ``*``.
+
+    Another weak etag is returned as it is, and no entity's; raises for what is none.
+    """
     if given == ANY:
         return ANY
     found = _ETAG.fullmatch(given.strip())
     if found is None:
+        if _WEAK.fullmatch(given.strip()):
+            return given
         raise StorageError(
             common.INVALID_INPUT,
             Reason=f"The etag value '{given}' of a request header is not valid.",

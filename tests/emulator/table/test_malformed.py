@@ -66,6 +66,7 @@ REFUSALS = [
     ),
     ("DELETE", ADDRESS, None, {}, "400 MissingRequiredHeader"),
     ("DELETE", ADDRESS, None, {"if_match": "W/\"datetime'x'\""}, "412 UpdateConditionNotSatisfied"),
+    ("DELETE", ADDRESS, None, {"if_match": 'W/"x"'}, "412 UpdateConditionNotSatisfied"),
     (
         "DELETE",
         "/people(PartitionKey='p',RowKey='q')",

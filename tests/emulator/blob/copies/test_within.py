@@ -128,6 +128,12 @@ async def test_the_conditions_of_a_copy_are_those_of_its_target(container, sourc
     )
 
     assert await refusal(outdated) == "412 TargetConditionNotMet"
+    tagged = copy.start_copy_from_url(source.url, if_tags_match_condition="\"t\"='2'")
+    assert await refusal(tagged) == "412 ConditionNotMet"
+    absent = container.get_blob_client("none").start_copy_from_url(
+        source.url, if_tags_match_condition="\"t\"='2'"
+    )
+    assert await refusal(absent) == "412 ConditionNotMet"
 
 
 @pytest.mark.parametrize("kind", ["append", "page"])
