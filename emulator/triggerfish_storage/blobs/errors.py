@@ -63,6 +63,11 @@ BLOCK_COUNT_EXCEEDS_LIMIT: Final = ErrorCode(
 BLOCK_LIST_TOO_LONG: Final = ErrorCode(
     400, "BlockListTooLong", "The block list may not contain more than 50,000 blocks."
 )
+BOTH_USER_TAGS_AND_SOURCE_TAGS: Final = ErrorCode(
+    409,
+    "BothUserTagsAndSourceTagsCopyPresentException",
+    "x-ms-tags header must not be present with x-ms-copy-source-tag-option as COPY.",
+)
 CANNOT_VERIFY_COPY_SOURCE: Final = ErrorCode(
     404, "CannotVerifyCopySource", "The specified copy source could not be verified."
 )
@@ -77,6 +82,12 @@ CRC64_MISMATCH: Final = ErrorCode(
     "Crc64Mismatch",
     "The CRC64 value specified in the request did not match with the CRC64 value calculated by "
     "the server.",
+)
+DUPLICATE_TAG_NAMES: Final = ErrorCode(
+    400, "DuplicateTagNames", "The tags specified contain duplicate names."
+)
+EMPTY_TAG_NAME: Final = ErrorCode(
+    400, "EmptyTagName", "The name of one of the tag key-value pairs is empty."
 )
 HIERARCHICAL_NAMESPACE_NOT_ENABLED: Final = ErrorCode(
     400,
@@ -121,7 +132,11 @@ INVALID_OPERATION: Final = ErrorCode(
 INVALID_PAGE_RANGE: Final = ErrorCode(
     416, "InvalidPageRange", "The page range specified is invalid."
 )
-INVALID_TAG: Final = ErrorCode(400, "InvalidTag", "The tags specified are invalid.")
+INVALID_TAG: Final = ErrorCode(
+    400,
+    "InvalidTag",
+    "The tags specified are invalid. It contains characters that are not permitted.",
+)
 INVALID_SOURCE_BLOB_TYPE: Final = ErrorCode(
     409, "InvalidSourceBlobType", "The copy source blob type is invalid for this operation."
 )
@@ -227,6 +242,9 @@ SOURCE_CONDITION_NOT_MET: Final = ErrorCode(
     412,
     "SourceConditionNotMet",
     "The source condition specified using HTTP conditional header(s) is not met.",
+)
+TAGS_TOO_LARGE: Final = ErrorCode(
+    400, "TagsTooLarge", "The tags specified exceed the maximum permissible limit."
 )
 TARGET_CONDITION_NOT_MET: Final = ErrorCode(
     412,

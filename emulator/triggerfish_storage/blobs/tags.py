@@ -33,13 +33,17 @@ _ADD: Final = """
 
 
 def check_tags(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Return tags that a blob may have, in the order of their keys; raises InvalidTag."""
+    """Return tags that a blob may have, in the order of their keys; raises what is wrong."""
     tags = dict(sorted(pairs))
-    if len(pairs) > TAGS_LIMIT or len(tags) < len(pairs):
-        raise StorageError(errors.INVALID_TAG)
+    if len(pairs) > TAGS_LIMIT:
+        raise StorageError(errors.TAGS_TOO_LARGE)
+    if len(tags) < len(pairs):
+        raise StorageError(errors.DUPLICATE_TAG_NAMES)
     for key, value in pairs:
-        if not (1 <= len(key) <= KEY_LIMIT and len(value) <= VALUE_LIMIT):
-            raise StorageError(errors.INVALID_TAG)
+        if not key:
+            raise StorageError(errors.EMPTY_TAG_NAME)
+        if len(key) > KEY_LIMIT or len(value) > VALUE_LIMIT:
+            raise StorageError(errors.TAGS_TOO_LARGE)
         if not (_ALLOWED.fullmatch(key) and _ALLOWED.fullmatch(value)):
             raise StorageError(errors.INVALID_TAG)
     return tags

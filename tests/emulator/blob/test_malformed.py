@@ -46,7 +46,7 @@ REFUSALS = [
     ("PUT", "/data/b", b"hello", BLOCK | {"content_md5": "short"}, "400 InvalidMd5"),
     ("PUT", "/data/b", b"x", BLOCK | {"x_ms_lease_id": "no-guid"}, "400 InvalidHeaderValue"),
     ("PUT", "/data/b", b"x", BLOCK | {"x_ms_access_tier": "Warm"}, "400 InvalidHeaderValue"),
-    ("PUT", "/data/b", b"x", BLOCK | {"x_ms_tags": "a=b&a=c"}, "400 InvalidTag"),
+    ("PUT", "/data/b", b"x", BLOCK | {"x_ms_tags": "a=b&a=c"}, "400 DuplicateTagNames"),
     ("PUT", "/data/b", b"x", BLOCK | {"x_ms_tags": "nothing"}, "400 InvalidHeaderValue"),
     ("PUT", "/data/b", b"x", BLOCK | {"x_ms_meta_": "v"}, "400 EmptyMetadataKey"),
     ("PUT", "/data/b", b"x", BLOCK | {"x_ms_meta_a+b": "v"}, "400 InvalidMetadata"),

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
         ({"blobs/uploads.jsonl": '{"name": 5}'}, '"name" has to be a text'),
         ({"blobs/up1.jsonl": '{"name": "a", "type": "Tape"}', "blobs/up1/a": ""}, "'Tape'"),
         ({"blobs/up1.jsonl": '{"name": "a", "etag": "?"}', "blobs/up1/a": ""}, '"etag" looks'),
-        ({"blobs/up1.jsonl": '{"name": "a", "tags": {"": ""}}', "blobs/up1/a": ""}, "InvalidTag"),
+        ({"blobs/up1.jsonl": '{"name": "a", "tags": {"": ""}}', "blobs/up1/a": ""}, "EmptyTagName"),
         (
             {"blobs/up1.jsonl": '{"name": "a", "metadata": {"ü": ""}}', "blobs/up1/a": ""},
             '"metadata"',

@@ -8,7 +8,7 @@ its URL is signed, or the request has a token for it. That includes our own port
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, cast, get_args
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
@@ -126,10 +126,7 @@ def takes_tags(call: Call) -> bool:
         case "" | "REPLACE":
             return False
         case "COPY" if "x-ms-tags" in call.headers:
-            # The reference names the status alone.
-            raise StorageError(
-                replace(common.INVALID_HEADER_VALUE, status=409), HeaderName=_TAG_OPTION
-            )
+            raise StorageError(errors.BOTH_USER_TAGS_AND_SOURCE_TAGS)
         case "COPY" if not call.allows("t"):
             raise StorageError(common.AUTHORIZATION_PERMISSION_MISMATCH)
         case "COPY":

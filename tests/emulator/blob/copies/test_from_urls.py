@@ -150,7 +150,10 @@ async def test_a_copy_from_a_url_takes_the_sources_tags_if_it_may_read_them(
 @pytest.mark.parametrize(
     ("asked", "expected"),
     [
-        ({"x_ms_copy_source_tag_option": "COPY", "x_ms_tags": "a=b"}, "409 InvalidHeaderValue"),
+        (
+            {"x_ms_copy_source_tag_option": "COPY", "x_ms_tags": "a=b"},
+            "409 BothUserTagsAndSourceTagsCopyPresentException",
+        ),
         ({"x_ms_copy_source_tag_option": "MOVE"}, "400 InvalidHeaderValue"),
     ],
 )
