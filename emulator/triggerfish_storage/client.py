@@ -6,7 +6,7 @@ by the same modules that write them.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,7 +18,13 @@ from triggerfish_storage.protocol import xml
 from triggerfish_storage.protocol.auth import ServiceName
 from triggerfish_storage.queues import wire
 from triggerfish_storage.queues.rows import Message
-from triggerfish_storage.signed_requests import Request, RequestFailed, SignedRequests, signing
+from triggerfish_storage.signed_requests import (
+    Request,
+    RequestFailed,
+    SignedRequests,
+    Stream,
+    signing,
+)
 
 _NO_PARAMETERS: Final[Mapping[str, str]] = {}
 
@@ -149,6 +155,30 @@ class StorageClient:
     async def get_blob(self, container: str, blob: str) -> bytes:
         """Return a blob's content."""
         return (await self._requests.send(Request("blob", "GET", blob_path(container, blob)))).body
+
+    @asynccontextmanager
+    async def opened_blob(self, container: str, blob: str) -> AsyncIterator[Stream]:
+        """Give a blob whose content is still to be read."""
+        request = Request("blob", "GET", blob_path(container, blob))
+        async with self._requests.opened(request) as answer:
+            yield answer
+
+    async def put_block(self, container: str, blob: str, block: str, content: bytes) -> None:
+        """Stage a block of a blob that ``put_block_list`` writes; ``block`` is its id."""
+        query = {"comp": "block", "blockid": block}
+        path = blob_path(container, blob)
+        await self._requests.send(Request("blob", "PUT", path, query, content))
+
+    async def put_block_list(
+        self, container: str, blob: str, blocks: Sequence[str], *, content_type: str = ""
+    ) -> None:
+        """Write a block blob of staged blocks, over an existing one."""
+        listed = "".join(xml.tag("Latest", block) for block in blocks)
+        document = xml.document(f"<BlockList>{listed}</BlockList>")
+        headers = {"x-ms-blob-content-type": content_type or "application/octet-stream"}
+        path = blob_path(container, blob)
+        query = {"comp": "blocklist"}
+        await self._requests.send(Request("blob", "PUT", path, query, document, headers))
 
     async def put_blob(
         self, container: str, blob: str, content: bytes, *, content_type: str = ""

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
 from triggerfish_storage.cli.output import fail
+
+TERMINATED: Final = 128 + signal.SIGTERM  # exit code, as shells have it
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -35,7 +37,7 @@ def failing(command: Command) -> Command:
         from triggerfish_storage.transfer.failure import TransferError
 
         try:
-            with _ending_well():
+            with ending_well():
                 return command(*args, **given)
         except (DatabaseError, FolderOwned, TransferError) as error:
             raise Failed(str(error)) from error
@@ -49,14 +51,28 @@ def failing(command: Command) -> Command:
 
 
 @contextmanager
-def _ending_well() -> Iterator[None]:
-    """Let SIGTERM end the command as Ctrl-C does: what is half done is removed."""
+def ending_well() -> Iterator[None]:
+    """Let SIGTERM end the command as Ctrl-C does: what is half done is removed.
 
-    def end(number: int, _: FrameType | None) -> None:
-        raise SystemExit(128 + number)
+    It is answered by who answers Ctrl-C now, which may be an event loop: what is raised in the
+    middle of that is taken for a failure of whatever it was just doing.
+    """
+    ended = False
+
+    def end(number: int, frame: FrameType | None) -> None:
+        nonlocal ended
+        ended = True
+        interrupt = signal.getsignal(signal.SIGINT)
+        if not callable(interrupt):  # nobody does, as in the background of a shell
+            raise SystemExit(TERMINATED)
+        interrupt(signal.SIGINT, frame)
 
     before = signal.signal(signal.SIGTERM, end)
     try:
         yield
+    except KeyboardInterrupt:
+        if ended:
+            raise SystemExit(TERMINATED) from None
+        raise
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -7,22 +7,27 @@ from __future__ import annotations
 
 import mimetypes
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from io import BytesIO
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import click
 
 from triggerfish.cli.accounts import Target, of_account
 from triggerfish.cli.blob_paths import BlobPath, folder_of, local_path
+from triggerfish.cli.blob_transfer import download, replacing, upload
 from triggerfish.cli.history_view import emit_raw, is_text, size
 from triggerfish.model import TriggerfishError
+from triggerfish_storage.cli.failing import ending_well
 from triggerfish_storage.cli.output import emit_json, emit_table, json_option, remark, wants_table
 from triggerfish_storage.cli.progress import progress
 from triggerfish_storage.client import ListedBlob, StorageClient
+from triggerfish_storage.transfer.tally import Advance
 
 _DOCUMENTS: Final = ("{", "[", "<")
 
@@ -58,41 +63,73 @@ def put(
 
     async def put_each(client: StorageClient) -> None:
         await client.create_container(uploads[0].to.container)
-        for upload in uploads:
-            content = upload.read()
-            kind = content_type or mimetypes.guess_type(upload.to.name)[0] or ""
-            await client.put_blob(upload.to.container, upload.to.name, content, content_type=kind)
-            advance(len(content))
+        for one in uploads:
+            kind = content_type or mimetypes.guess_type(one.to.name)[0] or ""
+            with one.opened() as content:
+                await upload(
+                    client,
+                    one.to,
+                    content,
+                    size_bytes=one.size_bytes,
+                    content_type=kind,
+                    advance=advance,
+                )
 
-    total = sum(upload.size_bytes for upload in uploads)
-    with progress("Putting", total, in_bytes=True) as advance:
+    total = sum(one.size_bytes for one in uploads)
+    with progress("Putting", total or None, in_bytes=True) as advance:
         target.run(put_each)
     remark(f"{uploads[0].to} was put." if len(uploads) == 1 else f"{len(uploads)} blobs put.")
 
 
 @dataclass(frozen=True, slots=True)
 class _Upload:
-    """A file, or a content, on its way to a blob."""
+    """A file, a text, or where that is None what is piped in, on its way to a blob."""
 
     to: BlobPath
-    source: Path | bytes
+    source: Path | bytes | None
 
     @property
     def size_bytes(self) -> int:
+        """How much it is; 0 where that cannot be known."""
+        if self.source is None:
+            return 0
         return self.source.stat().st_size if isinstance(self.source, Path) else len(self.source)
 
-    def read(self) -> bytes:
-        return self.source.read_bytes() if isinstance(self.source, Path) else self.source
+    @contextmanager
+    def opened(self) -> Iterator[BinaryIO]:
+        """Give what is to be read; stdin stays open."""
+        if isinstance(self.source, Path):
+            with self.source.open("rb") as file:
+                yield file
+        else:
+            yield sys.stdin.buffer if self.source is None else BytesIO(self.source)
 
 
 def _uploads(to: BlobPath, sources: Sequence[str], text: str | None) -> list[_Upload]:
-    content = _content(sources, text)
     is_folder = not to.name or to.name.endswith("/")
-    if content is not None:
-        if is_folder:
-            raise click.UsageError("What is no file needs a name: give CONTAINER/BLOB.")
-        return [_Upload(to, content)]
-    files = [Path(source) for source in sources]
+    if _are_files(sources, text):
+        return _uploads_of_files(to, [Path(source) for source in sources], is_folder=is_folder)
+    if is_folder:
+        raise click.UsageError("What is no file needs a name: give CONTAINER/BLOB.")
+    if text is None and tuple(sources) not in ((), ("-",)):
+        [text] = sources
+    return [_Upload(to, None if text is None else text.encode())]
+
+
+def _are_files(sources: Sequence[str], text: str | None) -> bool:
+    """Whether files are named, and not a content is given itself."""
+    if text is not None:
+        return False
+    if not sources and sys.stdin.isatty():
+        raise click.UsageError("Nothing to put: name a SOURCE, give --text, or pipe it in.")
+    if not sources or tuple(sources) == ("-",):
+        return False
+    alone = sources[0] if len(sources) == 1 else ""
+    # A misspelled file name must not become a blob, so a text has to look like one.
+    return not (alone and alone[:1] in _DOCUMENTS and not Path(alone).exists())
+
+
+def _uploads_of_files(to: BlobPath, files: Sequence[Path], *, is_folder: bool) -> list[_Upload]:
     for file in files:
         if not file.exists():
             raise TriggerfishError(
@@ -109,21 +146,6 @@ def _uploads(to: BlobPath, sources: Sequence[str], text: str | None) -> list[_Up
     if not uploads:
         raise TriggerfishError("There are no files in what was named.")
     return uploads
-
-
-def _content(sources: Sequence[str], text: str | None) -> bytes | None:
-    """Return the content that is given itself; None where files are named."""
-    if text is not None:
-        return text.encode()
-    if not sources and sys.stdin.isatty():
-        raise click.UsageError("Nothing to put: name a SOURCE, give --text, or pipe it in.")
-    if not sources or tuple(sources) == ("-",):
-        return sys.stdin.buffer.read()
-    alone = sources[0] if len(sources) == 1 else ""
-    # A misspelled file name must not become a blob, so a text has to look like one.
-    if alone[:1] in _DOCUMENTS and alone and not Path(alone).exists():
-        return alone.encode()
-    return None
 
 
 def _named(file: Path) -> list[tuple[Path, str]]:
@@ -160,19 +182,27 @@ def get(*, source: str, destination: str | None, prefix: str | None, target: Tar
 
 
 def _get_one(target: Target, path: BlobPath, destination: str | None) -> None:
-    content = target.run(lambda client: client.get_blob(path.container, path.name))
-    if destination is None and wants_table() and not is_text(content):
-        raise TriggerfishError(
-            f"{path} is no text ({size(len(content))}): name a file for it, or - for stdout."
-        )
+    if destination is None and wants_table():
+        _show(target, path)
+        return
     if destination is None or destination == "-":
-        emit_raw(content)
+        _get_all(target, path.container, {path.name: None}, total=None)
         return
     file = Path(destination)
     if file.is_dir() or destination.endswith(("/", "\\")):
         file = local_path(file, path.name.rpartition("/")[2])
-    _write(file, content)
-    remark(f"{path} was written to {file} ({size(len(content))}).")
+    size_bytes = _get_all(target, path.container, {path.name: file}, total=None)
+    remark(f"{path} was written to {file} ({size(size_bytes)}).")
+
+
+def _show(target: Target, path: BlobPath) -> None:
+    """Write a blob to the terminal, where that can show it."""
+    content = target.run(lambda client: client.get_blob(path.container, path.name))
+    if not is_text(content):
+        raise TriggerfishError(
+            f"{path} is no text ({size(len(content))}): name a file for it, or - for stdout."
+        )
+    emit_raw(content)
 
 
 def _get_many(target: Target, path: BlobPath, destination: str) -> None:
@@ -182,28 +212,33 @@ def _get_many(target: Target, path: BlobPath, destination: str) -> None:
     left_out = folder_of(path)
     # Where each goes is known before the first is written.
     files = {one.name: local_path(Path(destination), one.name[len(left_out) :]) for one in found}
-
-    async def get_each(client: StorageClient) -> None:
-        for name, file in files.items():
-            content = await client.get_blob(path.container, name)
-            if destination == "-":
-                emit_raw(content)
-            else:
-                _write(file, content)
-            advance(len(content))
-
-    with progress("Getting", sum(one.length for one in found), in_bytes=True) as advance:
-        target.run(get_each)
+    places = dict.fromkeys(files) if destination == "-" else files
+    _get_all(target, path.container, places, total=sum(one.length for one in found))
     if destination != "-":
         remark(f"{len(found)} blobs written below {destination}.")
 
 
-def _write(file: Path, content: bytes) -> None:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
-    except OSError as error:
-        raise TriggerfishError(f"{file}: cannot be written ({error.strerror}).") from error
+def _get_all(
+    target: Target, container: str, places: Mapping[str, Path | None], *, total: int | None
+) -> int:
+    """Write blobs to files, or to stdout where there is none; return how many bytes these were."""
+
+    async def get_each(client: StorageClient, advance: Advance) -> int:
+        size_bytes = 0
+        for name, file in places.items():
+            async with client.opened_blob(container, name) as content:
+                with replacing(file) if file is not None else _stdout() as output:
+                    size_bytes += await download(content, output, advance)
+        return size_bytes
+
+    with ending_well(), progress("Getting", total, in_bytes=True) as advance:
+        return target.run(lambda client: get_each(client, advance))
+
+
+@contextmanager
+def _stdout() -> Iterator[BinaryIO]:
+    yield sys.stdout.buffer
+    sys.stdout.buffer.flush()
 
 
 def _matching(target: Target, path: BlobPath) -> list[ListedBlob]:
