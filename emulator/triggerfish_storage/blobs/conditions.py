@@ -52,6 +52,8 @@ def check_write(resource: Blob | Container, conditions: Conditions, now: datetim
 
 def check_absent(conditions: Conditions) -> None:
     """Raise where the conditions forbid a write because the blob is not there yet."""
+    if conditions is NO_CONDITIONS:
+        return
     check_together(conditions)
     if conditions.if_match or conditions.if_tags:
         raise StorageError(common.CONDITION_NOT_MET)
