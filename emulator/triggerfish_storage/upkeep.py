@@ -65,7 +65,9 @@ async def _keep_up(account: StorageAccount, left: Sequence[str]) -> None:
 async def _sweep(account: StorageAccount, left: Sequence[str]) -> None:
     try:
         await account.contents.sweep(account.database, left)
-        await on_thread(partial(scratch.sweep, account.database.path.parent))
+        folder = account.database.path.parent
+        if scratch.is_any(folder):
+            await on_thread(partial(scratch.sweep, folder))
     except Exception as error:  # the rest of upkeep is not to be lost over it
         _log.error("files that a crash left behind stay until the next start: %s", error)
     else:

@@ -73,7 +73,7 @@ async def test_a_context_is_left_where_who_enters_it_is_cancelled() -> None:
             raise AssertionError
 
     holding = asyncio.create_task(hold())
-    await asyncio.to_thread(entered.wait)
+    assert await asyncio.to_thread(entered.wait, 20)
     holding.cancel()
     await asyncio.sleep(0)
     may_go_on.set()

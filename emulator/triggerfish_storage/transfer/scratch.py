@@ -40,10 +40,15 @@ def scratch_folder(folder: Path) -> Iterator[Path]:
             root.rmdir()
 
 
+def is_any(folder: Path) -> bool:
+    """Whether there are scratch folders within a data folder, in use or left."""
+    return (folder / SCRATCH_FOLDER).is_dir()
+
+
 def sweep(folder: Path) -> None:
     """Remove what a kill left of the scratch folders within a data folder."""
-    root = folder / SCRATCH_FOLDER
-    if root.is_dir():
+    if is_any(folder):
+        root = folder / SCRATCH_FOLDER
         _remove_left(map(root.joinpath, list(swept_names(root))))
         with suppress(OSError):  # others are in it
             root.rmdir()

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Iterator
 
 import pytest
 
 from triggerfish_storage.cli.failing import ending_well
+
+
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """As from a terminal: a shell that puts tests into the background has SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def test_work_in_an_event_loop_is_cancelled() -> None:

@@ -81,7 +81,7 @@ async def test_who_gives_up_on_a_seed_waits_for_one_piece_of_it_and_gets_nothing
             pytest.fail("it opened")
 
     starting = asyncio.create_task(start())
-    await asyncio.to_thread(begun.wait)
+    assert await asyncio.to_thread(begun.wait, 20)
     starting.cancel()
     await asyncio.sleep(0)
     may_go_on.set()

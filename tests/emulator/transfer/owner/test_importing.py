@@ -76,7 +76,7 @@ async def test_others_are_served_while_an_archive_is_unpacked(
     request = asked_import(tmp_path / "source.tar", ImportOptions())
     async with asyncio.TaskGroup() as group:
         asking = group.create_task(asyncio.to_thread(ask, tmp_path / "data", request))
-        await asyncio.to_thread(entered.wait)
+        assert await asyncio.to_thread(entered.wait, 20)
 
         await account.queues.put("orders", "one", now=clock.now())
         go_on.set()
@@ -139,7 +139,7 @@ async def test_an_import_whose_command_has_left_is_undone(
         found = json.loads((tmp_path / "data" / CONTROL_FILE).read_text())
         _, writer = await asyncio.open_connection("127.0.0.1", found["port"])
         writer.write(json.dumps({**request, "key": found["key"]}).encode() + b"\n")
-        await asyncio.to_thread(entered.wait)
+        assert await asyncio.to_thread(entered.wait, 20)
 
         writer.close()
 
@@ -171,7 +171,7 @@ async def test_an_import_whose_command_has_left_ends_between_two_pieces(
         found = json.loads((tmp_path / "data" / CONTROL_FILE).read_text())
         _, writer = await asyncio.open_connection("127.0.0.1", found["port"])
         writer.write(json.dumps({**request, "key": found["key"]}).encode() + b"\n")
-        await asyncio.to_thread(entered.wait)
+        assert await asyncio.to_thread(entered.wait, 20)
 
         writer.close()
 
@@ -195,7 +195,7 @@ async def test_an_archive_whose_command_has_left_is_unpacked_no_further(
         found = json.loads((tmp_path / "data" / CONTROL_FILE).read_text())
         _, writer = await asyncio.open_connection("127.0.0.1", found["port"])
         writer.write(json.dumps({**request, "key": found["key"]}).encode() + b"\n")
-        await asyncio.to_thread(entered.wait)
+        assert await asyncio.to_thread(entered.wait, 20)
 
         writer.close()
 
@@ -223,7 +223,7 @@ async def test_who_stops_the_program_ends_an_import_too(
     request = asked_import(tmp_path / "orders.jsonl", ImportOptions())
     async with open_account(tmp_path / "data", clock=clock):
         asking = asyncio.create_task(asyncio.to_thread(ask, tmp_path / "data", request))
-        await asyncio.to_thread(entered.wait)
+        assert await asyncio.to_thread(entered.wait, 20)
 
     with pytest.raises(TransferError, match="ended before it was done"):
         await asking
