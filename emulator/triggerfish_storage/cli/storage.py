@@ -25,6 +25,8 @@ def storage(ctx: click.Context, /, **given: Any) -> None:
     Accounts beside devstoreaccount1 come from AZURITE_ACCOUNTS ("name:key1:key2;…", or "@FILE"
     for a file of them), which is read again while running. With one of the commands nothing is
     run: they work on the account that the data folder keeps.
+
+    Azurite's command line is understood, its other options (--loose, --skipApiVersionCheck …) too.
     """
     ctx.obj = given["folder"]
     if ctx.invoked_subcommand is None:

@@ -18,7 +18,7 @@ from triggerfish_storage.blobs.names import check_container_name
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.queues import directory as queues
 from triggerfish_storage.tables import directory as tables
-from triggerfish_storage.transfer.carriers import is_archive
+from triggerfish_storage.transfer.carriers import ARCHIVES, is_archive
 from triggerfish_storage.transfer.exporting import ACCOUNT_FILE, BLOBS, QUEUES, TABLES
 from triggerfish_storage.transfer.failure import TransferError
 from triggerfish_storage.transfer.names import is_litter, resource_of
@@ -70,7 +70,7 @@ def opened(path: Path, data_folder: Path, *, advance: Advance = unwatched) -> It
     else:
         with scratch_folder(data_folder) as scratch, _named_after(path, scratch):
             unpack(path, scratch, advance)
-            yield _checked(_arranged(_root_of(scratch)))
+            yield _checked(_arranged(_root_of(scratch, _stem_of(path))))
 
 
 def check(path: Path) -> None:
@@ -91,12 +91,15 @@ def size_of(source: Source) -> int:
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """Give all files of a folder in order, but for what nobody means (``.DS_Store``)."""
+    """Give all files of a folder in order, but for what nobody means (``.DS_Store``).
+
+    Raises TransferError for what can be read by nobody, or would never end.
+    """
     for root, folders, files in os.walk(folder):
         folders.sort()
         for name in sorted(files):
             if not is_litter(name):
-                yield Path(root, name)
+                yield _checked_file(Path(root, name))
 
 
 def _arranged(root: Path) -> Source:
@@ -136,6 +139,10 @@ def _add_known(source: Source, entry: Path) -> None:
 
 def _checked(source: Source) -> Source:
     """Return a source all of whose names can be those of containers, queues and tables."""
+    manifests = [one.manifest for one in source.containers.values()]
+    lines = (source.account, *manifests, *source.queues.values(), *source.tables.values())
+    for line_file in filter(None, lines):
+        _checked_file(line_file)
     for name, one in source.containers.items():
         _check_name(one.folder or one.manifest, "container", name, check_container_name)
     for name, file in source.queues.items():
@@ -143,6 +150,12 @@ def _checked(source: Source) -> Source:
     for name, file in source.tables.items():
         _check_name(file, "table", name, tables.check_name)
     return source
+
+
+def _checked_file(file: Path) -> Path:
+    if not file.is_file():
+        raise TransferError(f"{file}: is no file (a link that leads nowhere, a pipe, a device).")
+    return file
 
 
 def _check_name(file: Path | None, kind: str, name: str, check_name: Callable[[str], None]) -> None:
@@ -176,13 +189,34 @@ def _named_after(archive: Path, unpacked: Path) -> Iterator[None]:
         raise TransferError(message) from error
 
 
-def _root_of(unpacked: Path) -> Path:
-    """Return the folder that was packed: archives made by hand often have it as their only one."""
+def _root_of(unpacked: Path, stem: str) -> Path:
+    """Return the folder that was packed: archives made by hand often have it as their only one.
+
+    Without folders for the services such a folder looks like a container; ``stem``, the name of
+    the archive, tells that it may be none. Raises TransferError where it can be both.
+    """
     entries = [one for one in unpacked.iterdir() if not is_litter(one.name)]
     if len(entries) != 1 or not entries[0].is_dir():
         return unpacked
     only = entries[0]
     known = (ACCOUNT_FILE, BLOBS, QUEUES, TABLES)
-    if only.name in known or not any((only / name).exists() for name in known):
+    if only.name in known:
         return unpacked
-    return only
+    if any((only / name).exists() for name in known):
+        return only
+    inside = _within(only)
+    is_either = all(one.is_dir() or one.suffix == LINES for one in inside)
+    if only.name != stem or not inside or not is_either:
+        return unpacked
+    if any(one.suffix == LINES for one in inside):
+        return only
+    raise TransferError(
+        f"{only}{os.sep}: a container, or the folder that was packed? Put containers into a folder "
+        f"{BLOBS!r}, or pack what is in the folder, without itself."
+    )
+
+
+def _stem_of(archive: Path) -> str:
+    name = archive.name
+    suffix = next(one for one in ARCHIVES if name.lower().endswith(one))
+    return name[: -len(suffix)]

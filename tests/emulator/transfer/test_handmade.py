@@ -9,8 +9,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from triggerfish_storage.tables.entity import Keys
 from triggerfish_storage.testing import ManualClock
+from triggerfish_storage.transfer.failure import TransferError
 
 if TYPE_CHECKING:
     from conftest import Export, Import, Make, Open
@@ -72,6 +75,32 @@ async def test_an_archive_may_hold_the_folder_instead_of_what_is_in_it(
         tar.add(made, "my-seed")
 
     assert import_from(tmp_path / "packed.tgz", tmp_path / "data", clock.now()).blobs == 1
+
+
+async def test_an_archive_named_after_the_folder_in_it_holds_what_is_in_that(
+    source: Make, clock: ManualClock, tmp_path: Path, import_from: Import
+) -> None:
+    made = source({"uploads/a.csv": "x", "orders.jsonl": '{"text": "one"}'})
+    for name in ("seed.tar.gz", "other.tar"):
+        with tarfile.open(tmp_path / name, "w:gz" if name.endswith("gz") else "w") as tar:
+            tar.add(made, "seed")
+
+    done = import_from(tmp_path / "seed.tar.gz", tmp_path / "one", clock.now())
+    as_container = import_from(tmp_path / "other.tar", tmp_path / "two", clock.now())
+
+    assert (done.blobs, done.messages) == (1, 1)
+    assert (as_container.blobs, as_container.messages) == (2, 0)
+
+
+async def test_an_archive_that_may_hold_a_container_or_containers_is_refused(
+    source: Make, clock: ManualClock, tmp_path: Path, import_from: Import
+) -> None:
+    made = source({"uploads/a.csv": "x"})
+    with tarfile.open(tmp_path / "seed.tar", "w") as tar:
+        tar.add(made, "seed")
+
+    with pytest.raises(TransferError, match=r"seed\.tar: seed.: a container, or the folder that"):
+        import_from(tmp_path / "seed.tar", tmp_path / "data", clock.now())
 
 
 async def test_files_added_to_an_export_and_edited_in_it_are_taken_as_they_are(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -133,6 +134,25 @@ def test_a_file_whose_name_nothing_can_have_is_named(
 
     assert str(caught.value).startswith(str(made if kind != "container" else made.parent))
     assert f"cannot be the name of a {kind}, which has 3 to 63" in str(caught.value)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such files there")
+@pytest.mark.parametrize("name", ["uploads/a", "orders.jsonl"])
+@pytest.mark.parametrize("kind", ["pipe", "link"])
+def test_what_cannot_be_read_to_its_end_is_named(
+    clock: ManualClock, tmp_path: Path, name: str, kind: str, import_from: Import
+) -> None:
+    file = tmp_path / "made" / name
+    file.parent.mkdir(parents=True)
+    if kind == "pipe":
+        os.mkfifo(file)
+    else:
+        file.symlink_to("nowhere")
+
+    with pytest.raises(TransferError) as caught:
+        import_from(tmp_path / "made", tmp_path / "data", clock.now())
+
+    assert str(caught.value).startswith(f"{file}: is no file (")
 
 
 @pytest.mark.parametrize("name", ["missing", "file.txt"])
