@@ -9,6 +9,7 @@ from typing import cast
 
 from triggerfish.worker import frames
 from triggerfish.worker.frames import Head
+from triggerfish_storage.threads import to_the_end
 
 OnFrame = Callable[[Head, bytes], None]
 
@@ -35,9 +36,8 @@ class Connection(asyncio.Protocol):
     ) -> Connection:
         """Return a connection that owns ``link`` from now on."""
         loop = asyncio.get_running_loop()
-        _, connection = await loop.create_unix_connection(
-            lambda: cls(on_frame, on_closed), sock=link
-        )
+        opening = loop.create_unix_connection(lambda: cls(on_frame, on_closed), sock=link)
+        _, connection = await to_the_end(opening)  # as for pipes: see process.py
         return connection
 
     @property

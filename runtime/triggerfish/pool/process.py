@@ -17,6 +17,8 @@ from io import FileIO
 from pathlib import Path
 from typing import Final, Literal
 
+from triggerfish_storage.threads import to_the_end
+
 Stream = Literal["stdout", "stderr"]
 STREAMS: Final[tuple[Stream, Stream]] = ("stdout", "stderr")
 OnLine = Callable[[Stream, str], None]
@@ -31,7 +33,7 @@ class Process:
     def __init__(self, popen: subprocess.Popen[bytes], link: socket.socket) -> None:
         self.link = link
         self.exited = asyncio.Event()
-        self.outputs: list[tuple[asyncio.BaseTransport, _Lines]] = []
+        self.outputs: list[_Lines] = []
         self._popen = popen
 
     @property
@@ -66,8 +68,8 @@ class Process:
         await self.exited.wait()
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORDS_SECONDS):
-                for _, protocol in self.outputs:
-                    await protocol.closed.wait()
+                for lines in self.outputs:
+                    await lines.closed.wait()
 
 
 @asynccontextmanager
@@ -80,15 +82,15 @@ async def start_process(
     _watch(popen, process.exited)
     try:
         for pipe, name in zip(pipes, STREAMS, strict=True):
-            process.outputs.append(await _read_lines(pipe, name, on_line))
+            await _read_lines(pipe, _Lines(name, on_line, process.outputs))
         yield process
     finally:
         process.kill()
         try:
             await process.over()
         finally:
-            for transport, _ in process.outputs:
-                transport.close()
+            for lines in process.outputs:
+                lines.transport.close()
             for pipe in pipes[len(process.outputs) :]:  # the others are their transports'
                 pipe.close()
             link.close()
@@ -160,13 +162,20 @@ def _kill_group(pid: int) -> None:
 
 
 class _Lines(asyncio.Protocol):
-    """Cuts what arrives into lines."""
+    """Cuts what arrives into lines; among ``opened`` once there is a pipe to read."""
 
-    def __init__(self, stream: Stream, on_line: OnLine) -> None:
+    transport: asyncio.BaseTransport
+
+    def __init__(self, stream: Stream, on_line: OnLine, opened: list[_Lines]) -> None:
         self.closed = asyncio.Event()
         self._stream: Stream = stream
         self._on_line = on_line
+        self._opened = opened
         self._rest = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+        self._opened.append(self)
 
     def data_received(self, data: bytes) -> None:
         *lines, self._rest = (self._rest + data).split(b"\n")
@@ -185,8 +194,10 @@ class _Lines(asyncio.Protocol):
         self._on_line(self._stream, line.decode("utf-8", "replace").rstrip("\r"))
 
 
-async def _read_lines(
-    pipe: FileIO, stream: Stream, on_line: OnLine
-) -> tuple[asyncio.BaseTransport, _Lines]:
-    loop = asyncio.get_running_loop()
-    return await loop.connect_read_pipe(lambda: _Lines(stream, on_line), pipe)
+async def _read_lines(pipe: FileIO, lines: _Lines) -> None:
+    """Read a pipe from now on. Takes a turn of the loop, and is not cut short.
+
+    A loop that is interrupted in it (uvloop) closes the descriptor, and leaves the pipe to close
+    it again: by then it may be somebody else's.
+    """
+    await to_the_end(asyncio.get_running_loop().connect_read_pipe(lambda: lines, pipe))

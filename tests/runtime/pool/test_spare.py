@@ -13,6 +13,7 @@ from triggerfish.interpreter import Interpreter
 from triggerfish.pool import spare as spare_module
 from triggerfish.pool.options import PoolOptions
 from triggerfish.pool.spare import keep_spare
+from triggerfish.pool.worker import Start, start_worker
 
 APP = """
 import os
@@ -151,3 +152,26 @@ async def test_a_debugger_has_no_spare_beside_it(reserve, tmp_path):
         assert spare is None
 
     assert counted.pids == []
+
+
+def test_who_stops_a_start_at_any_moment_of_it_has_it_stopped(tmp_path):
+    uvloop = pytest.importorskip("uvloop")
+    start = Start([sys.executable, "-c", "input()"], dict(os.environ), tmp_path, lambda line: None)
+
+    async def begin() -> None:
+        async with start_worker(start) as worker:
+            await worker.started.wait()
+
+    async def stopped_after(turns: int) -> bool:
+        starting = asyncio.create_task(begin())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        starting.cancel()
+        await asyncio.wait([starting])
+        return starting.cancelled()
+
+    async def each() -> list[bool]:
+        return [await stopped_after(turns) for turns in range(12)]
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert all(runner.run(each()))
