@@ -36,8 +36,13 @@ class Connection(asyncio.Protocol):
     ) -> Connection:
         """Return a connection that owns ``link`` from now on."""
         loop = asyncio.get_running_loop()
-        opening = loop.create_unix_connection(lambda: cls(on_frame, on_closed), sock=link)
-        _, connection = await to_the_end(opening)  # as for pipes: see process.py
+        connection = cls(on_frame, on_closed)
+        opening = loop.create_unix_connection(lambda: connection, sock=link)
+        try:
+            await to_the_end(opening)  # as for pipes: see process.py
+        except BaseException:
+            connection.close()  # nobody else knows of it
+            raise
         return connection
 
     @property
