@@ -6,7 +6,6 @@ A key that looks like none is left alone: it may be of another tool, or a commen
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from difflib import get_close_matches
 from typing import Final
 
 from triggerfish.config.notes import warning
@@ -40,8 +39,15 @@ def _walk(names: _Names, branch: Tree, parent: str) -> Iterator[tuple[str, Membe
         if name in known:
             if isinstance(member.value, dict):
                 yield from _walk(names, member.value, f"{path}.")
-        elif alike := get_close_matches(name, known, n=1, cutoff=_LIKENESS):
-            yield path, member, known[alike[0]]
+        elif alike := _most_like(name, known):
+            yield path, member, known[alike]
+
+
+def _most_like(name: str, known: Iterable[str]) -> str:
+    """Return the name that is almost ``name``; empty where none is."""
+    from difflib import get_close_matches  # most files need it for nothing
+
+    return next(iter(get_close_matches(name, list(known), n=1, cutoff=_LIKENESS)), "")
 
 
 def _place(member: Member, path: str, file: str) -> str:
