@@ -103,6 +103,5 @@ try:
 except ImportError:  # no compiler was there when this was installed
     Crc64 = Crc64InPython  # type: ignore[misc, assignment]
 
-IS_FAST: Final = not issubclass(
-    Crc64, Crc64InPython
-)  # so that it can be told where nobody asked for it
+# So that it can be told where nobody asked for it.
+IS_FAST: Final = not issubclass(Crc64, Crc64InPython)
