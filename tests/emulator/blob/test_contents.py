@@ -1,5 +1,7 @@
 """Where the bytes lie, and that no failure leaves a row without them or a file for ever."""
 
+import asyncio
+import errno
 import hashlib
 import secrets
 import tracemalloc
@@ -7,6 +9,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from triggerfish_storage import content_files
 from triggerfish_storage.blobs.lifecycle import put_blob
 from triggerfish_storage.blobs.model import Draft
 from triggerfish_storage.content_folder import Contents
@@ -54,6 +57,26 @@ async def test_contents_that_arrive_in_pieces_are_the_same_as_whole_ones(store, 
     assert pieced.size_bytes == whole.size_bytes == size
     assert pieced.md5 == whole.md5 == hashlib.md5(LARGE[:size]).digest()
     assert pieced.data == whole.data
+
+
+async def test_a_disk_that_is_full_is_told_and_others_go_on(store, folder, monkeypatch):
+    write = content_files._write_all
+    full = b"f" * len(LARGE)
+
+    def write_some(descriptor: int, data: bytes) -> None:
+        if data[:1] == b"f":
+            raise OSError(errno.ENOSPC, "no space")
+        write(descriptor, data)
+
+    monkeypatch.setattr(content_files, "_write_all", write_some)
+    found = await asyncio.gather(
+        *(store.contents.receive(pieces(data), limit=len(data)) for data in (LARGE, full, LARGE)),
+        return_exceptions=True,
+    )
+
+    assert isinstance(found[1], OSError)
+    assert [found[at].md5 for at in (0, 2)] == [hashlib.md5(LARGE).digest()] * 2
+    assert files_in(folder) == {found[0].file, found[2].file}
 
 
 async def test_too_much_is_refused_and_leaves_no_file(store, folder):

@@ -7,8 +7,9 @@ import json
 import sqlite3
 import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,6 +35,17 @@ def _files(folder: Path) -> list[Path]:
 
 def _exists(path: Path) -> bool:
     return path.exists()
+
+
+async def _asks_and_leaves(
+    data: Path, request: Mapping[str, Any], *, once: threading.Event
+) -> None:
+    """Ask the owner of a folder for something, and hang up once that is under way."""
+    found = json.loads((data / CONTROL_FILE).read_text())
+    _, writer = await asyncio.open_connection("127.0.0.1", found["port"])
+    writer.write(json.dumps({**request, "key": found["key"]}).encode() + b"\n")
+    assert await asyncio.to_thread(once.wait, 20)
+    writer.close()
 
 
 def _containers(tx: object) -> int:
@@ -136,12 +148,7 @@ async def test_an_import_whose_command_has_left_is_undone(
     (tmp_path / "orders.jsonl").touch()
     request = asked_import(tmp_path / "orders.jsonl", ImportOptions())
     async with open_account(tmp_path / "data", clock=clock) as account:
-        found = json.loads((tmp_path / "data" / CONTROL_FILE).read_text())
-        _, writer = await asyncio.open_connection("127.0.0.1", found["port"])
-        writer.write(json.dumps({**request, "key": found["key"]}).encode() + b"\n")
-        assert await asyncio.to_thread(entered.wait, 20)
-
-        writer.close()
+        await _asks_and_leaves(tmp_path / "data", request, once=entered)
 
         await account.queues.create("orders")  # once the import's transaction is over
         while _files(tmp_path / "data" / "contents"):
@@ -168,12 +175,7 @@ async def test_an_import_whose_command_has_left_ends_between_two_pieces(
     (tmp_path / "orders.jsonl").touch()
     request = asked_import(tmp_path / "orders.jsonl", ImportOptions())
     async with open_account(tmp_path / "data", clock=clock):
-        found = json.loads((tmp_path / "data" / CONTROL_FILE).read_text())
-        _, writer = await asyncio.open_connection("127.0.0.1", found["port"])
-        writer.write(json.dumps({**request, "key": found["key"]}).encode() + b"\n")
-        assert await asyncio.to_thread(entered.wait, 20)
-
-        writer.close()
+        await _asks_and_leaves(tmp_path / "data", request, once=entered)
 
         assert await asyncio.to_thread(ended.wait, 20)
 
@@ -192,12 +194,7 @@ async def test_an_archive_whose_command_has_left_is_unpacked_no_further(
     (tmp_path / "source.tar").touch()
     request = asked_import(tmp_path / "source.tar", ImportOptions())
     async with open_account(tmp_path / "data", clock=clock):
-        found = json.loads((tmp_path / "data" / CONTROL_FILE).read_text())
-        _, writer = await asyncio.open_connection("127.0.0.1", found["port"])
-        writer.write(json.dumps({**request, "key": found["key"]}).encode() + b"\n")
-        assert await asyncio.to_thread(entered.wait, 20)
-
-        writer.close()
+        await _asks_and_leaves(tmp_path / "data", request, once=entered)
 
         while _exists(tmp_path / "data" / "scratch"):
             await clock.settle()  # until it is gone, or the test's time is over
