@@ -24,7 +24,7 @@ class FileWork:
     def __init__(self, *, waits: bool, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
         self._waits = waits
-        self._slow_until = -WARY_SECONDS
+        self._slow_until = 0.0
 
     async def run(self, work: Callable[[], object], size_bytes: int) -> None:
         """Do ``work``, which writes so many bytes; raises what it raises."""

@@ -66,7 +66,7 @@ async def _sweep(account: StorageAccount, left: Sequence[str]) -> None:
     try:
         await account.contents.sweep(account.database, left)
         folder = account.database.path.parent
-        if scratch.is_any(folder):
+        if scratch.is_any(folder):  # seldom: most starts need no thread for it
             await on_thread(partial(scratch.sweep, folder))
     except Exception as error:  # the rest of upkeep is not to be lost over it
         _log.error("files that a crash left behind stay until the next start: %s", error)

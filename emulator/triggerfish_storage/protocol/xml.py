@@ -44,8 +44,10 @@ class Element:
 
     def child_text(self, name: str, default: str | None = None) -> str:
         """Return the text of a child; without ``default`` it must be there."""
-        found = self.find(name) if default is not None else self.child(name)
-        return default or "" if found is None else found.text
+        if default is None:
+            return self.child(name).text
+        found = self.find(name)
+        return default if found is None else found.text
 
 
 class _Builder:

@@ -82,7 +82,7 @@ class _Attendant:
             request = await _read_request(reader, self.key)
             if request is not None:
                 told = _Told(writer)
-                told.is_heard()
+                told.begin()
                 answer = await _while_there(reader, self._answer(request, told), told)
                 writer.write(json.dumps(answer).encode() + b"\n")
                 await writer.drain()
@@ -188,7 +188,7 @@ class _Told:
             untold, self._untold, self._told_at = self._untold, 0, time.monotonic()
             self._loop.call_soon_threadsafe(self._send, untold)
 
-    def is_heard(self) -> None:
+    def begin(self) -> None:
         """Tell whoever asked that it is being done: who hears no more knows what happened."""
         self._send(0)
 
