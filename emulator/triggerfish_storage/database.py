@@ -127,7 +127,10 @@ class Database:
             raise self._explained(error) from error
 
     async def read(self, unit: Unit[T]) -> T:
-        """Run ``unit`` on a reading thread, for scans and other work that may take long."""
+        """Run ``unit`` on a reading thread, for scans and other work that may take long.
+
+        All its statements see one state, whatever is committed meanwhile.
+        """
         if self._is_closed:
             raise DatabaseError(f"{self.path}: closed, nothing can be read any more.")
         return await self._loop.run_in_executor(self._readers, self._read_far, unit)
@@ -175,7 +178,11 @@ class Database:
         if reader is None:
             reader = self._local.reader = connect_reader(self.path)
             self._far.append(reader)
-        return unit(reader)
+        reader.execute("BEGIN")
+        try:
+            return unit(reader)
+        finally:
+            reader.execute("COMMIT")
 
     def _hand_over(self, work: Work[Any]) -> None:
         if self._is_closed:

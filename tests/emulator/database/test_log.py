@@ -50,14 +50,12 @@ async def test_the_log_is_emptied_although_there_is_always_a_reader(
 
     def until_the_next_has_begun(tx: sqlite3.Connection) -> None:
         nonlocal begun
-        tx.execute("BEGIN")
         names(tx)
         with changed:
             begun += 1
             mine = begun
             changed.notify_all()
             changed.wait_for(lambda: is_over or begun > mine)
-        tx.execute("COMMIT")
 
     async def read() -> None:
         while not is_over:

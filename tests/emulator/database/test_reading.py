@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from triggerfish_storage.database import Database, Durability, open_database
+from triggerfish_storage.database import READERS, Database, Durability, open_database
 
 if TYPE_CHECKING:
     from conftest import Add, Names
@@ -71,15 +71,25 @@ async def test_a_scan_sees_one_state_while_others_write(
     await things.write(add("a"))
 
     def twice(reader: sqlite3.Connection) -> tuple[list[str], list[str]]:
-        reader.execute("BEGIN")
         first = names(reader)
         asyncio.run_coroutine_threadsafe(things.write(add("b")), things._loop).result(10)
-        second = names(reader)
-        reader.execute("COMMIT")
-        return first, second
+        return first, names(reader)
 
     assert await things.read(twice) == (["a"], ["a"])
     assert await things.read(names) == ["a", "b"]
+
+
+async def test_a_scan_that_fails_does_not_keep_its_state(
+    things: Database, add: Add, names: Names
+) -> None:
+    def fail(_: sqlite3.Connection) -> None:
+        raise LookupError("not there")
+
+    with pytest.raises(LookupError):
+        await asyncio.gather(*(things.read(fail) for _ in range(READERS)))
+    await things.write(add("a"))
+
+    assert await asyncio.gather(*(things.read(names) for _ in range(READERS))) == [["a"]] * READERS
 
 
 async def test_a_scan_cannot_write(things: Database, add: Add) -> None:
