@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from triggerfish_storage.tables import directory
-from triggerfish_storage.tables.entity import Entity, Keys
-from triggerfish_storage.tables.rows import PAGE, SAVE
+from triggerfish_storage.tables.entity import Entity
+from triggerfish_storage.tables.rows import SAVE
 
 _ADD: Final = """
     INSERT INTO entity (table_id, partition_key, row_key, modified, properties)
@@ -39,13 +39,6 @@ def all_tables(tx: sqlite3.Connection, account: str) -> Iterator[TableSettings]:
     """Give the tables of an account by name."""
     for row in tx.execute(_TABLES, {"account": account}):
         yield TableSettings(*row)
-
-
-def all_entities(tx: sqlite3.Connection, table: int) -> Iterator[Entity]:
-    """Give the entities of a table in the order of their keys."""
-    values = {"table": table, "partition": "", "row": ""}
-    for partition, row, modified, inside in tx.execute(PAGE, values):
-        yield Entity(Keys(partition, row), modified, inside)
 
 
 def count_entities(tx: sqlite3.Connection, account: str) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from triggerfish_storage.tables.edm import Property, comparable
 from triggerfish_storage.tables.filter import EVERYTHING, All, AnyOf, Compare, Filter, Not
@@ -70,47 +70,47 @@ def names_of(tree: Filter) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Between which texts a key must lie; ``last`` is None where there is no upper end."""
+    """From which text on a key must lie, and before which; ``end`` is None where there is none."""
 
     first: str = ""
-    last: str | None = None
+    end: str | None = None
 
     @property
     def single(self) -> str | None:
         """The one key that is possible, None where there are several."""
-        return self.first if self.first == self.last else None
+        return self.first if self.end == _next(self.first) else None
 
     def within(self, other: Bounds) -> Bounds:
         """Return what both allow."""
-        lasts = [last for last in (self.last, other.last) if last is not None]
-        return Bounds(max(self.first, other.first), min(lasts, default=None))
+        ends = [end for end in (self.end, other.end) if end is not None]
+        return Bounds(max(self.first, other.first), min(ends, default=None))
 
 
 def bounds_of(tree: Filter, name: str) -> Bounds:
     """Return the bounds that a filter's conjunctions put on a key."""
     bounds = Bounds()
     for part in _conjunction(tree):
-        if isinstance(part, Compare) and part.name == name and part.value[0] == "string":
+        if _is_bound(part, name):
             bounds = bounds.within(_bounds(part.operator, str(part.value[1])))
     return bounds
 
 
 def residue(tree: Filter, bounded: frozenset[str]) -> Filter:
-    """Return what of a filter is left to be checked once the ``bounded`` names are within theirs.
-
-    Bounds hold exactly what they come from, but for ``lt``, whose end they include.
-    """
+    """Return what of a filter is left to be checked within the bounds of these names."""
     left = tuple(
-        part
-        for part in _conjunction(tree)
-        if not (
-            isinstance(part, Compare)
-            and part.name in bounded
-            and part.value[0] == "string"
-            and part.operator in ("eq", "ge", "gt", "le")
-        )
+        part for part in _conjunction(tree) if not any(_is_bound(part, name) for name in bounded)
     )
     return All(left) if left else EVERYTHING
+
+
+def _is_bound(part: Filter, name: str) -> TypeGuard[Compare]:
+    """Whether a part of a conjunction is all that a bound of this key says."""
+    return (
+        isinstance(part, Compare)
+        and part.name == name
+        and part.value[0] == "string"
+        and part.operator != "ne"
+    )
 
 
 def _conjunction(tree: Filter) -> Iterator[Filter]:
@@ -124,11 +124,17 @@ def _conjunction(tree: Filter) -> Iterator[Filter]:
 def _bounds(symbol: str, value: str) -> Bounds:
     match symbol:
         case "eq":
-            return Bounds(value, value)
+            return Bounds(value, _next(value))
         case "gt":
-            return Bounds(value + "\0")  # the next possible text
+            return Bounds(_next(value))
         case "ge":
             return Bounds(value)
-        case "lt" | "le":
-            return Bounds(last=value)
-    return Bounds()
+        case "lt":
+            return Bounds(end=value)
+        case _:
+            return Bounds(end=_next(value))
+
+
+def _next(text: str) -> str:
+    """Return the next possible text."""
+    return text + "\0"

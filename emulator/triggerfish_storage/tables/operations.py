@@ -27,7 +27,7 @@ from triggerfish_storage.tables.entity import read_object
 from triggerfish_storage.tables.filter import parse_filter
 from triggerfish_storage.tables.queries import NEXT, check_options, marker, page_reply, single_reply
 from triggerfish_storage.tables.requests import key_range, read_action, split_address
-from triggerfish_storage.tables.rows import PAGE_LIMIT
+from triggerfish_storage.tables.search import PAGE_LIMIT
 from triggerfish_storage.tables.store import TableStore
 
 # An entity of a mebibyte may need several times that as JSON (``"\\u00e9"`` for one letter).

@@ -13,7 +13,7 @@ from triggerfish_storage.tables.answers import shape_of
 from triggerfish_storage.tables.entity import Keys
 from triggerfish_storage.tables.filter import parse_filter
 from triggerfish_storage.tables.requests import key_range
-from triggerfish_storage.tables.rows import PAGE_LIMIT, Query
+from triggerfish_storage.tables.search import PAGE_LIMIT, Query
 from triggerfish_storage.tables.store import TableStore
 
 NEXT: Final = "x-ms-continuation-Next"

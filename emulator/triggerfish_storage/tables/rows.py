@@ -1,4 +1,4 @@
-"""Entities in SQLite: how they come, change, go and are queried.
+"""Entities in SQLite, one by one: how they come, are found by their keys, change and go.
 
 Owns the ``entity`` table. Every function works inside the transaction it is given, so that a
 batch is one unit of work. Never touches HTTP, JSON bodies or the wall clock: callers pass
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -23,24 +22,16 @@ from triggerfish_storage.tables.edm import Property
 from triggerfish_storage.tables.entity import (
     ANY,
     PROPERTY_LIMIT,
-    SYSTEM,
     Entity,
     Keys,
     check_size,
     decode,
     encode,
     etag_text,
-    system_properties,
 )
-from triggerfish_storage.tables.filter import EVERYTHING, Filter
-from triggerfish_storage.tables.matching import Bounds, bounds_of, matches, names_of, residue
 
-PAGE_LIMIT: Final = 1000
-LOOKED_AT_LIMIT: Final = 20_000  # entities, for one answer; the rest is for the next page
 # Six characters are the shortest property, so less is neither too many nor a mebibyte.
 _WORTH_CHECKING: Final = 6 * PROPERTY_LIMIT
-_BOTH_KEYS: Final = frozenset({"PartitionKey", "RowKey"})
-_PARTITION_KEY: Final = frozenset({"PartitionKey"})
 
 # What single requests run has its values by position: to find each by its name costs as much as
 # a fifth of the statement. A look-up of the table's id alone would cost as much as the rest; one
@@ -57,28 +48,6 @@ GET: Final = """
 FIND: Final = GET.replace("SELECT modified", "SELECT id, modified", 1)
 SAVE: Final = "UPDATE entity SET modified = :modified, properties = :properties WHERE id = :id"
 REMOVE: Final = "DELETE FROM entity WHERE id = :id"
-PAGE: Final = """
-    SELECT partition_key, row_key, modified, properties FROM entity
-    WHERE table_id = :table AND (partition_key, row_key) >= (:partition, :row)
-    ORDER BY partition_key, row_key
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """Which entities are wanted; ``start`` is where a page before this one ended."""
-
-    filter: Filter = EVERYTHING
-    limit: int = PAGE_LIMIT
-    start: Keys | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class EntityPage:
-    """Some of a query's answer; ``following`` is where to go on, None at the end."""
-
-    entities: list[Entity]
-    following: Keys | None
 
 
 def insert(
@@ -140,57 +109,6 @@ def get(tx: sqlite3.Connection, account: str, table: str, keys: Keys) -> Entity:
     if found is None:
         raise _missing(tx, account, table)
     return Entity(keys, *found)
-
-
-def find(tx: sqlite3.Connection, table_id: int, query: Query) -> EntityPage:
-    """Return a page of the entities that a filter lets through, in the order of their keys."""
-    partitions = bounds_of(query.filter, "PartitionKey")
-    in_rows = bounds_of(query.filter, "RowKey")
-    # Rows are bounded within one partition only; over several the filter has to look at them.
-    is_single = partitions.single is not None
-    bounded = _BOTH_KEYS if is_single else _PARTITION_KEY
-    left = residue(query.filter, bounded)
-    names = names_of(left)
-    first = Keys(partitions.first, in_rows.first if is_single else "")
-    page: list[Entity] = []
-    start = max(first, query.start or first)
-    cursor = tx.execute(PAGE, {"table": table_id, "partition": start.partition, "row": start.row})
-    try:
-        for looked_at, (partition, row, modified, inside) in enumerate(cursor):
-            if _is_beyond(partition, row, partitions, in_rows):
-                break
-            if len(page) == query.limit or looked_at == LOOKED_AT_LIMIT:
-                return EntityPage(page, Keys(partition, row))
-            entity = Entity(Keys(partition, row), modified, inside)
-            if left is EVERYTHING or matches(left, _looked_at(entity, names)):
-                page.append(entity)
-    finally:
-        cursor.close()
-    return EntityPage(page, None)
-
-
-def point_of(tree: Filter) -> Keys | None:
-    """Return the keys of the only entity that a filter can be true for."""
-    partition = bounds_of(tree, "PartitionKey").single
-    row = bounds_of(tree, "RowKey").single
-    return Keys(partition, row) if partition is not None and row is not None else None
-
-
-def _is_beyond(partition: str, row: str, partitions: Bounds, in_rows: Bounds) -> bool:
-    if partitions.last is None or partition < partitions.last:
-        return False
-    if partition > partitions.last:
-        return True
-    return in_rows.last is not None and row > in_rows.last
-
-
-def _looked_at(entity: Entity, names: frozenset[str]) -> Mapping[str, Property]:
-    """Return the properties that a filter needs, and not more than it costs to get those."""
-    if names <= SYSTEM:
-        return system_properties(entity.keys, entity.timestamp)
-    if names.isdisjoint(SYSTEM):
-        return entity.properties()
-    return entity.properties() | system_properties(entity.keys, entity.timestamp)
 
 
 def _check_match(if_match: str | None, modified: int) -> None:

@@ -14,13 +14,13 @@ from triggerfish_storage.changes import Change, Changes
 from triggerfish_storage.database import Database
 from triggerfish_storage.service_properties import ServiceProperties
 from triggerfish_storage.tables import action as actions
-from triggerfish_storage.tables import directory, rows
+from triggerfish_storage.tables import directory, rows, search
 from triggerfish_storage.tables.action import Action
 from triggerfish_storage.tables.edm import Property
 from triggerfish_storage.tables.entity import Entity, Keys
 from triggerfish_storage.tables.filter import EVERYTHING, Filter
 from triggerfish_storage.tables.matching import bounds_of, matches, without_case
-from triggerfish_storage.tables.rows import EntityPage, Query
+from triggerfish_storage.tables.search import EntityPage, Query
 
 
 class TableStore:
@@ -57,7 +57,7 @@ class TableStore:
         return self._database.look(lambda tx: directory.exists(tx, self.account, table))
 
     async def listing(
-        self, tree: Filter = EVERYTHING, *, start: str = "", limit: int = rows.PAGE_LIMIT
+        self, tree: Filter = EVERYTHING, *, start: str = "", limit: int = search.PAGE_LIMIT
     ) -> tuple[list[str], str]:
         """Return up to ``limit`` tables that a filter lets through, and where to go on.
 
@@ -70,9 +70,9 @@ class TableStore:
         def unit(tx: sqlite3.Connection) -> tuple[list[str], str]:
             found: list[str] = []
             for looked_at, name in enumerate(directory.names(tx, self.account, start=first)):
-                if bounds.last is not None and name.lower() > bounds.last:
+                if bounds.end is not None and name.lower() >= bounds.end:
                     break
-                if looked_at == rows.LOOKED_AT_LIMIT:
+                if looked_at == search.LOOKED_AT_LIMIT:
                     return found, name
                 if matches(folded, {"TableName": Property("Edm.String", name.lower())}):
                     if len(found) == limit:
@@ -120,9 +120,9 @@ class TableStore:
         """Return a page of a query's answer."""
 
         def unit(tx: sqlite3.Connection) -> EntityPage:
-            return rows.find(tx, directory.table_id(tx, self.account, table), query)
+            return search.find(tx, directory.table_id(tx, self.account, table), query)
 
-        if rows.point_of(query.filter) is not None:
+        if search.point_of(query.filter) is not None:
             return self._database.look(unit)
         return await self._database.read(unit)
 

@@ -18,6 +18,7 @@ from triggerfish_storage.blobs.rows import load_data
 from triggerfish_storage.contents import read_parts
 from triggerfish_storage.queues import exact as queue_rows
 from triggerfish_storage.tables import exact as table_rows
+from triggerfish_storage.tables.search import in_order
 from triggerfish_storage.transfer.blob_lines import DescribedBlob, blob_document
 from triggerfish_storage.transfer.entity_lines import entity_line
 from triggerfish_storage.transfer.exporting import Document, Outgoing, OutgoingBlob
@@ -108,7 +109,7 @@ class FolderOrigin:
         yield from self._tables
 
     def entities(self, table: str) -> Iterator[Outgoing]:
-        for entity in table_rows.all_entities(self._tx, self._tables[table].id):
+        for entity in in_order(self._tx, self._tables[table].id):
             yield Outgoing(entity_line(entity), len(entity.inside))
 
 

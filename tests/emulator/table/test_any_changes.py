@@ -12,12 +12,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.schema import connect_writer
-from triggerfish_storage.tables import directory, rows
+from triggerfish_storage.tables import directory, rows, search
 from triggerfish_storage.tables.action import Action, perform_all
 from triggerfish_storage.tables.edm import Property
 from triggerfish_storage.tables.entity import Keys
 from triggerfish_storage.tables.filter import parse_filter
-from triggerfish_storage.tables.rows import Query
+from triggerfish_storage.tables.search import Query
 from triggerfish_storage.testing import START
 
 ACCOUNT = "devstoreaccount1"
@@ -78,7 +78,7 @@ class Entities(RuleBasedStateMachine):
         tree = parse_filter(f"PartitionKey eq '{partition}' and x ge {value}")
         table = directory.table_id(self.tx, ACCOUNT, "people")
 
-        found = [entity.keys for entity in rows.find(self.tx, table, Query(tree)).entities]
+        found = [entity.keys for entity in search.find(self.tx, table, Query(tree)).entities]
 
         assert found == sorted(
             (
@@ -94,7 +94,7 @@ class Entities(RuleBasedStateMachine):
     @invariant()
     def they_agree(self) -> None:
         table = directory.table_id(self.tx, ACCOUNT, "people")
-        found = rows.find(self.tx, table, Query()).entities
+        found = search.find(self.tx, table, Query()).entities
         assert {entity.keys: entity.properties() for entity in found} == self.model
 
     def teardown(self) -> None:

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from triggerfish_storage.schema import connect_writer
-from triggerfish_storage.tables import directory, rows
+from triggerfish_storage.tables import directory, rows, search
 from triggerfish_storage.tables.edm import Property
 from triggerfish_storage.tables.entity import Entity, Keys, system_properties
 from triggerfish_storage.tables.filter import All, AnyOf, Compare, Filter, Not
 from triggerfish_storage.tables.matching import matches
-from triggerfish_storage.tables.rows import Query
+from triggerfish_storage.tables.search import Query
 from triggerfish_storage.testing import START
 
 ACCOUNT = "devstoreaccount1"
@@ -66,7 +66,7 @@ def test_a_query_finds_all_that_its_filter_lets_through(
 ) -> None:
     tx, entities = grid
 
-    found = rows.find(tx, 1, Query(tree)).entities
+    found = search.find(tx, 1, Query(tree)).entities
 
     assert found == [
         entity

@@ -197,16 +197,16 @@ def test_bounds_never_leave_out_what_matches(
 
     if matches(tree, properties):
         assert bounds.first <= key
-        assert bounds.last is None or key <= bounds.last
+        assert bounds.end is None or key < bounds.end
 
 
 @pytest.mark.parametrize(
     ("text", "bounds"),
     [
-        ("PartitionKey eq 'a'", Bounds("a", "a")),
+        ("PartitionKey eq 'a'", Bounds("a", "a\0")),
         ("PartitionKey gt 'a'", Bounds("a\0")),
         ("PartitionKey ge 'a' and PartitionKey lt 'c'", Bounds("a", "c")),
-        ("x eq 1 and (PartitionKey ge 'a' and 'b' ge PartitionKey)", Bounds("a", "b")),
+        ("x eq 1 and (PartitionKey ge 'a' and 'b' ge PartitionKey)", Bounds("a", "b\0")),
         ("PartitionKey eq 'a' or x eq 1", Bounds()),
         ("not PartitionKey eq 'a'", Bounds()),
         ("PartitionKey ne 'a'", Bounds()),

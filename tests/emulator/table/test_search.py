@@ -1,0 +1,94 @@
+"""Entities in order: read in chunks, which nothing that is stored can confuse."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+import pytest
+
+from triggerfish_storage.tables import directory, rows, search
+from triggerfish_storage.tables.edm import Property
+from triggerfish_storage.tables.entity import Entity, Keys
+from triggerfish_storage.tables.filter import parse_filter
+from triggerfish_storage.tables.search import Query, find, in_order
+from triggerfish_storage.testing import START
+
+ACCOUNT = "devstoreaccount1"
+SEPARATORS = {"text": Property("Edm.String", "a\x1eb\x1fc\0"), "none": Property("Edm.String", "")}
+
+
+@pytest.fixture
+async def table(database: Any) -> int:
+    """Return the id of a table with 5 partitions of 7 entities, some beyond 16 bits."""
+
+    def unit(tx: sqlite3.Connection) -> int:
+        directory.create(tx, ACCOUNT, "people")
+        for partition in ("", "a", "é", "\ufffd", "\U0001f41f"):
+            for row in ("", " ", "0", "00", "z", "\ufffd", "\U0001f41f"):
+                rows.insert(tx, ACCOUNT, "people", Keys(partition, row), SEPARATORS, now=START)
+        return directory.table_id(tx, ACCOUNT, "people")
+
+    found: int = await database.write(unit)
+    return found
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 7, 34, 35, 36])
+async def test_chunks_leave_out_nothing_and_give_nothing_twice(
+    database: Any, table: int, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr(search, "CHUNK", chunk)
+
+    found: list[Entity] = await database.read(lambda tx: list(in_order(tx, table)))
+
+    assert len(found) == 35
+    assert [entity.keys for entity in found] == sorted(entity.keys for entity in found)
+    assert all(entity.properties() == SEPARATORS for entity in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("PartitionKey eq 'a'", 7),
+        ("PartitionKey eq ''", 7),
+        ("PartitionKey gt 'a' and PartitionKey lt '\U0001f41f'", 14),
+        ("PartitionKey ge '\U0001f41f'", 7),
+        ("PartitionKey le ''", 7),
+        ("PartitionKey lt ''", 0),
+        ("PartitionKey eq 'a' and RowKey gt '0' and RowKey lt 'z'", 1),
+        ("PartitionKey eq 'a' and RowKey ge '0' and RowKey le 'z'", 3),
+        ("PartitionKey eq 'a' and RowKey gt '\ufffd'", 1),
+        ("PartitionKey eq 'a' and RowKey ge 'z' and RowKey lt 'z'", 0),
+        ("PartitionKey eq 'a' and RowKey gt 'z' and RowKey lt '0'", 0),
+        ("PartitionKey ge 'a' and RowKey eq 'z'", 4),
+        ("PartitionKey eq 'a' and PartitionKey eq 'b'", 0),
+        ("PartitionKey ne 'a'", 28),
+        ("RowKey eq 'z'", 5),
+    ],
+)
+async def test_bounds_hold_exactly_what_is_asked_for(
+    database: Any, table: int, text: str, count: int
+) -> None:
+    page = await database.read(lambda tx: find(tx, table, Query(parse_filter(text))))
+
+    assert (len(page.entities), page.following) == (count, None)
+
+
+async def test_a_page_of_large_entities_ends_early(
+    database: Any, table: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = sum(len(entity.inside) for entity in await database.read(lambda tx: some(tx, table, 9)))
+    monkeypatch.setattr(search, "PAGE_SIZE", size)
+
+    counts, start = [], None
+    while not counts or start is not None:
+        query = Query(start=start)
+        page = await database.read(lambda tx, query=query: find(tx, table, query))
+        counts.append(len(page.entities))
+        start = page.following
+
+    assert counts == [10, 10, 10, 5]
+
+
+def some(tx: sqlite3.Connection, table: int, count: int) -> list[Entity]:
+    return find(tx, table, Query(limit=count)).entities
