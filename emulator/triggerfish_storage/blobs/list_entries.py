@@ -53,21 +53,26 @@ def entry_element(entry: Entry, include: frozenset[str], now: datetime) -> str:
 
 def _plain(blob: PlainBlob, include: frozenset[str]) -> str:
     """Return what ``_blob`` does, by what most blobs have in common."""
-    name, etag, created, modified, length, content_type, md5_hex, tier, since, metadata, _ = blob
+    name, etag, created, modified, length, mime, md5_hex, tier, since, metadata, tags, _ = blob
     md5 = b2a_base64(bytes.fromhex(md5_hex), newline=False).decode()
     made = _date_of(created // _SECOND)
     changed = made if created == modified else _date_of(modified // _SECOND)
     shown = named("Name", name) if _is_odd(name) else f"<Name>{name}</Name>"
-    tail = metadata_element(mapping_of(metadata)) if "metadata" in include else ""
-    moved = ""
+    rare, tail = "", ""
+    if metadata and "metadata" in include:
+        tail = metadata_element(mapping_of(metadata))
     if since:
-        moved = f"<AccessTierChangeTime>{_date_of(since // _SECOND)}</AccessTierChangeTime>"
-    headers, state = _shared(content_type, tier)
+        rare = f"<AccessTierChangeTime>{_date_of(since // _SECOND)}</AccessTierChangeTime>"
+    if tags:
+        tagged = mapping_of(tags)
+        rare += f"<TagCount>{len(tagged)}</TagCount>"
+        tail += wire.tag_set(tagged) if "tags" in include else ""
+    headers, state = _shared(mime, tier)
     return (
         f"<Blob>{shown}<Properties><Creation-Time>{made}</Creation-Time>"
         f"<Last-Modified>{changed}</Last-Modified><Etag>{etag_digits(etag)}</Etag>"
         f"<Content-Length>{length}</Content-Length>{headers}"
-        f"<Content-MD5>{md5}</Content-MD5>{state}{moved}</Properties>{tail}</Blob>"
+        f"<Content-MD5>{md5}</Content-MD5>{state}{rare}</Properties>{tail}</Blob>"
     )
 
 

@@ -52,8 +52,8 @@ PAGE: Final = f"""
 PLAIN_PAGE: Final = f"""
     SELECT '[' || coalesce(group_concat(entry), '') || ']' FROM (
         SELECT json_array(name, etag, created, modified, length, content_type, hex(content_md5),
-            tier, tier_changed, metadata,
-            CASE WHEN type = 'BlockBlob' AND tags = '{{}}' AND lease_id IS NULL AND copy IS NULL
+            tier, tier_changed, nullif(metadata, '{{}}'), nullif(tags, '{{}}'),
+            CASE WHEN type = 'BlockBlob' AND lease_id IS NULL AND copy IS NULL
                 AND content_encoding = '' AND content_language = ''
                 AND content_disposition = '' AND cache_control = ''
                 AND immutable_until IS NULL
@@ -118,7 +118,8 @@ class PlainBlob(NamedTuple):
     md5_hex: str
     tier: str
     tier_changed: int | None
-    metadata: str
+    metadata: str | None  # JSON, as the column has it
+    tags: str | None
     other_id: int = 0
 
 

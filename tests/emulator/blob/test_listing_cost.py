@@ -162,13 +162,13 @@ async def test_a_page_of_containers_ends_with_its_prefix(store, database, clock)
     assert following == ""
 
 
-@pytest.mark.parametrize("include", [frozenset(), frozenset({"metadata"})])
+@pytest.mark.parametrize("include", [set(), {"metadata"}, {"tags"}, {"metadata", "tags"}])
 async def test_the_short_form_of_ordinary_blobs_is_rendered_like_the_whole_one(
     store, clock, include
 ):
     await store.create_container("data", now=clock.now())
     odd = Draft(ContentHeaders("a<b", "gzip", "de", "inline", "no-store"), {"k": "<v>"})
-    plain = Draft(ContentHeaders("text/x&y"), {"Name": "v"})
+    plain = Draft(ContentHeaders("text/x&y"), {"Name": "v"}, {"a": "b", "<": "&"})
     cool = Draft(tier="Cool")
     for name, draft in [
         ("a&b", plain),
@@ -185,11 +185,11 @@ async def test_the_short_form_of_ordinary_blobs_is_rendered_like_the_whole_one(
     short = await store.read(lambda tx: list_plainly(tx, address, wanted))
     whole = await store.read(lambda tx: list_blobs(tx, address, wanted))
 
-    assert sum(isinstance(entry, PlainBlob) for entry in short.entries) == 2
+    assert sum(isinstance(entry, PlainBlob) for entry in short.entries) == 3
     assert (short.following.name, whole.following.name) == ("z", "z")
     rendered = [
         list_wire.blob_page(
-            *(page, wanted, include),
+            *(page, wanted, frozenset(include)),
             endpoint="http://here/account",
             container="data",
             marker="",
