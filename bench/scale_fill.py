@@ -40,6 +40,7 @@ DOOMED: Final = "doomed"  # a queue, a container and a table to be deleted
 FOLDERS: Final = 10
 PARTITION: Final = 100  # entities in each of many partitions
 TAGGED: Final = 10  # one blob in so many has a tag
+TAGS: Final = {"kind": "rare"}
 RARE: Final = 100  # one entity in so many is of a rare kind
 BODY: Final = b"x" * 100
 
@@ -76,7 +77,7 @@ def _parts(count: int) -> Iterator[tuple[str, Sequence[int], Add]]:
     now = datetime.now(UTC)
     name = DEFAULT_ACCOUNT
     content = Content(len(BODY), b"", BODY, None)
-    plain, tagged = Draft(), Draft(tags={"kind": "rare"})
+    plain, tagged = Draft(), Draft(tags=TAGS)
     data = {"Kind": Property("Edm.String", "common"), "Total": Property("Edm.Double", 99.5)}
     rare = {**data, "Kind": Property("Edm.String", "rare")}
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import scale_fill
 from account import BLOCK_BLOB, JSON, delete_query, escaped, message_body, request
@@ -97,8 +97,11 @@ def put_blob(stored: Stored) -> Iterator[Request]:
 
 
 def overwrite_blob(stored: Stored) -> Iterator[Request]:
+    """Put a blob anew, with its tags: lists are to find as many of these as before."""
+    tagged = {**BLOCK_BLOB, "x-ms-tags": urlencode(scale_fill.TAGS)}
     for number in stored.some():
-        yield request("blob", "PUT", _blob(number), body=scale_fill.BODY, headers=BLOCK_BLOB)
+        headers = BLOCK_BLOB if number % scale_fill.TAGGED else tagged
+        yield request("blob", "PUT", _blob(number), body=scale_fill.BODY, headers=headers)
 
 
 def get_blob(stored: Stored) -> Iterator[Request]:
