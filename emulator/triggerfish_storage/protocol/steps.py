@@ -92,7 +92,7 @@ class Endpoint(Generic[S]):
     async def answer(self, incoming: Incoming) -> Outgoing:
         """Answer one request: match, authorise, run, render, log."""
         request = _Request(incoming, self._headers(incoming), self._clock.now(), self._new_id())
-        if incoming.target == HEALTH_PATH:
+        if incoming.target.partition("?")[0] == HEALTH_PATH:
             return self._render(request, _health())
         try:
             target = self._locate(request)

@@ -14,7 +14,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 import click
 
@@ -32,20 +32,34 @@ from triggerfish_storage.transfer.tally import Advance
 _DOCUMENTS: Final = ("{", "[", "<")
 
 
+class _BlobPath(click.ParamType):  # type: ignore[type-arg]  # not generic before click 8.3
+    """A container, and what there is in it, checked before anything is sent."""
+
+    name = "path"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> BlobPath:
+        try:
+            return BlobPath.parse(value)
+        except ValueError as problem:
+            self.fail(str(problem), param, ctx)
+
+
 @click.group(short_help="Put, get and list blobs.")
 def blob() -> None:
     """Put, get and list blobs; a blob is named CONTAINER/BLOB."""
 
 
 @blob.command("put", short_help="Put files, folders or a text.")
-@click.argument("destination", metavar="CONTAINER[/BLOB]")
+@click.argument("destination", metavar="CONTAINER[/BLOB]", type=_BlobPath())
 @click.argument("sources", nargs=-1, metavar="[SOURCE]…")
 @click.option("--text", help="The content itself.")
 @click.option("--content-type", default="", help="What the blob is.  [default: by the blob's name]")
 @of_account
 def put(
     *,
-    destination: str,
+    destination: BlobPath,
     sources: tuple[str, ...],
     text: str | None,
     content_type: str,
@@ -59,7 +73,7 @@ def put(
     """
     if text is not None and sources:
         raise click.UsageError("--text is the content: it goes without files.")
-    uploads = _uploads(BlobPath.parse(destination), sources, text)
+    uploads = _uploads(destination, sources, text)
 
     async def put_each(client: StorageClient) -> None:
         await client.create_container(uploads[0].to.container)
@@ -157,18 +171,17 @@ def _named(file: Path) -> list[tuple[Path, str]]:
 
 
 @blob.command("get", short_help="Show a blob, or write blobs to files.")
-@click.argument("source", metavar="CONTAINER/BLOB")
+@click.argument("path", metavar="CONTAINER/BLOB", type=_BlobPath())
 @click.argument("destination", required=False)
 @click.option("--prefix", help="All blobs of CONTAINER whose names begin like this.")
 @of_account
-def get(*, source: str, destination: str | None, prefix: str | None, target: Target) -> None:
+def get(*, path: BlobPath, destination: str | None, prefix: str | None, target: Target) -> None:
     """Show a blob, write it to a file or folder, or write all that match a pattern.
 
     In a pattern * and ? stay within a folder, ** crosses folders: 'uploads/2024/**/*.csv'.
     DESTINATION is a file or a folder, - is stdout. Without one a single blob goes to stdout,
     and those of a pattern below the current folder.
     """
-    path = BlobPath.parse(source)
     if prefix is not None:
         if path.name:
             raise click.UsageError("--prefix goes with a container alone.")
@@ -250,16 +263,15 @@ def _matching(target: Target, path: BlobPath) -> list[ListedBlob]:
 
 
 @blob.command("list", short_help="List containers, or the blobs of one.")
-@click.argument("path", required=False, metavar="[CONTAINER[/PREFIX]]")
+@click.argument("where", required=False, metavar="[CONTAINER[/PREFIX]]", type=_BlobPath())
 @click.option("--prefix", help="Only names that begin like this.")
 @json_option
 @of_account
-def list_(*, path: str | None, prefix: str | None, as_json: bool, target: Target) -> None:
+def list_(*, where: BlobPath | None, prefix: str | None, as_json: bool, target: Target) -> None:
     """List containers, or the blobs of one; PREFIX may be a pattern, as of blob get."""
-    if path is None:
+    if where is None:
         _list_containers(target, prefix or "", as_json=as_json)
         return
-    where = BlobPath.parse(path)
     if prefix is not None:
         where = BlobPath(where.container, f"{where.name}{prefix}")
     found = _matching(target, where)

@@ -26,11 +26,11 @@ class BlobPath:
 
     @classmethod
     def parse(cls, text: str) -> BlobPath:
-        """Take ``container/name`` apart. Raises ``TriggerfishError``."""
+        """Take ``container/name`` apart. Raises ``ValueError``, which says why."""
         container, _, name = text.partition("/")
         problem = container_name_problem(container)
         if problem:
-            raise TriggerfishError(f"'{text}' is no CONTAINER/BLOB: {problem}.")
+            raise ValueError(f"'{text}': {problem}.")
         return cls(container, name)
 
     @property

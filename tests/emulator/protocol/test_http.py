@@ -124,9 +124,10 @@ def test_a_header_never_starts_another_line() -> None:
     assert "Content-Disposition: é".encode() in data
 
 
-async def test_health_needs_no_credentials(queue: Raw, blob: Raw) -> None:
+@pytest.mark.parametrize("target", ["/healthz", "/healthz?probe=1"])
+async def test_health_needs_no_credentials(queue: Raw, blob: Raw, target: str) -> None:
     for service in (queue, blob):
-        data = f"GET /healthz HTTP/1.1\r\nHost: h:{service.port}\r\n\r\n".encode()
+        data = f"GET {target} HTTP/1.1\r\nHost: h:{service.port}\r\n\r\n".encode()
         answer = await service.send(data)
         assert (answer.status, answer.body) == (200, b'{"status":"healthy"}')
 

@@ -147,7 +147,6 @@ def test_containers_prefixes_and_patterns_are_listed(server: Any, name: str) -> 
     ("arguments", "message"),
     [
         (["put", "files/x", "missing.txt"], "missing.txt: there is no such file or folder"),
-        (["put", "Bad_Container/x", __file__], "'Bad_Container/x' is no CONTAINER/BLOB"),
         (["get", "files/*.none"], "ContainerNotFound"),
     ],
 )
@@ -162,6 +161,9 @@ def test_what_cannot_be_done_is_explained(server: Any, arguments: list[str], mes
     ("arguments", "message"),
     [
         (["get", "files"], "All are 'files/**'"),
+        (["put", "Bad_One/x", __file__], "'Bad_One/x': a container name must have"),
+        (["get", "Bad_One/x"], "'Bad_One/x': a container name must have"),
+        (["list", "Bad_One"], "'Bad_One': a container name must have"),
         (["put", "files", "-"], "needs a name"),
         (["put", "files/x", __file__, "--text", "x"], "goes without files"),
         (["get", "files/a", "--prefix", "b"], "--prefix goes with a container alone"),
