@@ -176,7 +176,7 @@ class Database:
     def _read_far(self, unit: Unit[T]) -> T:
         reader: sqlite3.Connection | None = getattr(self._local, "reader", None)
         if reader is None:
-            reader = self._local.reader = connect_reader(self.path)
+            reader = self._local.reader = connect_reader(self.path, scans=True)
             self._far.append(reader)
         reader.execute("BEGIN")
         try:

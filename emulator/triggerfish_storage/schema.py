@@ -12,9 +12,7 @@ Durability = Literal["process", "full"]
 
 _BUSY_TIMEOUT_SECONDS: Final = 5.0
 _SYNCHRONOUS: Final = {"process": "NORMAL", "full": "FULL"}
-# Pages that are not in the log are read where the kernel has them, instead of being copied by a
-# call for each: what that saves and risks is in docs/design/pages.md. SQLite caps it at 2 GiB.
-_MAPPED: Final = f"mmap_size = {2**31}"
+_MAPPED_BYTES: Final = 2**31  # at most: SQLite has a limit of its own
 
 
 class DatabaseError(Exception):
@@ -34,13 +32,17 @@ def connect_writer(path: Path, durability: Durability) -> sqlite3.Connection:
         "journal_size_limit = 0",
         "cache_size = -32000",
         "temp_store = MEMORY",
-        _MAPPED,
     )
 
 
-def connect_reader(path: Path) -> sqlite3.Connection:
-    """Open a connection that cannot write. Raises sqlite3.Error."""
-    return _connect(path, "query_only = ON", "cache_size = -16000", _MAPPED)
+def connect_reader(path: Path, *, scans: bool = False) -> sqlite3.Connection:
+    """Open a connection that cannot write. Raises sqlite3.Error.
+
+    One that ``scans`` looks at the file's pages where the kernel has them, instead of copying
+    each by a call (docs/design/pages.md).
+    """
+    mapped_bytes = _MAPPED_BYTES if scans else 0
+    return _connect(path, "query_only = ON", "cache_size = -16000", f"mmap_size = {mapped_bytes}")
 
 
 def connect_checkpointer(path: Path, durability: Durability) -> sqlite3.Connection:
