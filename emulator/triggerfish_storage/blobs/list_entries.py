@@ -55,14 +55,14 @@ def _plain(blob: PlainBlob, include: frozenset[str]) -> str:
     """Return what ``_blob`` does, by what most blobs have in common."""
     name, etag, created, modified, length, mime, md5_hex, tier, since, metadata, tags, _ = blob
     md5 = b2a_base64(bytes.fromhex(md5_hex), newline=False).decode()
-    made = _date_of(created // _SECOND)
-    changed = made if created == modified else _date_of(modified // _SECOND)
+    made = _date_of(created)
+    changed = made if created == modified else _date_of(modified)
     shown = named("Name", name) if _is_odd(name) else f"<Name>{name}</Name>"
     rare, tail = "", ""
     if metadata and "metadata" in include:
         tail = metadata_element(mapping_of(metadata))
     if since:
-        rare = f"<AccessTierChangeTime>{_date_of(since // _SECOND)}</AccessTierChangeTime>"
+        rare = f"<AccessTierChangeTime>{_date_of(since)}</AccessTierChangeTime>"
     if tags:
         tagged = mapping_of(tags)
         rare += f"<TagCount>{len(tagged)}</TagCount>"

@@ -51,8 +51,9 @@ PAGE: Final = f"""
 # together as text, because SQLite would parse each entry again for ``json_group_array``.
 PLAIN_PAGE: Final = f"""
     SELECT '[' || coalesce(group_concat(entry), '') || ']' FROM (
-        SELECT json_array(name, etag, created, modified, length, content_type, hex(content_md5),
-            tier, tier_changed, nullif(metadata, '{{}}'), nullif(tags, '{{}}'),
+        SELECT json_array(name, etag, created / 1000000, modified / 1000000, length,
+            content_type, hex(content_md5), tier, tier_changed / 1000000,
+            nullif(metadata, '{{}}'), nullif(tags, '{{}}'),
             CASE WHEN type = 'BlockBlob' AND lease_id IS NULL AND copy IS NULL
                 AND content_encoding = '' AND content_language = ''
                 AND content_disposition = '' AND cache_control = ''
@@ -107,7 +108,7 @@ class Listing:
 
 
 class PlainBlob(NamedTuple):
-    """A block blob that has nothing but what is here; instants are still microseconds."""
+    """A block blob that has nothing but what is here; instants are seconds since 1970."""
 
     name: str
     etag: int
@@ -198,7 +199,7 @@ def list_plainly(tx: sqlite3.Connection, address: Address, listing: Listing) -> 
     values = _page_values(container, listing, max(listing.start, Position(listing.prefix)))
     values["limit"] = listing.limit + 1
     [(page,)] = tx.execute(PLAIN_PAGE, values)
-    found = [PlainBlob._make(row) for row in json.loads(page)]
+    found = list(map(PlainBlob._make, json.loads(page)))
     entries = found[: listing.limit]
     is_cut = len(found) > listing.limit
     following = Position(found[-1].name) if is_cut else _not_looked_at(tx, values)
