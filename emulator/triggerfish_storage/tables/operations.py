@@ -139,7 +139,7 @@ async def upsert_entity(call: Call, store: TableStore) -> Reply:
 
 
 async def _perform(call: Call, store: TableStore, action: Action) -> Reply:
-    if not key_range(call.query).holds(action.keys):
+    if call.query and not key_range(call.query).holds(action.keys):
         raise StorageError(common.AUTHORIZATION_FAILURE)
     entity = await store.perform(action, now=call.now)
     return entity_reply(call, action, entity, call.headers)
