@@ -31,7 +31,8 @@ class Stored:
 
     count: int
     chance: random.Random = field(default_factory=lambda: random.Random(7))
-    added: int = 0
+    # Anywhere, as an account may be kept that was asked before.
+    added: int = field(default_factory=lambda: NEW * random.randrange(1_000))
     receipts: list[tuple[str, str]] = field(default_factory=list)
 
     def some(self) -> Iterator[int]:
