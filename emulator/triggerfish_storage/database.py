@@ -182,7 +182,8 @@ class Database:
         try:
             return unit(reader)
         finally:
-            reader.execute("COMMIT")
+            if reader.in_transaction:  # a disk that fails may have ended it
+                reader.execute("COMMIT")
 
     def _hand_over(self, work: Work[Any]) -> None:
         if self._is_closed:

@@ -92,6 +92,17 @@ async def test_a_scan_that_fails_does_not_keep_its_state(
     assert await asyncio.gather(*(things.read(names) for _ in range(READERS))) == [["a"]] * READERS
 
 
+async def test_a_scan_whose_view_was_ended_says_why(things: Database, names: Names) -> None:
+    def fail(reader: sqlite3.Connection) -> None:
+        reader.execute("ROLLBACK")  # as SQLite does where the disk cannot be read
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with pytest.raises(sqlite3.OperationalError, match="disk I/O error"):
+        await things.read(fail)
+
+    assert await things.read(names) == []
+
+
 async def test_a_scan_cannot_write(things: Database, add: Add) -> None:
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
         await things.read(add("a"))
