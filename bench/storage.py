@@ -1,13 +1,12 @@
 """Storage operations a second over HTTP, next to Azurite and to handlers that do nothing.
 
 Sixteen connections of one client, which sends requests that were signed before; the servers
-run at the same time and are asked in turn, operation by operation, and are started anew for each
-round: two processes of the same program differ by up to a third, by where its libraries lie in
-memory. All keep what they acknowledged on disk: Azurite every five seconds all of it, so each
-operation is asked for long enough to have that in it twice. The bounds are the rates of a bare
-aiohttp handler and of a bare httptools protocol, on uvloop as ours, that read and write as many
-bytes. Beside the rates stands the processor time that a server takes for a request: what else the
-machine does changes it less.
+run at the same time and are asked in turn, operation by operation, round after round. All keep
+what they acknowledged on disk: Azurite every five seconds all of it, so each operation is asked for
+long enough to have that in it twice. The bounds are the rates of a bare aiohttp handler and of a
+bare httptools protocol, on uvloop as ours, that read and write as many bytes. Beside the rates
+stands the processor time that a server takes for a request: what else the machine does changes it
+less.
 
     python bench/storage.py [--seconds 10] [--rounds 3] [--connections 16] [--only get]
 """
@@ -52,45 +51,26 @@ async def bound(port: int, operation: Operation, options: argparse.Namespace) ->
 
 
 async def measure(
-    number: int,
-    servers: Mapping[str, Server],
-    bare_ports: Mapping[str, int],
-    options: argparse.Namespace,
-    found: Mapping[str, results.Results],
-) -> None:
-    """Add a round's rates by server to the operations that are to be shown."""
+    servers: Mapping[str, Server], bare_ports: Mapping[str, int], options: argparse.Namespace
+) -> dict[str, results.Results]:
+    """Return the rates by server of the operations that are to be shown."""
+    found = {name: results.Results() for name in OPERATIONS if options.only in name}
     after = {name: operation.after for name, operation in OPERATIONS.items()}
     driven = {name: OPERATIONS[name] for name in selection.needed(after, options.only)}
     asked = {name: Asked(server, options) for name, server in servers.items()}
-    for one in asked.values():
-        await prepare(one, number, list(driven.values()))
-    for name, operation in driven.items():
-        for server, one in asked.items():
-            rate = await operation.run(one)
-            if name in found:
-                found[name].add(server, rate)
-                found[name].add(server + MICROS, one.micros)
-        for bare, port in bare_ports.items() if name in found else ():
-            found[name].add(bare, await bound(port, operation, options))
-        print(f"round {number + 1}: {name}", file=sys.stderr)
-
-
-def run_round(
-    number: int, options: argparse.Namespace, found: Mapping[str, results.Results]
-) -> None:
-    """Start all servers, ask them in turn, and end them."""
-    with tempfile.TemporaryDirectory(prefix="bench-") as name, contextlib.ExitStack() as stack:
-        folder = Path(name)
-        servers = {US: start_us(stack, folder / "us")}
-        try:
-            servers[AZURITE] = start_azurite(stack, folder / "azurite", options.peers)
-        except peers.Absent as missing:
-            print(f"Azurite is left out: {missing}", file=sys.stderr)
-        bare_ports = {
-            bare: start_bare_handler(stack, folder, kind) for bare, kind in BOUNDS.items()
-        }
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(measure(number, servers, bare_ports, options, found))
+    for number in range(options.rounds):
+        for one in asked.values():
+            await prepare(one, number, list(driven.values()))
+        for name, operation in driven.items():
+            for server, one in asked.items():
+                rate = await operation.run(one)
+                if name in found:
+                    found[name].add(server, rate)
+                    found[name].add(server + MICROS, one.micros)
+            for bare, port in bare_ports.items() if name in found else ():
+                found[name].add(bare, await bound(port, operation, options))
+            print(f"round {number + 1}: {name}", file=sys.stderr)
+    return found
 
 
 def rows(found: Mapping[str, results.Results]) -> Iterator[tuple[str, ...]]:
@@ -122,9 +102,18 @@ def main() -> None:
     peers.add_option(parser)
     results.add_option(parser)
     options = parser.parse_args()
-    found = {name: results.Results() for name in OPERATIONS if options.only in name}
-    for number in range(options.rounds):
-        run_round(number, options, found)
+    with tempfile.TemporaryDirectory(prefix="bench-") as name, contextlib.ExitStack() as stack:
+        folder = Path(name)
+        servers = {US: start_us(stack, folder / "us")}
+        try:
+            servers[AZURITE] = start_azurite(stack, folder / "azurite", options.peers)
+        except peers.Absent as missing:
+            print(f"Azurite is left out: {missing}", file=sys.stderr)
+        bare_ports = {
+            bare: start_bare_handler(stack, folder, kind) for bare, kind in BOUNDS.items()
+        }
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            found = runner.run(measure(servers, bare_ports, options))
     head = ("a second", US, AZURITE, "ratio", "aim", *BOUNDS, "µs", AZURITE, "ratio")
     print(results.table(head, list(rows(found))))
     rates = {name: values.medians() for name, values in found.items()}

@@ -12,7 +12,7 @@ Durability = Literal["process", "full"]
 
 _BUSY_TIMEOUT_SECONDS: Final = 5.0
 _SYNCHRONOUS: Final = {"process": "NORMAL", "full": "FULL"}
-_MAPPED_BYTES: Final = 2**31  # at most: SQLite has a limit of its own
+_MAPPED: Final = f"mmap_size = {2**31}"  # at most: SQLite has a limit of its own
 
 
 class DatabaseError(Exception):
@@ -41,8 +41,8 @@ def connect_reader(path: Path, *, scans: bool = False) -> sqlite3.Connection:
     One that ``scans`` looks at the file's pages where the kernel has them, instead of copying
     each by a call (docs/design/pages.md).
     """
-    mapped_bytes = _MAPPED_BYTES if scans else 0
-    return _connect(path, "query_only = ON", "cache_size = -16000", f"mmap_size = {mapped_bytes}")
+    mapping = (_MAPPED,) if scans else ()
+    return _connect(path, "query_only = ON", "cache_size = -16000", *mapping)
 
 
 def connect_checkpointer(path: Path, durability: Durability) -> sqlite3.Connection:

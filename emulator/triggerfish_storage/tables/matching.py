@@ -8,7 +8,7 @@ instead of going through the table.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Final, TypeGuard
 
@@ -78,7 +78,7 @@ class Bounds:
     @property
     def single(self) -> str | None:
         """The one key that is possible, None where there are several."""
-        return self.first if self.end == _next(self.first) else None
+        return self.first if self.end == next_text(self.first) else None
 
     def within(self, other: Bounds) -> Bounds:
         """Return what both allow."""
@@ -90,24 +90,22 @@ def bounds_of(tree: Filter, name: str) -> Bounds:
     """Return the bounds that a filter's conjunctions put on a key."""
     bounds = Bounds()
     for part in _conjunction(tree):
-        if _is_bound(part, name):
+        if _is_bound(part, {name}):
             bounds = bounds.within(_bounds(part.operator, str(part.value[1])))
     return bounds
 
 
 def residue(tree: Filter, bounded: frozenset[str]) -> Filter:
     """Return what of a filter is left to be checked within the bounds of these names."""
-    left = tuple(
-        part for part in _conjunction(tree) if not any(_is_bound(part, name) for name in bounded)
-    )
+    left = tuple(part for part in _conjunction(tree) if not _is_bound(part, bounded))
     return All(left) if left else EVERYTHING
 
 
-def _is_bound(part: Filter, name: str) -> TypeGuard[Compare]:
-    """Whether a part of a conjunction is all that a bound of this key says."""
+def _is_bound(part: Filter, names: Set[str]) -> TypeGuard[Compare]:
+    """Whether a bound of one of these keys says all that a part of a conjunction does."""
     return (
         isinstance(part, Compare)
-        and part.name == name
+        and part.name in names
         and part.value[0] == "string"
         and part.operator != "ne"
     )
@@ -124,17 +122,17 @@ def _conjunction(tree: Filter) -> Iterator[Filter]:
 def _bounds(symbol: str, value: str) -> Bounds:
     match symbol:
         case "eq":
-            return Bounds(value, _next(value))
+            return Bounds(value, next_text(value))
         case "gt":
-            return Bounds(_next(value))
+            return Bounds(next_text(value))
         case "ge":
             return Bounds(value)
         case "lt":
             return Bounds(end=value)
         case _:
-            return Bounds(end=_next(value))
+            return Bounds(end=next_text(value))
 
 
-def _next(text: str) -> str:
+def next_text(text: str) -> str:
     """Return the next possible text."""
     return text + "\0"

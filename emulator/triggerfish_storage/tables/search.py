@@ -16,12 +16,20 @@ from typing import Final, NamedTuple
 from triggerfish_storage.tables.edm import Property
 from triggerfish_storage.tables.entity import SYSTEM, Entity, Keys, system_properties
 from triggerfish_storage.tables.filter import EVERYTHING, Filter
-from triggerfish_storage.tables.matching import bounds_of, matches, names_of, residue
+from triggerfish_storage.tables.matching import (
+    bounds_of,
+    matches,
+    names_of,
+    next_text,
+    residue,
+)
 
 PAGE_LIMIT: Final = 1000
 PAGE_SIZE: Final = 16 * 1024 * 1024  # characters, after which a page ends early
 LOOKED_AT_LIMIT: Final = 20_000  # entities, for one answer; the rest is for the next page
-CHUNK: Final = 128  # entities; of the largest that there can be, what memory has room for
+CHUNK: Final = 128  # entities that are read at once, at most
+CHUNK_SIZE: Final = 4 * 1024 * 1024  # characters that they are to have together, about
+FIRST_CHUNK: Final = 8  # where nothing is known of their size, and all are wanted
 _BOTH_KEYS: Final = frozenset({"PartitionKey", "RowKey"})
 _PARTITION_KEY: Final = frozenset({"PartitionKey"})
 _BEHIND_ALL_TEXT: Final = b""  # bytes sort behind any text
@@ -91,9 +99,12 @@ def in_order(
     start: Keys = FIRST,
     end: End = BEHIND_ALL,
     *,
-    at_first: int = CHUNK,
+    at_first: int = FIRST_CHUNK,
 ) -> Iterator[Entity]:
-    """Give the entities from ``start`` on that lie before ``end``; read ``at_first``, then more."""
+    """Give the entities from ``start`` on that lie before ``end``.
+
+    Reads ``at_first`` of them, then as many as memory should hold, going by the last ones' size.
+    """
     count = min(at_first, CHUNK)
     while True:
         values = {
@@ -113,7 +124,8 @@ def in_order(
             yield Entity(Keys(partition, row), int(modified), inside)
         if len(rows) < count:
             return
-        start, count = Keys(partition, row + "\0"), CHUNK  # the next possible keys
+        start = Keys(partition, next_text(row))
+        count = max(1, min(CHUNK, CHUNK_SIZE * len(rows) // len(text)))
 
 
 def point_of(tree: Filter) -> Keys | None:

@@ -39,11 +39,27 @@ async def test_chunks_leave_out_nothing_and_give_nothing_twice(
 ) -> None:
     monkeypatch.setattr(search, "CHUNK", chunk)
 
-    found: list[Entity] = await database.read(lambda tx: list(in_order(tx, table)))
+    found: list[Entity] = await database.read(lambda tx: list(in_order(tx, table, at_first=chunk)))
 
     assert len(found) == 35
     assert [entity.keys for entity in found] == sorted(entity.keys for entity in found)
     assert all(entity.properties() == SEPARATORS for entity in found)
+
+
+async def test_large_entities_are_read_a_few_at_a_time(
+    database: Any, table: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "CHUNK_SIZE", 1)
+    statements: list[str] = []
+
+    def unit(tx: sqlite3.Connection) -> int:
+        tx.set_trace_callback(statements.append)
+        found = len(list(in_order(tx, table)))
+        tx.set_trace_callback(None)
+        return found
+
+    assert await database.read(unit) == 35
+    assert len(statements) == 1 + 27 + 1  # eight, each of the others, and none
 
 
 @pytest.mark.parametrize(
