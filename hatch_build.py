@@ -16,21 +16,15 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from setuptools import Distribution, Extension
 
-PACKAGE = "triggerfish_storage"
-CHECKSUMS = Extension(
-    f"{PACKAGE}._checksums",
-    [f"emulator/{PACKAGE}/_checksums.c"],
-    define_macros=[("Py_LIMITED_API", "0x030B0000")],  # what is built is for 3.11 and newer
-    py_limited_api=True,
-)
+MODULES = ("triggerfish_storage._checksums", "triggerfish_storage.protocol._heads")
 LEFT_OUT = (
-    "triggerfish: the compiled part was left out. Large uploads are hashed more slowly, and fewer"
-    " answers tell a CRC-64; nothing else changes. The reason:"
+    "triggerfish: the compiled part was left out. Requests are read and large uploads hashed more"
+    " slowly, and fewer answers tell a CRC-64; nothing else changes. The reason:"
 )
 
 
 class CompiledPart(BuildHookInterface):
-    """Adds the extension to a wheel; that of an editable install lies beside its source."""
+    """Adds the modules to a wheel; those of an editable install lie beside their sources."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile, before a wheel (its ``version`` is ``standard`` or ``editable``) is written."""
@@ -43,7 +37,7 @@ class CompiledPart(BuildHookInterface):
             return
         if version != "editable":
             build_data.update(tag=tag, pure_python=False)
-            included = {file: f"{PACKAGE}/{Path(file).name}" for file in files}
+            included = {file: Path(file).relative_to(place).as_posix() for file in files}
             build_data["force_include"].update(included)
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
@@ -52,8 +46,17 @@ class CompiledPart(BuildHookInterface):
 
 
 def compiled(place: str, *, objects: str) -> tuple[list[str], str]:
-    """Compile the extension below ``place``; return their files, and the tag of a wheel."""
-    commands = Distribution({"name": "triggerfish", "ext_modules": [CHECKSUMS]})
+    """Compile the modules below ``place``; return their files, and the tag of a wheel."""
+    extensions = [
+        Extension(
+            module,
+            [f"emulator/{module.replace('.', '/')}.c"],
+            define_macros=[("Py_LIMITED_API", "0x030B0000")],  # what is built is for 3.11 and newer
+            py_limited_api=True,
+        )
+        for module in MODULES
+    ]
+    commands = Distribution({"name": "triggerfish", "ext_modules": extensions})
     build = commands.get_command_obj("build_ext")
     build.build_lib, build.build_temp, build.force = place, objects, True
     build.ensure_finalized()

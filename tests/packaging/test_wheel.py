@@ -26,7 +26,10 @@ ROOT = Path(__file__).parent.parent.parent
 SOURCES = ("runtime/triggerfish", "emulator/triggerfish_storage")
 PATIENCE_SECONDS = 240  # packages are fetched and built
 LINE_SECONDS = 60
-COMPILED = {"triggerfish_storage/_checksums.abi3.so"}
+COMPILED = {
+    "triggerfish_storage/_checksums.abi3.so",
+    "triggerfish_storage/protocol/_heads.abi3.so",
+}
 COMPILED_SUFFIXES = (".so", ".pyd")
 AS_IT_IS: dict[str, str] = {}
 NO_COMPILER = {"CC": "nonesuch"}
@@ -72,6 +75,11 @@ def files(wheel: Path) -> set[str]:
     """Return the names of the files in a wheel."""
     with zipfile.ZipFile(wheel) as archive:
         return {name for name in archive.namelist() if not name.endswith("/")}
+
+
+def stem(file: Path) -> str:
+    """Return the name of a compiled module."""
+    return file.name.split(".")[0]
 
 
 @pytest.fixture(scope="module", params=[AS_IT_IS, NO_COMPILER], ids=["as it is", "no compiler"])
@@ -207,15 +215,18 @@ def test_an_editable_install_compiles_beside_the_sources_and_keeps_nothing_older
         shutil.copy(ROOT / file, tree)
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv" / "bin" / "python"
-    module = "triggerfish_storage._checksums"
+    compiled = [tree / "emulator" / file for file in COMPILED]
 
     pip(python, "install", "-q", "--no-deps", "-e", tree, cwd=tmp_path)
-    place = run(python, "-c", f"import {module}; print({module}.__file__)", cwd=tmp_path).strip()
-    assert Path(place).parent == tree / "emulator" / "triggerfish_storage"
+    for file in compiled:
+        module = ".".join(file.relative_to(tree / "emulator").with_name(stem(file)).parts)
+        place = run(python, "-c", f"import {module}; print({module}.__file__)", cwd=tmp_path)
+        assert Path(place.strip()) == file
 
-    Path(place).with_name("_checksums.c").write_text("no C", encoding="utf-8")
+    for file in compiled:
+        file.with_name(f"{stem(file)}.c").write_text("no C", encoding="utf-8")
     pip(python, "install", "-q", "--no-deps", "-e", tree, cwd=tmp_path)
-    assert not Path(place).exists()
+    assert not [file for file in compiled if file.exists()]
 
 
 def test_an_environment_with_the_wheel_alone_runs_a_sample(

@@ -230,7 +230,7 @@ class Connection(asyncio.BufferedProtocol):
 
     async def _refuse(self, problem: str) -> None:
         """Answer what is no HTTP, and wait until the client has read why."""
-        incoming = Incoming("GET", "", (), BytesBody(), self._link, keeps_alive=False)
+        incoming = Incoming("GET", "", {}, (), BytesBody(), self._link, keeps_alive=False)
         outgoing = self._endpoint.malformed(incoming, problem)
         self._outlet.write(outgoing.head, cast(bytes, outgoing.reply.body))
         self._outlet.flush()

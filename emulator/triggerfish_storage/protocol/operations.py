@@ -20,6 +20,7 @@ from triggerfish_storage import errors
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol.bearer import Identity
 from triggerfish_storage.protocol.header_text import decode
+from triggerfish_storage.protocol.headers import METADATA_PREFIX
 
 S = TypeVar("S")
 Authorise = Callable[["Call"], Awaitable[frozenset[str] | None]]
@@ -27,9 +28,7 @@ Authorise = Callable[["Call"], Awaitable[frozenset[str] | None]]
 Level = Literal["service", "container", "object"]
 SasKind = Literal["any", "account", "none"]
 
-METADATA_PREFIX: Final = "x-ms-meta-"
 METADATA_LIMIT_BYTES: Final = 8192
-_RAW_PREFIX: Final = METADATA_PREFIX.encode()
 
 
 class RequestBody(Protocol):
@@ -109,7 +108,8 @@ class Call:
     """A matched request. ``now`` is the only time a handler sees.
 
     ``path`` holds the template's values, percent-decoded; ``raw_path`` is as sent, account
-    included. Names in ``query`` and ``headers`` are lower-case, ``raw_headers`` are as sent.
+    included. Names in ``query`` and ``headers`` are lower-case; ``sent_metadata`` are the headers
+    among them that are metadata, as sent.
     ``granted`` are the permission letters of a SAS, None where everything is allowed;
     ``caller`` is who shows a token instead.
     ``endpoint`` is the account's URL as this client reaches it, without a slash at the end.
@@ -124,7 +124,7 @@ class Call:
     path: Mapping[str, str]
     query: Mapping[str, str]
     headers: Mapping[str, str]
-    raw_headers: Sequence[tuple[bytes, bytes]]
+    sent_metadata: Sequence[tuple[bytes, bytes]]
     body: RequestBody
     now: datetime
     version: str
@@ -266,20 +266,17 @@ class Call:
         encoded: clients get the bytes back that they sent.
         """
         found: dict[str, str] = {}
-        if not [name for name in self.headers if name.startswith(METADATA_PREFIX)]:
-            return found
         size, seen = 0, set[str]()
-        for raw_name, raw_value in self.raw_headers:
-            if raw_name[:10].lower() == _RAW_PREFIX:
-                name = raw_name[10:].decode("utf-8", "replace")
-                value = decode(raw_value)
-                if not name:
-                    raise StorageError(errors.EMPTY_METADATA_KEY)
-                if not (name.isidentifier() and name.isascii()) or name.lower() in seen:
-                    raise StorageError(errors.INVALID_METADATA)
-                seen.add(name.lower())
-                found[name] = value
-                size += len(raw_name) - len(_RAW_PREFIX) + len(raw_value)
+        for sent_name, sent_value in self.sent_metadata:
+            raw_name = sent_name[len(METADATA_PREFIX) :]
+            name = raw_name.decode("utf-8", "replace")
+            if not name:
+                raise StorageError(errors.EMPTY_METADATA_KEY)
+            if not (name.isidentifier() and name.isascii()) or name.lower() in seen:
+                raise StorageError(errors.INVALID_METADATA)
+            seen.add(name.lower())
+            found[name] = decode(sent_value)
+            size += len(raw_name) + len(sent_value)
         if size > METADATA_LIMIT_BYTES:
             raise StorageError(errors.METADATA_TOO_LARGE)
         return found

@@ -54,29 +54,29 @@ def head(
         content_type = _one_line(content_type)
         client_request_id = client_request_id and _one_line(client_request_id)
         headers = {name: _one_line(value) for name, value in headers.items()}
-    parts = [
-        f"HTTP/1.1 {status} {reason}\r\n" if reason else _STATUS_LINES[status],
-        _SERVERS[service],
-        f"{http_date(now)}\r\nx-ms-request-id: {request_id}\r\nx-ms-version: {version}\r\n",
-    ]
+    line = f"HTTP/1.1 {status} {reason}\r\n" if reason else _STATUS_LINES[status]
+    echo = ""
     if client_request_id is not None:
-        parts.append(f"x-ms-client-request-id: {client_request_id}\r\n")
-    parts += [f"{name}: {value}\r\n" for name, value in headers.items()]
-    if status not in _BODILESS:
-        if length is None and isinstance(body, bytes):
-            length = len(body) or None
-            if length is None and not is_head:
-                parts.append("Content-Length: 0\r\n")
-        elif length is None:
-            parts.append("Transfer-Encoding: chunked\r\n")
-        if length is not None:
-            parts.append(
-                f"Content-Type: {content_type}\r\nContent-Length: {length}\r\n"
-                if content_type
-                else f"Content-Length: {length}\r\n"
-            )
-    parts.append("Connection: close\r\n\r\n" if closes else "Keep-Alive: timeout=5\r\n\r\n")
-    return "".join(parts).encode("utf-8", "surrogateescape")
+        echo = f"x-ms-client-request-id: {client_request_id}\r\n"
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    if length is None and isinstance(body, bytes):
+        length = len(body) or None
+    if status in _BODILESS:
+        size = ""
+    elif length is not None:
+        size = f"Content-Length: {length}\r\n"
+        if content_type:
+            size = f"Content-Type: {content_type}\r\n{size}"
+    elif not isinstance(body, bytes):
+        size = "Transfer-Encoding: chunked\r\n"
+    else:
+        size = "" if is_head else "Content-Length: 0\r\n"
+    end = "Connection: close\r\n\r\n" if closes else "Keep-Alive: timeout=5\r\n\r\n"
+    text = (
+        f"{line}{_SERVERS[service]}{http_date(now)}\r\nx-ms-request-id: {request_id}\r\n"
+        f"x-ms-version: {version}\r\n{echo}{lines}{size}{end}"
+    )
+    return text.encode("utf-8", "surrogateescape")
 
 
 def error_reply(

@@ -18,7 +18,7 @@ from triggerfish_storage import errors
 from triggerfish_storage.clock import Clock
 from triggerfish_storage.database import DatabaseError
 from triggerfish_storage.errors import StorageError
-from triggerfish_storage.protocol import cors, header_text
+from triggerfish_storage.protocol import cors
 from triggerfish_storage.protocol.accounts import Accounts
 from triggerfish_storage.protocol.authorise import authorise, has_key
 from triggerfish_storage.protocol.operations import Call, Link, Reply, RequestBody, S
@@ -29,7 +29,7 @@ from triggerfish_storage.protocol.target import Target, parse_target
 
 NEWEST_VERSION: Final = "2026-10-06"
 HEALTH_PATH: Final = "/healthz"
-NAMES_LIMIT: Final = 1000  # of what clients send and we remember
+VERSIONS_LIMIT: Final = 1000  # that clients ask for and we remember
 
 _VERSION: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _log = logging.getLogger("triggerfish_storage")
@@ -37,11 +37,15 @@ _log = logging.getLogger("triggerfish_storage")
 
 @dataclass(slots=True)
 class Incoming:
-    """A request as it came: ``target`` and ``raw_headers`` are as sent."""
+    """A request as it came: ``headers`` by lower-case name, ``target`` as sent.
+
+    ``metadata`` are those of the headers that are metadata, as sent.
+    """
 
     method: str
     target: str
-    raw_headers: Sequence[tuple[bytes, bytes]]
+    headers: dict[str, str]
+    metadata: Sequence[tuple[bytes, bytes]]
     body: RequestBody
     link: Link
     keeps_alive: bool
@@ -60,7 +64,6 @@ class _Request:
     """A request on its way through the steps, as far as it is understood."""
 
     incoming: Incoming
-    headers: dict[str, str]
     now: datetime
     id: str
     version: str = NEWEST_VERSION
@@ -87,17 +90,17 @@ class Endpoint(Generic[S]):
         self._ids = count(1)
         self._id_prefix = "-".join(secrets.token_hex(size) for size in (4, 2, 2, 2))
         self._versions: dict[str, str] = {}
-        self._names: dict[bytes, str] = {}
 
     async def answer(self, incoming: Incoming) -> Outgoing:
         """Answer one request: match, authorise, run, render, log."""
-        request = _Request(incoming, self._headers(incoming), self._clock.now(), self._new_id())
+        request = _Request(incoming, self._clock.now(), self._new_id())
         if incoming.target.partition("?")[0] == HEALTH_PATH:
             return self._render(request, _health())
         try:
             target = self._locate(request)
             if incoming.method == "OPTIONS":
-                reply = cors.preflight(self._service.properties(target.account), request.headers)
+                properties = self._service.properties(target.account)
+                reply = cors.preflight(properties, incoming.headers)
             else:
                 call = self._match(request, target)
                 if not has_key(call, self._service.name, self._accounts[call.account]):
@@ -109,13 +112,13 @@ class Endpoint(Generic[S]):
             reply = self._failed(request, error)
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug("%s %s %s %d", request.name, request.id, incoming.target, reply.status)
-        if "origin" in request.headers:
+        if "origin" in incoming.headers:
             reply = self._marked(request, reply)
         return self._render(request, reply)
 
     def malformed(self, incoming: Incoming, problem: str) -> Outgoing:
         """Answer what could not be parsed as HTTP; the connection is closed after it."""
-        request = _Request(incoming, {}, self._clock.now(), self._new_id())
+        request = _Request(incoming, self._clock.now(), self._new_id())
         return self._render(
             request, self._error(request, StorageError(errors.INVALID_INPUT, Reason=problem))
         )
@@ -123,7 +126,8 @@ class Endpoint(Generic[S]):
     # --- the steps ----------------------------------------------------------------------------
 
     def _locate(self, request: _Request) -> Target:
-        incoming, headers = request.incoming, request.headers
+        incoming = request.incoming
+        headers = incoming.headers
         request.target = target = parse_target(
             incoming.target,
             host=headers.get("host", ""),
@@ -135,29 +139,6 @@ class Endpoint(Generic[S]):
             request.version = self._versions.get(version) or self._version(version)
         return target
 
-    def _headers(self, incoming: Incoming) -> dict[str, str]:
-        """Return the headers by lower-case name; repeated ones are joined."""
-        names, given = self._names, incoming.raw_headers
-        try:
-            found = {names[name]: value.decode("ascii") for name, value in given}
-        except (KeyError, UnicodeDecodeError):
-            return self._all_headers(given)
-        return found if len(found) == len(given) else self._all_headers(given)
-
-    def _all_headers(self, given: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
-        """Return headers whose names are new or repeated, or whose values go beyond ASCII."""
-        names = self._names
-        found: dict[str, str] = {}
-        for raw_name, raw_value in given:
-            name = names.get(raw_name)
-            if name is None:
-                name = raw_name.decode("utf-8", "surrogateescape").lower()
-                if len(names) < NAMES_LIMIT:
-                    names[raw_name] = name
-            value = header_text.decode(raw_value)
-            found[name] = f"{found[name]},{value}" if name in found else value
-        return found
-
     def _version(self, asked: str) -> str:
         """Return the version to answer as: the one asked for, or the newest that is known."""
         if not _VERSION.fullmatch(asked):
@@ -167,14 +148,14 @@ class Endpoint(Generic[S]):
         if asked > NEWEST_VERSION:
             _log.warning("Version %s is newer than %s: served as that.", asked, NEWEST_VERSION)
         known = min(asked, NEWEST_VERSION)
-        if len(self._versions) < NAMES_LIMIT:
+        if len(self._versions) < VERSIONS_LIMIT:
             self._versions[asked] = known
         return known
 
     def _match(self, request: _Request, target: Target) -> Call:
         incoming = request.incoming
         operation, path = self._router.match(
-            incoming.method, target.path, target.query, request.headers
+            incoming.method, target.path, target.query, incoming.headers
         )
         request.name = operation.name
         return Call(  # by position, as naming so many costs thrice as much
@@ -185,8 +166,8 @@ class Endpoint(Generic[S]):
             target.raw_path,
             path,
             target.query,
-            request.headers,
-            incoming.raw_headers,
+            incoming.headers,
+            incoming.metadata,
             incoming.body,
             request.now,
             request.version,
@@ -224,7 +205,7 @@ class Endpoint(Generic[S]):
         """Return the reply as a browser wants it that asked."""
         if request.target is None or request.incoming.method == "OPTIONS":
             return reply
-        origin = request.headers["origin"]
+        origin = request.incoming.headers["origin"]
         properties = self._service.properties(request.target.account)
         marks = cors.marks(properties, origin, request.incoming.method, reply.headers)
         return reply._replace(headers={**reply.headers, **marks})
@@ -236,7 +217,7 @@ class Endpoint(Generic[S]):
             now=request.now,
             request_id=request.id,
             is_head=request.incoming.method == "HEAD",
-            accept=request.headers.get("accept", ""),
+            accept=request.incoming.headers.get("accept", ""),
         )
 
     def _render(self, request: _Request, reply: Reply) -> Outgoing:
@@ -245,7 +226,7 @@ class Endpoint(Generic[S]):
             service=self._service.name,
             now=request.now,
             request_id=request.id,
-            client_request_id=request.headers.get("x-ms-client-request-id"),
+            client_request_id=request.incoming.headers.get("x-ms-client-request-id"),
             version=request.version,
             is_head=request.incoming.method == "HEAD",
             closes=not request.incoming.keeps_alive,

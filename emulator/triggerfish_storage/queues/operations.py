@@ -11,7 +11,8 @@ from typing import Final
 from triggerfish_storage import errors
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol.dates import http_date
-from triggerfish_storage.protocol.operations import METADATA_PREFIX, Call, Operation, Reply
+from triggerfish_storage.protocol.headers import METADATA_PREFIX
+from triggerfish_storage.protocol.operations import Call, Operation, Reply
 from triggerfish_storage.protocol.policies import (
     StoredPolicy,
     from_json,

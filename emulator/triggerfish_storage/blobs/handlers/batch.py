@@ -81,7 +81,7 @@ def _inner(part: _Part, call: Call) -> Call:
         path=path,
         query=target.query,
         headers=headers,
-        raw_headers=[(name.encode(), value.encode()) for name, value in part.headers],
+        sent_metadata=(),
         body=BytesBody(),
         now=call.now,
         version=call.version,

@@ -17,7 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 from triggerfish_storage.blobs import errors
 from triggerfish_storage.contents import PIECE_BYTES
 from triggerfish_storage.errors import StorageError
-from triggerfish_storage.protocol.operations import METADATA_PREFIX
+from triggerfish_storage.protocol.headers import METADATA_PREFIX
 
 THIS_MACHINE: Final = ("localhost", "127.0.0.1", "::1", "host.docker.internal")
 _TIMEOUT_SECONDS: Final = 60.0

@@ -26,6 +26,7 @@ from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol.accounts import DEFAULT_ACCOUNT, DEFAULT_KEY, Accounts
 from triggerfish_storage.protocol.auth import ServiceName, Signed, authorization, decode_key
 from triggerfish_storage.protocol.dates import http_date
+from triggerfish_storage.protocol.headers import by_name, metadata
 from triggerfish_storage.protocol.operations import BytesBody, Call, Link, Operation, Reply
 from triggerfish_storage.protocol.service import Service
 from triggerfish_storage.protocol.steps import Endpoint, Incoming
@@ -101,9 +102,11 @@ class Request:
     def _incoming(self, query: Mapping[str, str], headers: Mapping[str, str]) -> Incoming:
         raw = "&".join(f"{quote(n, safe='$')}={quote(v, safe='')}" for n, v in query.items())
         target = self._path() + (f"?{raw}" if raw else "")
-        fields = [(name.encode(), value.encode()) for name, value in headers.items()]
+        sent = [(name.encode(), value.encode()) for name, value in headers.items()]
         body = BytesBody(self.body)
-        return Incoming(self.method, target, fields, body, Link(), keeps_alive=True)
+        return Incoming(
+            self.method, target, by_name(sent), metadata(sent), body, Link(), keeps_alive=True
+        )
 
 
 _BLOBS: Final = {"Append": "append", "Page": "page", "Incremental": "page", "Undelete": "gone"}
