@@ -18,7 +18,7 @@ from triggerfish_storage.protocol.body import Body
 from triggerfish_storage.protocol.operations import BytesBody, Link
 from triggerfish_storage.protocol.outlet import Outlet
 from triggerfish_storage.protocol.reader import RequestReader
-from triggerfish_storage.protocol.steps import Endpoint, Incoming, Outgoing
+from triggerfish_storage.protocol.steps import Endpoint, Incoming
 
 IDLE_SECONDS: Final = 120.0  # clients are told 5, and never find a connection closed under them
 HEAD_SECONDS: Final = 60.0  # from the first byte of a head to its last
@@ -214,25 +214,27 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.close()
         await self._lost
 
-    async def _answer(self, incoming: Incoming, body: Body) -> bool:
+    async def _answer(self, incoming: Incoming, body: Body | None) -> bool:
         """Answer one request; return whether there may be another."""
         self._answered = incoming
-        outgoing = await self._endpoint.answer(incoming)
-        content, outlet = outgoing.reply.body, self._outlet
+        head, reply = await self._endpoint.answer(incoming)
+        content, outlet = reply.body, self._outlet
         if isinstance(content, bytes):
-            outlet.write(outgoing.head, content if incoming.method != "HEAD" else b"")
+            outlet.write(head, content if incoming.method != "HEAD" else b"")
             if outlet.is_full:
                 await outlet.drain()
         else:
-            await self._stream(incoming, outgoing, content)
+            await self._stream(incoming, head, content, is_chunked=reply.length is None)
         self._answered = None
-        return (body.is_complete or await body.drop(within=LINGER_SECONDS)) and incoming.keeps_alive
+        if body is None or body.is_complete or await body.drop(within=LINGER_SECONDS):
+            return incoming.keeps_alive
+        return False
 
     async def _refuse(self, problem: str) -> None:
         """Answer what is no HTTP, and wait until the client has read why."""
         incoming = Incoming("GET", "", {}, (), BytesBody(), self._link, keeps_alive=False)
-        outgoing = self._endpoint.malformed(incoming, problem)
-        self._outlet.write(outgoing.head, cast(bytes, outgoing.reply.body))
+        head, reply = self._endpoint.malformed(incoming, problem)
+        self._outlet.write(head, cast(bytes, reply.body))
         self._outlet.flush()
         if self._transport.can_write_eof():
             self._transport.write_eof()
@@ -243,14 +245,13 @@ class Connection(asyncio.BufferedProtocol):
                     await self._arrive()
 
     async def _stream(
-        self, incoming: Incoming, outgoing: Outgoing, body: AsyncIterable[bytes]
+        self, incoming: Incoming, head: bytes, body: AsyncIterable[bytes], *, is_chunked: bool
     ) -> None:
-        head, length = outgoing.head, outgoing.reply.length
         if incoming.method == "HEAD":
             self._outlet.write(head, b"")
             return
         try:
-            await self._outlet.stream(head, body, is_chunked=length is None)
+            await self._outlet.stream(head, body, is_chunked=is_chunked)
         except ConnectionError:
             raise
         except Exception as error:

@@ -28,7 +28,7 @@ from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol.blocks import Blocks
 from triggerfish_storage.protocol.body import Body, Flow
 from triggerfish_storage.protocol.headers import Sent, by_name, metadata
-from triggerfish_storage.protocol.operations import Link
+from triggerfish_storage.protocol.operations import BytesBody, Link
 from triggerfish_storage.protocol.steps import Incoming
 
 try:
@@ -50,13 +50,14 @@ class _Refused(Exception):  # noqa: N818 - leaves the parser's callbacks, and no
 class RequestReader:
     """The requests of one connection, in order.
 
-    ``requests`` grows as they arrive, each as soon as its head is here. ``problem`` says what
-    was wrong with what came behind them, if anything; then, and behind a request that does not
-    keep the connection alive, ``is_over`` is set and the rest is ignored.
+    ``requests`` grows as they arrive, each as soon as its head is here, with its body where that
+    is on its way. ``problem`` says what was wrong with what came behind them, if anything; then,
+    and behind a request that does not keep the connection alive, ``is_over`` is set and the rest
+    is ignored.
     """
 
     def __init__(self, flow: Flow, blocks: Blocks, *, link: Link) -> None:
-        self.requests: deque[tuple[Incoming, Body]] = deque()
+        self.requests: deque[tuple[Incoming, Body | None]] = deque()
         self.body: Body | None = None  # the one that is arriving
         self.problem = ""
         self.is_over = False
@@ -133,15 +134,18 @@ class RequestReader:
         body_size: int,
     ) -> bytes:
         """Begin the request whose head ``data`` begins with; return what came behind it."""
-        body = self._begin(method, target, headers, sent_metadata, keeps_alive=True)
         end = head_size + body_size
-        if piece := data[head_size:end]:
-            body.feed(piece)
-        if len(data) < end:
+        if len(data) >= end:
+            here = BytesBody(data[head_size:end])
+            incoming = Incoming(method, target, headers, sent_metadata, here, self._link, True)
+            self._incoming = incoming
+            self.requests.append((incoming, None))
+        else:
+            body = self._begin(method, target, headers, sent_metadata, keeps_alive=True)
+            if piece := data[head_size:]:
+                body.feed(piece)
             self._unparsed = end - len(data)
             body.expect(body_size)
-        else:
-            self._finish()
         return data[end:]
 
     # --- what the parser finds ----------------------------------------------------------------

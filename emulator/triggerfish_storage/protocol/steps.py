@@ -34,6 +34,8 @@ VERSIONS_LIMIT: Final = 1000  # that clients ask for and we remember
 _VERSION: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _log = logging.getLogger("triggerfish_storage")
 
+Outgoing = tuple[bytes, Reply]  # what comes before the body, and the reply that has it
+
 
 @dataclass(slots=True)
 class Incoming:
@@ -49,14 +51,6 @@ class Incoming:
     body: RequestBody
     link: Link
     keeps_alive: bool
-
-
-@dataclass(slots=True)
-class Outgoing:
-    """A response: what comes before the body, and the reply that has it."""
-
-    head: bytes
-    reply: Reply
 
 
 @dataclass(slots=True)
@@ -231,7 +225,7 @@ class Endpoint(Generic[S]):
             is_head=request.incoming.method == "HEAD",
             closes=not request.incoming.keeps_alive,
         )
-        return Outgoing(data, reply)
+        return data, reply
 
     def _new_id(self) -> str:
         return self._id_prefix + "-%012x" % next(self._ids)  # noqa: UP031 - at half the cost

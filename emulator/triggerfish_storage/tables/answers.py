@@ -13,9 +13,8 @@ from triggerfish_storage.tables.requests import prefer
 
 def shape_of(call: Call, query: Mapping[str, str], headers: Mapping[str, str]) -> wire.Shape:
     """Return how the answer to a request (or to one of a batch's) is to look."""
-    level = wire.level_of(headers.get("accept", ""), query.get("$format", ""))
-    select = wire.parse_select(query.get("$select", ""))
-    return wire.Shape(level, call.endpoint, call.account, select)
+    accept, format_ = headers.get("accept", ""), query.get("$format", "")
+    return wire.shape_of(accept, format_, query.get("$select", ""), call.endpoint, call.account)
 
 
 def table_reply(call: Call, name: str) -> Reply:

@@ -69,7 +69,8 @@ class Entity:
         return decode(self.inside)
 
 
-class Draft(NamedTuple):
+@dataclass(slots=True)
+class Draft:
     """An entity as a client sends it; a key is None where the body does not name it."""
 
     partition: str | None

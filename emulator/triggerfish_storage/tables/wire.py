@@ -45,7 +45,7 @@ _KEYS: Final = re.compile(
 _TEXT: Final = re.compile(r"\s*(?:TableName\s*=\s*)?'((?:[^']|'')*)'\s*")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Shape:
     """How an answer is to look: its metadata, and which properties (None: all) it has."""
 
@@ -63,7 +63,15 @@ class Shape:
 
 
 @lru_cache(maxsize=256)
-def level_of(accept: str, format_: str = "") -> Level:
+def shape_of(accept: str, format_: str, select: str, endpoint: str, account: str) -> Shape:
+    """Return how an answer is to look; ``format_`` and ``select`` are query options.
+
+    A client asks for the same few shapes with every request, so the result is kept.
+    """
+    return Shape(_level(accept, format_), endpoint, account, _selection(select))
+
+
+def _level(accept: str, format_: str) -> Level:
     """Return the metadata level that ``Accept`` (or ``$format``) asks for."""
     wanted = (format_ or accept).lower()
     found = _ODATA.search(wanted)
@@ -97,7 +105,7 @@ def parse_table_key(text: str) -> str:
     return _unquoted(found[1])
 
 
-def parse_select(text: str) -> tuple[str, ...] | None:
+def _selection(text: str) -> tuple[str, ...] | None:
     """Return the names of ``$select``, None where all properties are wanted."""
     if not text:
         return None

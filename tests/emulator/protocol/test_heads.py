@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from triggerfish_storage.protocol import reader as reader_module
 from triggerfish_storage.protocol.blocks import Blocks
 from triggerfish_storage.protocol.body import Body
-from triggerfish_storage.protocol.operations import Link
+from triggerfish_storage.protocol.operations import BytesBody, Link
 from triggerfish_storage.protocol.reader import RequestReader
+from triggerfish_storage.protocol.steps import Incoming
 
 heads = pytest.importorskip(
     "triggerfish_storage.protocol._heads", reason="no compiler was there when this was installed"
@@ -56,6 +57,14 @@ class Flow:
         pass
 
 
+def body_of(incoming: Incoming, body: Body | None) -> object:
+    """Return what is known of a body; None stands for one that is here."""
+    if body is None:
+        assert isinstance(incoming.body, BytesBody)
+        return True, len(incoming.body.content), None, False
+    return body.is_complete, body.received_bytes, body.announced, body.expects_continue
+
+
 def read(data: bytes, *, by_parser: bool) -> object:
     """Return all that is known once ``data`` has arrived."""
     with pytest.MonkeyPatch.context() as patch:
@@ -67,7 +76,7 @@ def read(data: bytes, *, by_parser: bool) -> object:
         (
             (incoming.method, incoming.target, list(incoming.headers.items())),
             (list(incoming.metadata), incoming.keeps_alive),
-            (body.is_complete, body.received_bytes, body.announced, body.expects_continue),
+            body_of(incoming, body),
         )
         for incoming, body in reader.requests
     ]

@@ -76,8 +76,8 @@ def random_bytes(size: int) -> bytes:
 
 async def read(reader: RequestReader) -> list[tuple[str, str, bytes]]:
     return [
-        (incoming.method, incoming.target, await body.read(10_000_000))
-        for incoming, body in reader.requests
+        (incoming.method, incoming.target, await incoming.body.read(10_000_000))
+        for incoming, _ in reader.requests
     ]
 
 

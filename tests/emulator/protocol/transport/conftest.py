@@ -33,11 +33,11 @@ class Fake:
             length = len(reply.body)
         head = f"HTTP/1.1 {reply.status} X\r\nkeeps: {incoming.keeps_alive}\r\n"
         head += "transfer-encoding: chunked" if length is None else f"content-length: {length}"
-        return Outgoing(head.encode() + b"\r\n\r\n", reply)
+        return head.encode() + b"\r\n\r\n", reply
 
     def malformed(self, incoming: Incoming, problem: str) -> Outgoing:
         body = problem.encode()
-        return Outgoing(b"HTTP/1.1 400 X\r\ncontent-length: %d\r\n\r\n" % len(body), Reply(0, body))
+        return b"HTTP/1.1 400 X\r\ncontent-length: %d\r\n\r\n" % len(body), Reply(0, body)
 
 
 async def echo(incoming: Incoming) -> Reply:

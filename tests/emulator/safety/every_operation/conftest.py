@@ -227,11 +227,11 @@ class Asked:
     async def send(self, service: ServiceName, sent: Incoming) -> int:
         """Return the status, once the whole answer was read."""
         async with asyncio.timeout(ANSWER_SECONDS):
-            answer = await self.endpoints[service].answer(sent)
-            if not isinstance(answer.reply.body, bytes):
-                async for _ in answer.reply.body:
+            _, reply = await self.endpoints[service].answer(sent)
+            if not isinstance(reply.body, bytes):
+                async for _ in reply.body:
                     pass
-        return answer.reply.status
+        return reply.status
 
     async def restore(self) -> None:
         """Make what requests are about, where one before has taken it away or locked it up."""
