@@ -191,11 +191,12 @@ class RequestReader:
             raise _Refused(f"HTTP/{parser.get_http_version()} is not served.")
         self._is_upgrade = parser.should_upgrade()
         self._is_learned = False
+        named = by_name(headers)
         self._begin(
             parser.get_method().decode(),
             url.decode() if url.isascii() else url.decode("utf-8", "surrogateescape"),
-            by_name(headers),
-            metadata(headers),
+            named,
+            metadata(headers, named),
             keeps_alive=keeps_alive,
         )
 

@@ -104,8 +104,9 @@ class Request:
         target = self._path() + (f"?{raw}" if raw else "")
         sent = [(name.encode(), value.encode()) for name, value in headers.items()]
         body = BytesBody(self.body)
+        named = by_name(sent)
         return Incoming(
-            self.method, target, by_name(sent), metadata(sent), body, Link(), keeps_alive=True
+            self.method, target, named, metadata(sent, named), body, Link(), keeps_alive=True
         )
 
 
