@@ -109,7 +109,7 @@ static int is_plain(Text name, Text value, long long *body_size)
     case 'c':
         if (is(name, "content-length"))
             return value.size <= LENGTH_DIGITS && is_number(value, body_size);
-        return !is(name, "connection") || is(value, "keep-alive");
+        return !is(name, "connection") || is(value, "keep-alive") || is(value, "Keep-Alive");
     case 'e':
         return !is(name, "expect");
     case 'p':

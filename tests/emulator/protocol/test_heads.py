@@ -136,6 +136,11 @@ def test_what_is_not_plain_is_left_to_the_parser(before: bytes, after: bytes) ->
     assert heads.read_head(PLAIN.replace(before, after, 1)) is None
 
 
+@pytest.mark.parametrize("value", [b"keep-alive", b"Keep-Alive"])
+def test_a_connection_that_is_to_go_on_is_plain(value: bytes) -> None:
+    assert heads.read_head(PLAIN.replace(b"Empty:", b"Connection: " + value)) is not None
+
+
 def test_a_head_that_is_not_whole_is_left_to_the_parser() -> None:
     assert [heads.read_head(PLAIN[:end]) for end in range(len(PLAIN))] == [None] * len(PLAIN)
 
