@@ -98,7 +98,8 @@ def start(stack: contextlib.ExitStack, folder: Path, count: int) -> Filled:
 
 async def measure(accounts: Sequence[Filled], options: argparse.Namespace) -> Found:
     found = Found()
-    after = dict.fromkeys(OPERATIONS, "") | {"delete message": "get message"}
+    after = dict.fromkeys(OPERATIONS, "")
+    after |= {"get message": "put message", "delete message": "get message"}
     driven = selection.needed(after, options.only)
     for number in range(options.rounds):
         for name in driven:
@@ -129,6 +130,8 @@ async def _measure(filled: Filled, name: str, options: argparse.Namespace, found
     )
     answered = rate * (time.perf_counter() - began)
     used = cpu_seconds(server.process_id) - before
+    if name == "put message":
+        stored.put = int(answered)
     stored.receipts += [one for body in bodies if (one := account.received(body)) is not None]
     found.rates.add(f"{name} {stored.count}", rate)
     found.micros.add(f"{name} {stored.count}", used * 1e6 / answered)
