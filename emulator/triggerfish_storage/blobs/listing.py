@@ -20,6 +20,7 @@ from typing import Any, Final, NamedTuple
 from triggerfish_storage.blobs.blob_columns import BLOB_COLUMNS, blob_of
 from triggerfish_storage.blobs.container_rows import CONTAINER_COLUMNS, container_id, container_of
 from triggerfish_storage.blobs.model import CURRENT, Address, Blob, Container
+from triggerfish_storage.one_row import json_rows
 
 PAGE_LIMIT: Final = 5000
 
@@ -46,22 +47,20 @@ PAGE: Final = f"""
             ELSE :versions OR (:versions_only AND {_IS_LAST}) END)
         AND (:deleted OR blob.deleted IS NULL)"""  # noqa: S608
 # As few columns as an ordinary entry shows: each costs as much as finding the row does. Of
-# others only the id is given, not 0. All in one row of JSON: between rows the interpreter's lock
-# is given up, and a reading thread waits for it as long as others have something to do. Put
-# together as text, because SQLite would parse each entry again for ``json_group_array``.
-PLAIN_PAGE: Final = f"""
-    SELECT '[' || coalesce(group_concat(entry), '') || ']' FROM (
-        SELECT json_array(name, etag, created / 1000000, modified / 1000000, length,
-            content_type, hex(content_md5), tier, tier_changed / 1000000,
-            nullif(metadata, '{{}}'), nullif(tags, '{{}}'),
-            CASE WHEN type = 'BlockBlob' AND lease_id IS NULL AND copy IS NULL
-                AND content_encoding = '' AND content_language = ''
-                AND content_disposition = '' AND cache_control = ''
-                AND immutable_until IS NULL
-                AND legal_hold = 0 AND encryption IS NULL AND rehydration IS NULL
-                THEN 0 ELSE blob.id END) AS entry
-        FROM {_NEAR} CROSS JOIN blob ON blob.id = near.id
-        WHERE {_CURRENT} AND blob.deleted IS NULL LIMIT :limit)"""  # noqa: S608 - constants
+# others only the id is given, not 0.
+PLAIN_PAGE: Final = json_rows(
+    """name, etag, created / 1000000, modified / 1000000, length,
+        content_type, hex(content_md5), tier, tier_changed / 1000000,
+        nullif(metadata, '{}'), nullif(tags, '{}'),
+        CASE WHEN type = 'BlockBlob' AND lease_id IS NULL AND copy IS NULL
+            AND content_encoding = '' AND content_language = ''
+            AND content_disposition = '' AND cache_control = ''
+            AND immutable_until IS NULL
+            AND legal_hold = 0 AND encryption IS NULL AND rehydration IS NULL
+            THEN 0 ELSE blob.id END""",
+    f"""FROM {_NEAR} CROSS JOIN blob ON blob.id = near.id
+        WHERE {_CURRENT} AND blob.deleted IS NULL LIMIT :limit""",
+)
 _BY_ID: Final = f"SELECT {BLOB_COLUMNS} FROM blob WHERE id = :id"  # noqa: S608 - columns
 _NEXT_STAGED: Final = """
     SELECT min(name) FROM block
@@ -69,10 +68,12 @@ _NEXT_STAGED: Final = """
 _IS_BLOB: Final = """
     SELECT 1 FROM blob WHERE container_id = :container AND name = :name
         AND snapshot = 9223372036854775807 AND deleted IS NULL"""
-CONTAINERS: Final = f"""
-    SELECT {CONTAINER_COLUMNS} FROM container
+CONTAINERS: Final = json_rows(
+    CONTAINER_COLUMNS,
+    """FROM container
     WHERE account = :account AND name >= :name AND name < :beyond
-    ORDER BY name LIMIT :limit"""  # noqa: S608 - columns
+    ORDER BY name LIMIT :limit""",
+)
 _BEHIND_ALL_TEXT: Final = b""  # bytes sort behind any text
 
 
@@ -226,7 +227,8 @@ def list_containers(
         "beyond": _behind(prefix),
         "limit": limit + 1,
     }
-    found = [container_of(row) for row in tx.execute(CONTAINERS, values)]
+    [(page,)] = tx.execute(CONTAINERS, values)
+    found = [container_of(row) for row in json.loads(page)]
     return found[:limit], found[limit].name if len(found) > limit else ""
 
 

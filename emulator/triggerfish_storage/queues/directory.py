@@ -19,6 +19,7 @@ from typing import Final
 from triggerfish_storage import errors
 from triggerfish_storage.clock import micros
 from triggerfish_storage.errors import StorageError
+from triggerfish_storage.one_row import json_rows
 from triggerfish_storage.queues.errors import QUEUE_ALREADY_EXISTS, QUEUE_NOT_FOUND
 
 DISCARD_CHUNK: Final = 500
@@ -51,11 +52,12 @@ SET_METADATA: Final = """
 SET_POLICIES: Final = """
     UPDATE queue SET policies = :policies WHERE account = :account AND name = :name
 """
-LIST: Final = """
-    SELECT name, metadata FROM queue
+LIST: Final = json_rows(
+    "name, metadata",
+    """FROM queue
     WHERE account = :account AND name >= :first AND name < :beyond
-    ORDER BY name LIMIT :count
-"""
+    ORDER BY name LIMIT :count""",
+)
 COUNT: Final = """
     SELECT messages FROM backlog WHERE id = (
         SELECT backlog_id FROM queue WHERE account = :account AND name = :name
@@ -226,7 +228,8 @@ def listing(
         "beyond": prefix + _LAST_CHARACTER,
         "count": limit + 1,
     }
-    found = [Queue(name, json.loads(meta)) for name, meta in tx.execute(LIST, values)]
+    [(page,)] = tx.execute(LIST, values)
+    found = [Queue(name, json.loads(meta)) for name, meta in json.loads(page)]
     return found[:limit], found[limit].name if len(found) > limit else ""
 
 

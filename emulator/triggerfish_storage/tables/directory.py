@@ -9,6 +9,7 @@ Protocol: https://learn.microsoft.com/rest/api/storageservices/operations-on-tab
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -16,9 +17,11 @@ from typing import Final
 
 from triggerfish_storage import errors as common
 from triggerfish_storage.errors import StorageError
+from triggerfish_storage.one_row import json_rows
 from triggerfish_storage.tables import errors
 
 PURGE_CHUNK: Final = 500
+LIST_CHUNK: Final = 128
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*", re.ASCII)
 
@@ -37,9 +40,11 @@ HIDE: Final = """
     UPDATE entity_table SET account = '', folded = id
     WHERE account = :account AND folded = :folded
 """
-LIST: Final = """
-    SELECT name FROM entity_table WHERE account = :account AND folded >= :folded ORDER BY folded
-"""
+LIST: Final = json_rows(
+    "name",
+    """FROM entity_table WHERE account = :account AND folded >= :folded
+    ORDER BY folded LIMIT :count""",
+)
 HIDDEN: Final = "SELECT id FROM entity_table WHERE account = '' LIMIT 1"
 PURGE: Final = """
     DELETE FROM entity WHERE id IN (SELECT id FROM entity WHERE table_id = :table LIMIT :count)
@@ -104,8 +109,14 @@ def set_policies(tx: sqlite3.Connection, account: str, name: str, policies: str)
 
 def names(tx: sqlite3.Connection, account: str, *, start: str) -> Iterator[str]:
     """Give the tables' names from ``start`` on, in order."""
-    for (name,) in tx.execute(LIST, named(account, start)):
-        yield name
+    while True:
+        [(page,)] = tx.execute(LIST, {**named(account, start), "count": LIST_CHUNK})
+        found = json.loads(page)
+        for (name,) in found:
+            yield name
+        if len(found) < LIST_CHUNK:
+            return
+        start = name + "\0"  # the next possible one
 
 
 def purge_some(tx: sqlite3.Connection) -> bool:

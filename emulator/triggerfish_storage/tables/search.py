@@ -34,9 +34,9 @@ _BOTH_KEYS: Final = frozenset({"PartitionKey", "RowKey"})
 _PARTITION_KEY: Final = frozenset({"PartitionKey"})
 _BEHIND_ALL_TEXT: Final = b""  # bytes sort behind any text
 
-# Several entities in one row: between rows the interpreter's lock is given up, and a reading
-# thread waits for it as long as others have something to do. The separators are control
-# characters, which keys cannot have and JSON escapes.
+# Several entities in one row, for the same reason as ``one_row``'s, but not as JSON: their
+# properties stay the text that they are. The separators are control characters, which keys
+# cannot have and JSON escapes.
 IN_ORDER: Final = """
     SELECT group_concat(
         partition_key || '\x1f' || row_key || '\x1f' || modified || '\x1f' || properties, '\x1e')

@@ -94,6 +94,7 @@ async def test_a_long_list_of_tables_is_cut_and_can_be_gone_on_with(
     own: TableStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(search, "LOOKED_AT_LIMIT", 10)
+    monkeypatch.setattr(directory, "LIST_CHUNK", 4)
     for number in range(25):
         await own.create(f"Table{number:02}")
     last = parse_filter("TableName ge 'Table24'")
@@ -106,6 +107,7 @@ async def test_a_long_list_of_tables_is_cut_and_can_be_gone_on_with(
         pages.append(found)
 
     assert pages == [["Table03"], [], ["Table24"]]
+    assert (await own.listing(limit=9)) == ([f"Table{number:02}" for number in range(9)], "Table09")
     assert await own.listing(last) == (["Table24"], "")
     assert await own.listing(single) == (["Table03"], "")
 
