@@ -32,6 +32,7 @@ from triggerfish_storage.schema import (
     connect_reader,
     connect_writer,
     migrate,
+    one_view,
 )
 from triggerfish_storage.threads import to_the_end
 from triggerfish_storage.write_ahead_log import WriteAheadLog
@@ -178,12 +179,8 @@ class Database:
         if reader is None:
             reader = self._local.reader = connect_reader(self.path, scans=True)
             self._far.append(reader)
-        reader.execute("BEGIN")
-        try:
+        with one_view(reader):
             return unit(reader)
-        finally:
-            if reader.in_transaction:  # a disk that fails may have ended it
-                reader.execute("COMMIT")
 
     def _hand_over(self, work: Work[Any]) -> None:
         if self._is_closed:

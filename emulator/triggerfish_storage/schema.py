@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Final, Literal
@@ -43,6 +44,17 @@ def connect_reader(path: Path, *, scans: bool = False) -> sqlite3.Connection:
     """
     mapping = (_MAPPED,) if scans else ()
     return _connect(path, "query_only = ON", "cache_size = -16000", *mapping)
+
+
+@contextmanager
+def one_view(reader: sqlite3.Connection) -> Iterator[None]:
+    """Have all statements inside see one state, whatever is committed meanwhile."""
+    reader.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if reader.in_transaction:  # a disk that fails may have ended it
+            reader.execute("COMMIT")
 
 
 def connect_checkpointer(path: Path, durability: Durability) -> sqlite3.Connection:

@@ -19,6 +19,7 @@ from triggerfish.history.entries import Entry, Line, Output, Status, Summary
 from triggerfish.history.reader import HistoryError
 from triggerfish.model import Delivery, Failure, FailureKind, LogLevel
 from triggerfish_storage.clock import instant, micros
+from triggerfish_storage.schema import one_view
 
 
 class NotInHistory(HistoryError):  # noqa: N818 - what it says
@@ -203,21 +204,22 @@ def standing(reader: sqlite3.Connection, which: Filter) -> Iterator[Summary]:
 
 def entry(reader: sqlite3.Connection, number: int) -> Entry:
     """Return everything that is known of a delivery. Raises ``NotInHistory``."""
-    row = reader.execute(_ONE, {"number": number}).fetchone()
-    rest = reader.execute(_REST, {"number": number}).fetchone()
-    if row is None or rest is None:
-        raise NotInHistory("That delivery has just left the history, which is full.")
-    summary = _summary(row)
-    details: list[Mapping[str, Any]] = [json.loads(rest[0])]
-    details += [json.loads(text) for (text,) in reader.execute(_ADDITIONS, {"number": number})]
-    others = tuple(one for one in of_event(reader, summary.event) if one.number != number)
+    with one_view(reader):
+        row = reader.execute(_ONE, {"number": number}).fetchone()
+        if row is None:
+            raise NotInHistory("That delivery has just left the history, which is full.")
+        text, payload = reader.execute(_REST, {"number": number}).fetchone()
+        added = [text for (text,) in reader.execute(_ADDITIONS, {"number": number})]
+        summary = _summary(row)
+        same = of_event(reader, summary.event)
+    details: list[Mapping[str, Any]] = [json.loads(one) for one in (text, *added)]
     return Entry(
         summary=summary,
-        delivery=_delivery(summary, details[0], bytes(rest[1] or b"")),
+        delivery=_delivery(summary, details[0], bytes(payload or b"")),
         outputs=tuple(_output(row) for part in details for row in part.get("outputs", ())),
         lines=tuple(_line(row) for part in details for row in part.get("lines", ())),
         lines_lost=sum(part.get("lost", 0) for part in details),
-        others=others,
+        others=tuple(one for one in same if one.number != number),
     )
 
 

@@ -12,7 +12,7 @@ import pytest
 from triggerfish.history import queries
 from triggerfish.history.entries import FILE_NAME, Status
 from triggerfish.history.ledger import Ledger
-from triggerfish.history.queries import Filter
+from triggerfish.history.queries import Filter, NotInHistory
 from triggerfish.history.reader import HistoryError, open_reader
 
 if TYPE_CHECKING:
@@ -72,6 +72,28 @@ async def test_a_reader_sees_what_a_host_writes_and_never_holds_it_up(
 
         [newest, _] = queries.find(reader, Filter())
     assert newest.status is Status.SUCCEEDED
+
+
+async def test_a_delivery_is_read_in_one_moment(
+    tmp_path: Path, ledger: Ledger, delivery: NewDelivery, happen: Happen
+) -> None:
+    happen(ledger, delivery(1))
+    await ledger.flush()
+
+    with (
+        open_reader(tmp_path / FILE_NAME) as reader,
+        closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as other,
+    ):
+        # Right before its second statement everything leaves the history.
+        reader.set_trace_callback(
+            lambda text: other.execute("DELETE FROM delivery") if "details" in text else None
+        )
+        found = queries.entry(reader, 1)
+
+        assert found.summary.status is Status.SUCCEEDED
+        assert found.delivery.payload == b'{"order": 1}'
+        with pytest.raises(NotInHistory):
+            queries.entry(reader, 1)
 
 
 def test_a_reader_cannot_write(tmp_path: Path, file: sqlite3.Connection) -> None:
