@@ -139,7 +139,6 @@ table names, and else as a request that no service knows.
 | of all services | answered |
 | --- | --- |
 | preflight requests (`OPTIONS`) | by the CORS rules of the service's properties |
-| answers to requests without `Origin` | have no CORS headers, nor `Vary` |
 | `x-ms-version` | any; one newer than the newest known as that one |
 | SharedKey, SharedKeyLite, account SAS, service SAS, stored access policies | checked |
 | the date that is signed with a key (`x-ms-date`) | any: clocks can be moved here |

@@ -43,10 +43,15 @@ class ServiceProperties:
         self.service = service
         self._database = database
         self._account = account
+        self._loaded: Mapping[str, str] = {}
+        self._loaded_at = -1  # by the number of commits: most requests ask for what they say
 
-    def load(self) -> dict[str, str]:
+    def load(self) -> Mapping[str, str]:
         """Return the elements that were set so far, by name."""
-        return self._database.look(lambda tx: load(tx, self._account, self.service))
+        if self._loaded_at != self._database.commits:
+            self._loaded_at = self._database.commits
+            self._loaded = self._database.look(lambda tx: load(tx, self._account, self.service))
+        return self._loaded
 
     async def save(self, properties: Mapping[str, str]) -> None:
         """Set these elements and leave the others as they are."""

@@ -21,7 +21,7 @@ PREFLIGHT_FAILURE: Final = ErrorCode(
 )
 
 
-_VARYING: Final = ("GET", "HEAD")  # the only answers that caches keep
+VARYING: Final = ("GET", "HEAD")  # the only answers that caches keep
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +70,13 @@ def preflight(properties: Mapping[str, str], headers: Mapping[str, str]) -> Repl
 def marks(
     properties: Mapping[str, str], origin: str, method: str, answer: Mapping[str, str]
 ) -> Mapping[str, str]:
-    """Return the headers that let a page of ``origin`` read an ``answer``."""
-    rule, varies = _rule(properties, origin, method, ()), method in _VARYING
+    """Return the headers that let a page of ``origin`` read an ``answer``.
+
+    Where nobody names an ``origin`` it is empty: a cache may keep the answer for those who do.
+    """
+    rule, varies = _rule(properties, origin, method, ()), method in VARYING
     if rule is None:
-        return {"Vary": "Origin"} if varies and "Cors" in properties else {}
+        return {"Vary": "Origin"} if varies and _rules(properties.get("Cors", "")) else {}
     exposed = [name for name in answer if _matches(name.lower(), rule.exposed)]
     found = _allowed_origin(rule, origin, varies=varies)
     if exposed:
@@ -128,11 +131,12 @@ def _allowed_origin(rule: CorsRule, origin: str, *, varies: bool) -> dict[str, s
 
 def _is_origin(origin: str, allowed: str) -> bool:
     """Whether a page's origin is the allowed one, or a subdomain where ``*`` stands for them."""
-    if "*" not in allowed:
-        return origin == allowed
-    before, _, behind = allowed.partition("*")
+    if allowed in ("*", origin):
+        return True
+    before, star, behind = allowed.partition("*")
     return (
-        origin.startswith(before)
+        star == "*"
+        and origin.startswith(before)
         and origin.endswith(behind)
         and len(origin) > len(before) + len(behind)
     )

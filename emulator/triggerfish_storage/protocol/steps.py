@@ -106,7 +106,7 @@ class Endpoint(Generic[S]):
             reply = self._failed(request, error)
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug("%s %s %s %d", request.name, request.id, incoming.target, reply.status)
-        if "origin" in incoming.headers:
+        if incoming.method in cors.VARYING or "origin" in incoming.headers:
             reply = self._marked(request, reply)
         return self._render(request, reply)
 
@@ -196,13 +196,13 @@ class Endpoint(Generic[S]):
         return self._error(request, StorageError(errors.INTERNAL_ERROR))
 
     def _marked(self, request: _Request, reply: Reply) -> Reply:
-        """Return the reply as a browser wants it that asked."""
+        """Return the reply as a browser wants it that asked, or gets it from a cache."""
         if request.target is None or request.incoming.method == "OPTIONS":
             return reply
-        origin = request.incoming.headers["origin"]
+        origin = request.incoming.headers.get("origin", "")
         properties = self._service.properties(request.target.account)
         marks = cors.marks(properties, origin, request.incoming.method, reply.headers)
-        return reply._replace(headers={**reply.headers, **marks})
+        return reply._replace(headers={**reply.headers, **marks}) if marks else reply
 
     def _error(self, request: _Request, error: StorageError) -> Reply:
         return error_reply(

@@ -127,13 +127,11 @@ async def test_an_answer_is_marked_for_the_page_that_asked(client: Raw) -> None:
     found = await client.request("GET", "/?comp=list", headers={"Origin": PAGE})
     failed = await client.request("GET", "/?comp=nonsense", headers={"Origin": PAGE})
     other = await client.request("GET", "/?comp=list", headers={"Origin": "http://nobody"})
-    plain = await client.request("GET", "/?comp=list")
 
     assert found.headers["access-control-allow-origin"] == PAGE
     assert failed.headers["access-control-expose-headers"] == "x-ms-error-code"
     assert "access-control-allow-origin" not in other.headers
     assert other.headers["vary"] == "Origin"
-    assert "vary" not in plain.headers
 
 
 async def test_any_origin_gets_no_credentials(client: Raw) -> None:
@@ -143,3 +141,36 @@ async def test_any_origin_gets_no_credentials(client: Raw) -> None:
 
     assert answer.headers["access-control-allow-origin"] == "*"
     assert "access-control-allow-credentials" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("rules", "vary", "origin"),
+    [
+        ((), None, None),
+        ((rule(PAGE),), "Origin", None),
+        ((rule("*"),), None, "*"),
+        ((rule(PAGE), rule("*", methods="PUT")), "Origin", None),
+        ((rule(PAGE), rule("*")), None, "*"),
+    ],
+)
+async def test_a_cache_may_keep_what_was_answered_to_nobody_in_particular(
+    client: Raw, rules: tuple[str, ...], vary: str | None, origin: str | None
+) -> None:
+    await set_rules(client, *rules)
+
+    answer = await client.request("GET", "/?comp=list")
+    changed = await client.request("PUT", "/orders")
+
+    assert answer.headers.get("vary") == vary
+    assert answer.headers.get("access-control-allow-origin") == origin
+    assert "vary" not in changed.headers
+    assert "access-control-allow-origin" not in changed.headers
+
+
+async def test_rules_count_as_soon_as_they_are_set(client: Raw) -> None:
+    for origins, vary in ((PAGE, "Origin"), ("*", None), (PAGE, "Origin")):
+        await set_rules(client, rule(origins))
+
+        answer = await client.request("GET", "/?comp=list")
+
+        assert answer.headers.get("vary") == vary
