@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Final
 
@@ -26,9 +27,24 @@ def iso_date(instant: datetime) -> str:
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
 
 
+def parse_http_date(text: str) -> datetime:
+    """Return the instant of a date in any of HTTP's three forms, in UTC; else ValueError.
+
+    The one of C's ``asctime`` names no zone.
+    """
+    try:
+        return _in_utc(parsedate_to_datetime(text))
+    except (TypeError, IndexError) as error:
+        raise ValueError("no date of HTTP") from error
+
+
 def parse_iso_date(text: str) -> datetime:
     """Return the instant of an ISO 8601 date, in UTC where it names no zone; else ValueError."""
-    found = datetime.fromisoformat(text.strip())
+    return _in_utc(datetime.fromisoformat(text.strip()))
+
+
+def _in_utc(found: datetime) -> datetime:
+    """Return what a text says in UTC, where the calendar may end sooner than in its zone."""
     try:
         return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except OverflowError as error:

@@ -12,13 +12,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from typing import Any, Final, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from triggerfish_storage import errors
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol.bearer import Identity
+from triggerfish_storage.protocol.dates import parse_http_date
 from triggerfish_storage.protocol.header_text import decode
 from triggerfish_storage.protocol.headers import METADATA_PREFIX
 
@@ -232,17 +232,14 @@ class Call:
         return True
 
     def header_instant(self, name: str) -> datetime | None:
-        """Return a header's HTTP date, None where it is absent."""
+        """Return a header's HTTP date in UTC, None where it is absent."""
         given = self.headers.get(name)
         if given is None or given == "":
             return None
         try:
-            found = parsedate_to_datetime(given)
-        except (ValueError, TypeError, IndexError) as error:
+            return parse_http_date(given)
+        except ValueError as error:
             raise self.bad_header(name) from error
-        if found.tzinfo is None:
-            raise self.bad_header(name)
-        return found
 
     def bad_header(self, name: str) -> StorageError:
         """Return the error for a header whose value makes no sense."""

@@ -53,6 +53,15 @@ async def test_an_immutability_policy_keeps_a_blob_for_its_time(blob, clock, ref
     await blob.delete_blob()
 
 
+async def test_a_policy_until_a_date_beyond_the_calendar_is_refused(raw, data):
+    beyond = {"x_ms_immutability_policy_until_date": "Fri, 31 Dec 9999 23:59:59 -0800"}
+
+    refused = await raw("PUT", "/data/a?comp=immutabilitypolicies", **beyond)
+
+    assert (refused.status, refused.code) == (400, "InvalidHeaderValue")
+    assert [blob.name async for blob in data.list_blobs()] == ["a"]
+
+
 async def test_a_policy_that_comes_with_a_blob_is_unlocked_unless_it_says_so(raw, sdk, clock):
     await sdk.create_container("data")
     until = (clock.now() + timedelta(days=1)).strftime("%a, %d %b %Y %H:%M:%S GMT")

@@ -9,7 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triggerfish_storage.protocol.dates import http_date, iso_date, parse_iso_date
+from triggerfish_storage.protocol.dates import (
+    http_date,
+    iso_date,
+    parse_http_date,
+    parse_iso_date,
+)
 
 
 @given(st.datetimes(min_value=datetime(1600, 1, 1), timezones=st.just(UTC)))
@@ -25,3 +30,20 @@ def test_dates_read_back(at: datetime) -> None:
 def test_an_instant_beyond_the_calendar_is_no_date(text: str) -> None:
     with pytest.raises(ValueError, match="calendar"):
         parse_iso_date(text)
+
+
+def test_an_instant_beyond_the_calendar_is_no_date_of_http() -> None:
+    with pytest.raises(ValueError, match="calendar"):
+        parse_http_date("Fri, 31 Dec 9999 23:59:59 -0800")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Sun, 06 Nov 1994 08:49:37 GMT",
+        "Sunday, 06-Nov-94 08:49:37 GMT",
+        "Sun Nov  6 08:49:37 1994",
+    ],
+)
+def test_a_date_has_any_of_the_forms_of_http(text: str) -> None:
+    assert parse_http_date(text) == datetime(1994, 11, 6, 8, 49, 37, tzinfo=UTC)
