@@ -83,11 +83,13 @@ def container_page(
 
 
 def _asked(prefix: str, marker: str, maxresults: str, delimiter: str) -> str:
-    given = {"Marker": marker, "MaxResults": maxresults, "Delimiter": delimiter}
-    shown = "".join(
-        f"<{name}>{wire.text(value)}</{name}>" for name, value in given.items() if value
-    )
-    return named("Prefix", prefix) + shown if prefix else shown
+    given = {
+        "Prefix": prefix,
+        "Marker": marker,
+        "MaxResults": maxresults,
+        "Delimiter": delimiter,
+    }
+    return "".join(named(name, value) for name, value in given.items() if value)
 
 
 def _container(container: Container, with_metadata: bool, now: datetime) -> str:
@@ -123,7 +125,7 @@ def found_blobs(
     """Return a Find Blobs by Tags body; of the tags it shows those that were asked about."""
     parts = [
         f"<EnumerationResults ServiceEndpoint={xml.quote(endpoint + '/')}>",
-        f"<Where>{wire.text(where)}</Where><Blobs>",
+        f"{named('Where', where)}<Blobs>",
     ]
     parts += [
         f"<Blob>{named('Name', each.name)}<ContainerName>{each.container}</ContainerName>"

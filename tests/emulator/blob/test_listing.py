@@ -1,6 +1,7 @@
 """What a listing shows of its blobs, and where it starts and ends."""
 
 import re
+from xml.etree import ElementTree
 
 import pytest
 
@@ -21,6 +22,23 @@ async def test_names_that_xml_cannot_carry_are_listed_encoded(raw, sdk):
 
     assert b'<Name Encoded="true">a%EF%BF%BF%20b</Name>' in listed.body
     assert [blob.name async for blob in container.list_blobs()] == ["a\uffff b"]
+
+
+@pytest.mark.parametrize(
+    "listing",
+    [
+        "/data?restype=container&comp=list&delimiter=%01",
+        "/?comp=list&marker=%01",
+        "/?comp=blobs&where=a='%01'",
+    ],
+)
+async def test_what_was_asked_for_is_repeated_as_xml_can_carry_it(raw, sdk, listing):
+    await sdk.create_container("data")
+
+    listed = await raw("GET", listing)
+
+    assert listed.status == 200
+    ElementTree.fromstring(listed.body)
 
 
 @pytest.mark.parametrize(
