@@ -26,6 +26,28 @@ async def test_tags_are_told_in_the_order_of_their_keys(blob, sdk):
 
 
 @pytest.mark.parametrize(
+    ("checksum", "code"),
+    [
+        ({"content_md5": "AAAAAAAAAAAAAAAAAAAAAA=="}, "Md5Mismatch"),
+        ({"x_ms_content_crc64": "AAAAAAAAAAA="}, "Crc64Mismatch"),
+    ],
+)
+async def test_tags_that_arrive_as_others_than_were_sent_are_refused(raw, blob, checksum, code):
+    document = b"<Tags><TagSet><Tag><Key>a</Key><Value>1</Value></Tag></TagSet></Tags>"
+
+    refused = await raw("PUT", "/data/a?comp=tags", document, **checksum)
+
+    assert (refused.status, refused.code) == (400, code)
+    assert await blob.get_blob_tags() == {}
+
+
+async def test_tags_may_be_checked_as_they_arrive(blob):
+    await blob.set_blob_tags({"a": "1"}, validate_content=True)
+
+    assert await blob.get_blob_tags() == {"a": "1"}
+
+
+@pytest.mark.parametrize(
     ("tags", "code"),
     [
         ({f"k{number}": "v" for number in range(11)}, "TagsTooLarge"),

@@ -10,6 +10,7 @@ from typing import Final
 from triggerfish_storage import errors as common
 from triggerfish_storage.blobs import deletion, guards, snapshots, tags, tiers, wire
 from triggerfish_storage.blobs.encryption_headers import encryption_of
+from triggerfish_storage.blobs.handlers.bodies import receive_document
 from triggerfish_storage.blobs.names import snapshot_text
 from triggerfish_storage.blobs.request_headers import (
     blob_address,
@@ -62,7 +63,8 @@ async def get_blob_tags(call: Call, store: BlobStore) -> Reply:
 async def set_blob_tags(call: Call, store: BlobStore) -> Reply:
     """Set Blob Tags: replaces all of them."""
     address, conditions = blob_address(call), conditions_of(call, "x-ms-blob-")
-    wanted = wire.parse_tags(await call.body.read(_TAGS_LIMIT_BYTES))
+    document, _ = await receive_document(call, limit=_TAGS_LIMIT_BYTES)
+    wanted = wire.parse_tags(document)
     await store.write(
         lambda tx: tags.set_tags(tx, address, wanted, conditions=conditions, now=call.now)
     )
