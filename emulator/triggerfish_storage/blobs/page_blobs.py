@@ -138,6 +138,7 @@ def set_page_blob(
         sequence_number=_next_sequence(blob.sequence_number, action, number),
         headers=blob.headers if headers is None else headers,
         md5=blob.md5 if headers is None else md5,
+        copy=None,
     )
 
 

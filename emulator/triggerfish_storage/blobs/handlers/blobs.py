@@ -199,7 +199,8 @@ async def set_blob_metadata(call: Call, store: BlobStore) -> Reply:
 async def set_blob_properties(call: Call, store: BlobStore) -> Reply:
     """Set Blob Properties: replaces all headers of the content, also those not given.
 
-    A page blob's length or sequence number is set instead, where one of them is given.
+    A page blob's length or sequence number is set instead, where one of them is given. Either way
+    nothing is told any more of the copy that wrote the blob.
     """
     address, conditions, asked = own_address(call), conditions_of(call), encryption_of(call)
     headers = content_headers_of(call, default_type="")  # what is not given is taken away
@@ -214,6 +215,7 @@ async def set_blob_properties(call: Call, store: BlobStore) -> Reply:
                 now=call.now,
                 headers=headers,
                 md5=md5,
+                copy=None,
             ),
             changed=address,
         )

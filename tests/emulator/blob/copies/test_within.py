@@ -2,7 +2,7 @@
 
 import pytest
 from azure.core import MatchConditions
-from azure.storage.blob import PremiumPageBlobTier, StandardBlobTier
+from azure.storage.blob import ContentSettings, PremiumPageBlobTier, StandardBlobTier
 
 LARGE = bytes(range(256)) * 400
 
@@ -23,6 +23,23 @@ async def test_a_copy_has_bytes_headers_and_metadata_and_tells_of_its_source(
     assert properties.copy.id == started["copy_id"]
     assert properties.copy.source == source.url
     assert properties.copy.progress == f"{len(LARGE)}/{len(LARGE)}"
+
+
+async def test_a_blob_tells_of_its_copy_until_its_properties_are_set(container, source):
+    copy, disk = container.get_blob_client("to"), container.get_blob_client("disk")
+    await disk.create_page_blob(1024)
+    await disk.start_copy_from_url(disk.url)
+    await copy.start_copy_from_url(source.url)
+
+    await copy.set_blob_metadata({"own": "1"})
+    assert (await copy.get_blob_properties()).copy.status == "success"
+    await copy.set_http_headers(ContentSettings("text/plain"))
+    await disk.resize_blob(512)
+
+    for blob in (copy, disk):
+        assert (await blob.get_blob_properties()).copy.id is None
+    listed = [blob.copy.id async for blob in container.list_blobs(include=["copy"])]
+    assert listed == [None, None, None]
 
 
 async def test_a_copy_within_the_account_shares_its_bytes_and_outlives_its_source(
