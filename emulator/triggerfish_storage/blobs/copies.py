@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import uuid4
 
 from triggerfish_storage.blobs import errors
@@ -39,13 +39,23 @@ from triggerfish_storage.errors import CONDITION_NOT_MET, ErrorCode, StorageErro
 _WHICH: Final = ("snapshot=", "versionid=")
 
 
+class Kind(NamedTuple):
+    """What a source is, beside what it holds and says of that, and its copy becomes too."""
+
+    type: BlobType = "BlockBlob"
+    sequence_number: int = 0
+    block_count: int = 0
+    is_sealed: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class CopyOrder:
     """What is copied, and what the copy is to have of its own.
 
     Without ``metadata`` the copy has the source's, and is ``sealed`` as that is where nothing
     else is said; ``draft`` gives tags, tier and guards. What is copied out of the archive is there
-    ``rehydrates_after`` a while. A condition that the target does not meet is called ``unmet``.
+    ``rehydrates_after`` a while. A condition that the target does not meet is called ``unmet``; a
+    target of another type than the source's is refused, unless the order ``changes_type``.
     """
 
     source_url: str
@@ -57,6 +67,7 @@ class CopyOrder:
     priority: Priority | None = None
     rehydrates_after: timedelta = timedelta()
     unmet: ErrorCode = errors.TARGET_CONDITION_NOT_MET
+    changes_type: bool = False
 
 
 def copy_blob(
@@ -77,9 +88,7 @@ def copy_blob(
     check_key(original, "")  # there is no header to show it here
     if order.draft.tier in ("", ARCHIVE):  # a copy in another tier is a way out of the archive
         check_online(original, now)
-    place = _begin_target(tx, address, order, conditions, now)
-    if place.blob is not None and place.blob.type != original.type:
-        raise StorageError(errors.INVALID_BLOB_TYPE)
+    place = _begin_target(tx, address, original.type, order, conditions, now)
     data, extents = load_data(tx, original), all_extents(tx, original.id)
     share_contents(tx, [extent.content_id for extent in extents])
     draft = _checked(order.draft, original.type)._replace(
@@ -91,13 +100,8 @@ def copy_blob(
     if original.type == "PageBlob" and not draft.tier:
         draft = draft._replace(tier=original.tier)
     made = finish_write(tx, place, address, original.type, draft, now, length=original.length)
-    sealed = original.is_sealed if order.sealed is None else order.sealed
-    made = made._replace(
-        block_count=original.block_count,
-        sequence_number=original.sequence_number,
-        is_sealed=sealed and original.type == "AppendBlob",
-        copy=finished(order.source_url, original.length, now),
-    )
+    kind = Kind(original.type, original.sequence_number, original.block_count, original.is_sealed)
+    made = _like(made, kind, order, now)
     if original.tier == ARCHIVE and order.rehydrates_after:
         archived = made._replace(tier=ARCHIVE)
         made = brought_back(archived, made.tier, order.priority, order.rehydrates_after, now)
@@ -110,27 +114,36 @@ def write_copy(
     tx: sqlite3.Connection,
     address: Address,
     content: Content,
-    blob_type: BlobType,
+    kind: Kind,
     order: CopyOrder,
     *,
     conditions: Conditions = NO_CONDITIONS,
     now: datetime,
 ) -> Blob:
     """Write a blob with bytes that came from elsewhere; ``order`` says all else of it."""
-    place = _begin_target(tx, address, order, conditions, now)
-    draft = _checked(order.draft, blob_type)._replace(metadata=order.metadata)
-    made = finish_write(tx, place, address, blob_type, draft, now, content=content)
-    made = made._replace(
-        block_count=1 if blob_type == "AppendBlob" and content.size_bytes else 0,
-        copy=finished(order.source_url, content.size_bytes, now),
-    )
+    place = _begin_target(tx, address, kind.type, order, conditions, now)
+    draft = _checked(order.draft, kind.type)._replace(metadata=order.metadata)
+    made = finish_write(tx, place, address, kind.type, draft, now, content=content)
+    made = _like(made, kind, order, now)
     save_blob(tx, made)
     return made
+
+
+def _like(made: Blob, kind: Kind, order: CopyOrder, now: datetime) -> Blob:
+    """Return a new copy with what it has of its source's kind, and of being a copy."""
+    sealed = kind.is_sealed if order.sealed is None else order.sealed
+    return made._replace(
+        block_count=kind.block_count,
+        sequence_number=kind.sequence_number,
+        is_sealed=sealed and kind.type == "AppendBlob",
+        copy=finished(order.source_url, made.length, now),
+    )
 
 
 def _begin_target(
     tx: sqlite3.Connection,
     address: Address,
+    blob_type: BlobType,
     order: CopyOrder,
     conditions: Conditions,
     now: datetime,
@@ -146,7 +159,11 @@ def _begin_target(
         if error.error is not CONDITION_NOT_MET:
             raise
         raise StorageError(order.unmet) from error
-    return place if untagged is conditions else begin_write(tx, address, conditions, now)
+    if untagged is not conditions:
+        place = begin_write(tx, address, conditions, now)
+    if place.blob is not None and place.blob.type != blob_type and not order.changes_type:
+        raise StorageError(errors.INVALID_BLOB_TYPE)
+    return place
 
 
 def find_source(tx: sqlite3.Connection, source: Address, conditions: Conditions) -> Blob:

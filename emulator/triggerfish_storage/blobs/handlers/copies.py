@@ -61,10 +61,11 @@ async def put_blob_from_url(call: Call, store: BlobStore) -> Reply:
         metadata=draft.metadata,
         draft=draft,
         unmet=common.CONDITION_NOT_MET,
+        changes_type=True,
     )
     blob = await store.write(
         lambda tx: copies.write_copy(
-            tx, address, content, "BlockBlob", order, conditions=conditions, now=call.now
+            tx, address, content, copies.Kind(), order, conditions=conditions, now=call.now
         ),
         changed=address,
         content=content,
@@ -113,7 +114,7 @@ async def _copy_foreign_snapshot(
     call: Call, store: BlobStore, address: Address, conditions: Conditions
 ) -> Blob:
     source = await sources.open_source(call)
-    if source.blob_type != "PageBlob":
+    if source.kind.type != "PageBlob":
         raise StorageError(errors.INVALID_SOURCE_BLOB_TYPE)
     content, _ = await sources.receive_source(call, store, source, limit=BLOCK_BLOB_LIMIT_BYTES)
     snapshot = incremental.Snapshot(
@@ -161,7 +162,7 @@ async def _copy(
     )
     blob = await store.write(
         lambda tx: copies.write_copy(
-            tx, address, content, source.blob_type, order, conditions=conditions, now=call.now
+            tx, address, content, source.kind, order, conditions=conditions, now=call.now
         ),
         changed=address,
         content=content,

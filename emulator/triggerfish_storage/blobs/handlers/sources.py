@@ -7,6 +7,7 @@ its URL is signed, or the request has a token for it. That includes our own port
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Final, cast, get_args
@@ -14,12 +15,14 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from triggerfish_storage import errors as common
 from triggerfish_storage.blobs import errors
+from triggerfish_storage.blobs.copies import Kind
 from triggerfish_storage.blobs.crc64 import IS_FAST, Crc64
 from triggerfish_storage.blobs.encryption_headers import source_key_headers
 from triggerfish_storage.blobs.handlers.bodies import check_one_checksum
 from triggerfish_storage.blobs.handlers.remote import THIS_MACHINE, fetch
 from triggerfish_storage.blobs.model import CURRENT, Address, BlobType, ContentHeaders
 from triggerfish_storage.blobs.names import parse_snapshot
+from triggerfish_storage.blobs.page_blobs import SEQUENCE_LIMIT
 from triggerfish_storage.blobs.ranges import WHOLE, ByteRange, parse_range
 from triggerfish_storage.blobs.request_headers import md5_of
 from triggerfish_storage.blobs.response_headers import base64_text
@@ -36,6 +39,7 @@ _MD5: Final = "x-ms-source-content-md5"
 _CRC64: Final = "x-ms-source-content-crc64"
 _TAG_OPTION: Final = "x-ms-copy-source-tag-option"
 _UNMET: Final = (304, 412)
+_NUMBER: Final = re.compile("[0-9]{1,19}")
 _CONDITIONS: Final = {  # of the source, and what they are called when it is read
     **{
         f"x-ms-source-{name}": name
@@ -49,7 +53,7 @@ _CONDITIONS: Final = {  # of the source, and what they are called when it is rea
 class Source:
     """An opened source: what it says of itself, and its bytes, to be read once."""
 
-    blob_type: BlobType
+    kind: Kind
     headers: ContentHeaders
     metadata: Mapping[str, str]
     pieces: AsyncIterator[bytes]
@@ -111,9 +115,8 @@ async def open_part(call: Call) -> Source:
     check_one_checksum(call, _MD5, _CRC64)
     url = source_url(call)
     response = await fetch(url, _asked(call), here=_here(call, url))
-    kind = response.headers.get("x-ms-blob-type", "")
     return Source(
-        cast(BlobType, kind) if kind in get_args(BlobType) else "BlockBlob",
+        _kind(response.headers),
         _content_headers(response.headers),
         response.metadata,
         response.pieces,
@@ -211,6 +214,23 @@ def _bare(call: Call) -> dict[str, str]:
     if bearer := call.headers.get("x-ms-copy-source-authorization"):
         headers["authorization"] = bearer
     return headers
+
+
+def _kind(headers: Mapping[str, str]) -> Kind:
+    given = headers.get("x-ms-blob-type", "")
+    return Kind(
+        cast(BlobType, given) if given in get_args(BlobType) else "BlockBlob",
+        _number(headers, "x-ms-blob-sequence-number"),
+        _number(headers, "x-ms-blob-committed-block-count"),
+        headers.get("x-ms-blob-sealed", "") == "true",
+    )
+
+
+def _number(headers: Mapping[str, str], name: str) -> int:
+    """Return a header's number; 0 where it is none that we could keep."""
+    given = headers.get(name, "")
+    found = int(given) if _NUMBER.fullmatch(given) else 0
+    return found if found <= SEQUENCE_LIMIT else 0
 
 
 def _content_headers(headers: Mapping[str, str]) -> ContentHeaders:

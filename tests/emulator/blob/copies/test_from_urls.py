@@ -238,6 +238,42 @@ async def test_the_synchronous_copy_gives_the_same(container, source, signature,
     assert await copy.get_blob_tags() == {"own": "x"}
 
 
+@pytest.mark.parametrize("sync", [False, True])
+async def test_a_copy_from_a_url_does_not_change_the_type_of_its_destination(
+    container, source, signature, refusal, sync
+):
+    log = container.get_blob_client("log")
+    await log.create_append_blob()
+    signed = f"{source.url}?{signature}"
+
+    copied = log.start_copy_from_url(signed, requires_sync=sync)
+    assert await refusal(copied) == "409 InvalidBlobType"
+    await log.upload_blob_from_url(signed, overwrite=True)
+
+    assert (await log.get_blob_properties()).blob_type == "BlockBlob"
+
+
+async def test_a_copy_from_a_url_stays_what_its_source_is(container, signature):
+    disk, log = container.get_blob_client("disk"), container.get_blob_client("log")
+    await disk.create_page_blob(512, sequence_number=7)
+    await log.create_append_blob()
+    for piece in (b"one", b"two"):
+        await log.append_block(piece)
+    await log.seal_append_blob()
+    disks, logs, open_logs = [container.get_blob_client(name) for name in ("d", "l", "o")]
+
+    await disks.start_copy_from_url(f"{disk.url}?{signature}", requires_sync=True)
+    await logs.start_copy_from_url(f"{log.url}?{signature}", requires_sync=True)
+    await open_logs.start_copy_from_url(
+        f"{log.url}?{signature}", requires_sync=True, headers={"x-ms-seal-blob": "false"}
+    )
+
+    assert (await disks.get_blob_properties()).page_blob_sequence_number == 7
+    copied = [await blob.get_blob_properties() for blob in (logs, open_logs)]
+    assert [each.append_blob_committed_block_count for each in copied] == [2, 2]
+    assert [bool(each.is_append_blob_sealed) for each in copied] == [True, False]
+
+
 async def test_a_blob_is_put_from_a_url_with_the_sources_headers_but_not_its_metadata(
     container, source, signature, content
 ):
