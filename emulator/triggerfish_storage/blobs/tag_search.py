@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from triggerfish_storage.blobs.container_rows import container_id
+from triggerfish_storage.blobs.container_rows import container_id, find_container
 from triggerfish_storage.blobs.model import Address
 from triggerfish_storage.blobs.tag_filter import CONTAINER, Comparison
 
@@ -60,7 +60,12 @@ def find_blobs(
     start: TagPosition,
     limit: int,
 ) -> tuple[Sequence[Found], TagPosition | None]:
-    """Return a page of what all ``comparisons`` match, and where the next one begins."""
+    """Return a page of what all ``comparisons`` match, and where the next one begins.
+
+    The ``container`` must be there; in one that only a comparison names nothing is found.
+    """
+    if container:
+        container_id(tx, Address(account, container))
     wanted = {c.value for c in comparisons if c.key == CONTAINER} | ({container} - {""})
     tags = [c for c in comparisons if c.key != CONTAINER]
     found: list[Found] = []
@@ -90,7 +95,9 @@ def _containers(
 ) -> Iterator[tuple[int, str]]:
     """Give the ids of containers that may hold a match, and their names; "" is not ours."""
     for name in wanted:
-        yield container_id(tx, Address(account, name)), name
+        found = find_container(tx, Address(account, name))
+        if found is not None:
+            yield found.id, name
     values = {"account": account, "container": start.container_id}
     while not wanted:
         (id_,) = tx.execute(NEXT_CONTAINER, values).fetchone()

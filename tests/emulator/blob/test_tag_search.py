@@ -36,6 +36,17 @@ async def pages_of(database, *comparisons: Comparison) -> list[list[str]]:
     return await database.read(unit)
 
 
+async def test_a_search_in_a_container_that_is_missing_is_refused_but_finds_nothing_by_its_name(
+    sdk, refusal
+):
+    async def search(client, where):
+        return [found.name async for found in client.find_blobs_by_tags(where)]
+
+    assert await search(sdk, "@container='missing' AND kind='order'") == []
+    missing = sdk.get_container_client("missing")
+    assert await refusal(search(missing, "kind='order'")) == "404 ContainerNotFound"
+
+
 async def test_a_search_passes_over_containers_without_tags(database, tagged, clock, effort):
     def fill(tx: sqlite3.Connection) -> None:
         for number in range(2_000):
