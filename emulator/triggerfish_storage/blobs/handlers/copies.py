@@ -32,12 +32,13 @@ from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol.operations import Call, Reply
 
 _SYNC_LIMIT_BYTES: Final = 256 * 1024 * 1024
+_NO_LIMIT: Final = 2**63 - 1  # what is a blob somewhere may be one here
 
 
 async def copy_blob(call: Call, store: BlobStore) -> Reply:
     """Copy Blob: from this account, or from any URL."""
     local = sources.own_source(call)
-    blob, _ = await _copy(call, store, local, limit=BLOCK_BLOB_LIMIT_BYTES)
+    blob, _ = await _copy(call, store, local, limit=_NO_LIMIT)
     return Reply(202, headers=_outcome(blob, store))
 
 
@@ -116,7 +117,7 @@ async def _copy_foreign_snapshot(
     source = await sources.open_source(call)
     if source.kind.type != "PageBlob":
         raise StorageError(errors.INVALID_SOURCE_BLOB_TYPE)
-    content, _ = await sources.receive_source(call, store, source, limit=BLOCK_BLOB_LIMIT_BYTES)
+    content, _ = await sources.receive_source(call, store, source, limit=_NO_LIMIT)
     snapshot = incremental.Snapshot(
         sources.source_url(call), content.size_bytes, source.headers, source.metadata
     )

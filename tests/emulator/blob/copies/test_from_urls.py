@@ -25,22 +25,12 @@ async def test_a_copy_from_a_signed_url_goes_over_http(container, source, signat
 
 
 async def test_who_has_only_a_signature_copies_only_what_the_source_url_allows(
-    sdk, container, source, clock, signature, refusal, content
+    container, source, signature, signed_target, refusal, content
 ):
-    from azure.storage.blob.aio import BlobClient
+    unsigned = signed_target.start_copy_from_url(source.url)
+    assert await refusal(unsigned) == "401 CannotVerifyCopySource"
+    await signed_target.start_copy_from_url(f"{source.url}?{signature}")
 
-    write = generate_account_sas(
-        "devstoreaccount1",
-        DEFAULT_KEY,
-        ResourceTypes(object=True),
-        AccountSasPermissions(write=True),
-        expiry=clock.now() + timedelta(hours=1),
-    )
-    async with BlobClient.from_blob_url(
-        f"{container.get_blob_client('to').url}?{write}", retry_total=0
-    ) as copy:
-        assert await refusal(copy.start_copy_from_url(source.url)) == "401 CannotVerifyCopySource"
-        await copy.start_copy_from_url(f"{source.url}?{signature}")
     assert await content(container.get_blob_client("to")) == LARGE
 
 
@@ -240,17 +230,17 @@ async def test_the_synchronous_copy_gives_the_same(container, source, signature,
 
 @pytest.mark.parametrize("sync", [False, True])
 async def test_a_copy_from_a_url_does_not_change_the_type_of_its_destination(
-    container, source, signature, refusal, sync
+    container, source, signature, signed_target, refusal, sync
 ):
-    log = container.get_blob_client("log")
-    await log.create_append_blob()
+    target = container.get_blob_client("to")
+    await target.create_append_blob()
     signed = f"{source.url}?{signature}"
 
-    copied = log.start_copy_from_url(signed, requires_sync=sync)
+    copied = signed_target.start_copy_from_url(signed, requires_sync=sync)
     assert await refusal(copied) == "409 InvalidBlobType"
-    await log.upload_blob_from_url(signed, overwrite=True)
+    await signed_target.upload_blob_from_url(signed, overwrite=True)
 
-    assert (await log.get_blob_properties()).blob_type == "BlockBlob"
+    assert (await target.get_blob_properties()).blob_type == "BlockBlob"
 
 
 async def test_a_copy_from_a_url_stays_what_its_source_is(container, signature):
@@ -272,6 +262,19 @@ async def test_a_copy_from_a_url_stays_what_its_source_is(container, signature):
     copied = [await blob.get_blob_properties() for blob in (logs, open_logs)]
     assert [each.append_blob_committed_block_count for each in copied] == [2, 2]
     assert [bool(each.is_append_blob_sealed) for each in copied] == [True, False]
+
+
+async def test_a_copy_may_be_larger_than_what_is_put_at_once(
+    container, source, signature, signed_target, content, refusal, monkeypatch
+):
+    monkeypatch.setattr("triggerfish_storage.blobs.handlers.copies.BLOCK_BLOB_LIMIT_BYTES", 10)
+    signed = f"{source.url}?{signature}"
+
+    put = signed_target.upload_blob_from_url(signed)
+    assert await refusal(put) == "413 RequestBodyTooLarge"
+    await signed_target.start_copy_from_url(signed)
+
+    assert await content(container.get_blob_client("to")) == LARGE
 
 
 async def test_a_blob_is_put_from_a_url_with_the_sources_headers_but_not_its_metadata(
