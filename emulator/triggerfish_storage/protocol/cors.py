@@ -5,7 +5,7 @@ Rules: https://learn.microsoft.com/rest/api/storageservices/cross-origin-resourc
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
@@ -68,16 +68,16 @@ def preflight(properties: Mapping[str, str], headers: Mapping[str, str]) -> Repl
 
 
 def marks(
-    properties: Mapping[str, str], origin: str, method: str, answer: Mapping[str, str]
+    properties: Mapping[str, str], origin: str, method: str, names: Iterable[str]
 ) -> Mapping[str, str]:
-    """Return the headers that let a page of ``origin`` read an ``answer``.
+    """Return the headers that let a page of ``origin`` read an answer with headers of ``names``.
 
     Where nobody names an ``origin`` it is empty: a cache may keep the answer for those who do.
     """
     rule, varies = _rule(properties, origin, method, ()), method in VARYING
     if rule is None:
         return {"Vary": "Origin"} if varies and _rules(properties.get("Cors", "")) else {}
-    exposed = [name for name in answer if _matches(name.lower(), rule.exposed)]
+    exposed = [name for name in names if _matches(name.lower(), rule.exposed)]
     found = _allowed_origin(rule, origin, varies=varies)
     if exposed:
         found["Access-Control-Expose-Headers"] = ",".join(exposed)

@@ -36,6 +36,12 @@ _TABLE_ERRORS: Final = "application/json;odata=minimalmetadata;streaming=true;ch
 _TABLE_NAMESPACE: Final = 'xmlns:m="http://schemas.microsoft.com/ado/2007/08/dataservices/metadata"'
 _BODILESS: Final = frozenset({204, 304})
 
+# The headers that ``head`` writes beside those of the reply, and the connection's.
+COMMON: Final = (
+    *("Server", "Date", "x-ms-request-id", "x-ms-version", "x-ms-client-request-id"),
+    *("Content-Type", "Content-Length"),
+)
+
 
 def head(
     reply: Reply,

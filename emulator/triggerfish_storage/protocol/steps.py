@@ -22,7 +22,7 @@ from triggerfish_storage.protocol import cors
 from triggerfish_storage.protocol.accounts import Accounts
 from triggerfish_storage.protocol.authorise import authorise, has_key
 from triggerfish_storage.protocol.operations import Call, Link, Reply, RequestBody, S
-from triggerfish_storage.protocol.render import error_reply, head
+from triggerfish_storage.protocol.render import COMMON, error_reply, head
 from triggerfish_storage.protocol.routing import Router
 from triggerfish_storage.protocol.service import Service
 from triggerfish_storage.protocol.target import Target, parse_target
@@ -201,7 +201,8 @@ class Endpoint(Generic[S]):
             return reply
         origin = request.incoming.headers.get("origin", "")
         properties = self._service.properties(request.target.account)
-        marks = cors.marks(properties, origin, request.incoming.method, reply.headers)
+        names = (*COMMON, *reply.headers)
+        marks = cors.marks(properties, origin, request.incoming.method, names)
         return reply._replace(headers={**reply.headers, **marks}) if marks else reply
 
     def _error(self, request: _Request, error: StorageError) -> Reply:

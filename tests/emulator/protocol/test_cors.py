@@ -134,6 +134,16 @@ async def test_an_answer_is_marked_for_the_page_that_asked(client: Raw) -> None:
     assert other.headers["vary"] == "Origin"
 
 
+async def test_a_page_may_read_what_every_answer_tells(client: Raw) -> None:
+    await set_rules(client, rule(PAGE, exposed="x-ms-request-id,x-ms-version,date,content-length"))
+
+    found = await client.request("GET", "/?comp=list", headers={"Origin": PAGE})
+
+    exposed = found.headers["access-control-expose-headers"].split(",")
+    assert set(exposed) == {"x-ms-request-id", "x-ms-version", "Date", "Content-Length"}
+    assert all(name.lower() in found.headers for name in exposed)
+
+
 async def test_any_origin_gets_no_credentials(client: Raw) -> None:
     await set_rules(client, rule("*"))
 
