@@ -251,6 +251,11 @@ TARGET_CONDITION_NOT_MET: Final = ErrorCode(
     "TargetConditionNotMet",
     "The target condition specified using HTTP conditional header(s) is not met.",
 )
+UNAUTHORIZED_BLOB_OVERWRITE: Final = ErrorCode(
+    403,
+    "UnauthorizedBlobOverwrite",
+    "This request is not authorized to perform blob overwrites.",
+)
 UNSATISFIABLE_CONDITION: Final = ErrorCode(
     400,
     "UnsatisfiableCondition",

@@ -13,8 +13,7 @@ import sqlite3
 from datetime import datetime
 from typing import Any
 
-from triggerfish_storage import errors as common
-from triggerfish_storage.blobs import versions
+from triggerfish_storage.blobs import errors, versions
 from triggerfish_storage.blobs.archive import check_online
 from triggerfish_storage.blobs.blocks import discard_blocks
 from triggerfish_storage.blobs.conditions import check_absent, check_write
@@ -79,7 +78,7 @@ def check_overwrite(existing: Blob, conditions: Conditions, now: datetime) -> No
     """Raise where what there is may not be written over."""
     check_write(existing, conditions, now)
     if conditions.create_only:
-        raise StorageError(common.AUTHORIZATION_PERMISSION_MISMATCH)
+        raise StorageError(errors.UNAUTHORIZED_BLOB_OVERWRITE)
     check_mutable(existing, now)
     check_online(existing, now)
 

@@ -33,7 +33,7 @@ async def test_a_signature_that_may_only_create_does_not_overwrite(blob, clock, 
 
     async with signed("a") as old, signed("new") as new:
         refused = await refusal(old.upload_blob(b"2", overwrite=True))
-        assert refused == "403 AuthorizationPermissionMismatch"
+        assert refused == "403 UnauthorizedBlobOverwrite"
         await new.upload_blob(b"2", overwrite=True)
 
 
