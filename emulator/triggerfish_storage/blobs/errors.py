@@ -49,6 +49,11 @@ BLOB_IS_SEALED: Final = ErrorCode(
     409, "BlobIsSealed", "The specified blob is sealed and its contents can't be modified."
 )
 BLOB_NOT_FOUND: Final = ErrorCode(404, "BlobNotFound", "The specified blob does not exist.")
+BLOB_OVERWRITTEN: Final = ErrorCode(
+    409,
+    "BlobOverwritten",
+    "The blob has been recreated since the previous snapshot was taken.",
+)
 BLOB_USES_CUSTOMER_SPECIFIED_ENCRYPTION: Final = ErrorCode(
     409,
     "BlobUsesCustomerSpecifiedEncryption",

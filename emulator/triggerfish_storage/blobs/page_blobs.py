@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 from triggerfish_storage import errors as common
-from triggerfish_storage.blobs import errors
+from triggerfish_storage.blobs import errors, versions
 from triggerfish_storage.blobs.conditions import check_read, check_write
 from triggerfish_storage.blobs.encryption import check_change
 from triggerfish_storage.blobs.extents import Extent, add_extent, all_extents, cut_extents
@@ -31,6 +31,7 @@ from triggerfish_storage.blobs.model import (
 )
 from triggerfish_storage.blobs.page_ranges import PageRanges, difference, written_ranges
 from triggerfish_storage.blobs.rows import get_blob
+from triggerfish_storage.clock import micros
 from triggerfish_storage.contents import Content, add_content
 from triggerfish_storage.errors import StorageError
 
@@ -39,7 +40,7 @@ SIZE_LIMIT_BYTES: Final = 8 * 1024**4
 SEQUENCE_LIMIT: Final = 2**63 - 1
 
 _SNAPSHOTS_SINCE: Final = """
-    SELECT id, snapshot FROM blob
+    SELECT id, snapshot, created FROM blob
     WHERE container_id = :container AND name = :name AND deleted IS NULL
         AND snapshot BETWEEN :previous AND :last AND snapshot <> created
     ORDER BY snapshot"""
@@ -167,7 +168,11 @@ def get_page_ranges(
 
 
 def _states_since(tx: sqlite3.Connection, blob: Blob, previous: int) -> list[list[Extent]]:
-    """Return the bytes of a snapshot, and of all snapshots between it and ``blob``."""
+    """Return the bytes of a snapshot, and of all snapshots between it and ``blob``.
+
+    Raises BlobOverwritten where that was written anew since, unless versions are kept: then it
+    counts as created with each of them.
+    """
     if previous > blob.snapshot or previous == CURRENT:
         raise StorageError(errors.PREVIOUS_SNAPSHOT_CANNOT_BE_NEWER)
     values = {
@@ -179,7 +184,9 @@ def _states_since(tx: sqlite3.Connection, blob: Blob, previous: int) -> list[lis
     found = tx.execute(_SNAPSHOTS_SINCE, values).fetchall()
     if not found or found[0][1] != previous:
         raise StorageError(errors.PREVIOUS_SNAPSHOT_NOT_FOUND)
-    return [all_extents(tx, snapshot_id) for snapshot_id, _ in found]
+    if found[0][2] != micros(blob.created) and not versions.keeps_versions(tx):
+        raise StorageError(errors.BLOB_OVERWRITTEN)
+    return [all_extents(tx, snapshot_id) for snapshot_id, *_ in found]
 
 
 def _page_blob(tx: sqlite3.Connection, address: Address) -> Blob:

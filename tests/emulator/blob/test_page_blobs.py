@@ -126,6 +126,21 @@ async def test_a_difference_needs_an_older_snapshot_that_exists(disk, refusal):
     assert await refusal(missing) == "409 PreviousSnapshotNotFound"
 
 
+async def test_there_is_no_difference_to_a_snapshot_of_before_the_blob_was_written_anew(
+    disk, clock, refusal
+):
+    before = await disk.create_snapshot()
+    clock.move(seconds=1)
+    await disk.create_page_blob(8 * PAGE)
+    between = await disk.create_snapshot()
+    await disk.upload_page(page("a"), offset=0, length=PAGE)
+
+    overwritten = await refusal(ranges(disk, previous_snapshot=before["snapshot"]))
+
+    assert overwritten == "409 BlobOverwritten"
+    assert await ranges(disk, previous_snapshot=between["snapshot"]) == ([(0, 1)], [])
+
+
 async def test_a_page_blob_is_resized(disk, content):
     await disk.upload_page(page("a", 8), offset=0, length=8 * PAGE)
     await disk.resize_blob(2 * PAGE)
