@@ -20,8 +20,9 @@ from triggerfish_storage.blobs.conditions import evaluate_read
 from triggerfish_storage.blobs.encryption import check_key
 from triggerfish_storage.blobs.extents import add_extents, all_extents
 from triggerfish_storage.blobs.guards import check_ordinary
-from triggerfish_storage.blobs.lifecycle import begin_write, finish_write
+from triggerfish_storage.blobs.lifecycle import begin_write, finish_write, surviving_lease
 from triggerfish_storage.blobs.model import (
+    INFINITE,
     NO_CONDITIONS,
     Address,
     Blob,
@@ -55,7 +56,8 @@ class CopyOrder:
     Without ``metadata`` the copy has the source's, and is ``sealed`` as that is where nothing
     else is said; ``draft`` gives tags, tier and guards. What is copied out of the archive is there
     ``rehydrates_after`` a while. A condition that the target does not meet is called ``unmet``; a
-    target of another type than the source's is refused, unless the order ``changes_type``.
+    target of another type than the source's is refused, unless the order ``changes_type``. A
+    copy that ``is_asynchronous`` could outlast a lease of the target, which must be infinite then.
     """
 
     source_url: str
@@ -68,6 +70,7 @@ class CopyOrder:
     rehydrates_after: timedelta = timedelta()
     unmet: ErrorCode = errors.TARGET_CONDITION_NOT_MET
     changes_type: bool = False
+    is_asynchronous: bool = False
 
 
 def copy_blob(
@@ -161,9 +164,18 @@ def _begin_target(
         raise StorageError(order.unmet) from error
     if untagged is not conditions:
         place = begin_write(tx, address, conditions, now)
-    if place.blob is not None and place.blob.type != blob_type and not order.changes_type:
-        raise StorageError(errors.INVALID_BLOB_TYPE)
+    if place.blob is not None:
+        _check_target(place.blob, blob_type, order, now)
     return place
+
+
+def _check_target(target: Blob, blob_type: BlobType, order: CopyOrder, now: datetime) -> None:
+    """Raise where a blob cannot become a copy of that type, or not under its lease."""
+    if target.type != blob_type and not order.changes_type:
+        raise StorageError(errors.INVALID_BLOB_TYPE)
+    lease = surviving_lease(target, now)
+    if order.is_asynchronous and lease is not None and lease.seconds != INFINITE:
+        raise StorageError(errors.INFINITE_LEASE_DURATION_REQUIRED)
 
 
 def find_source(tx: sqlite3.Connection, source: Address, conditions: Conditions) -> Blob:

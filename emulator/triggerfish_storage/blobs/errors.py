@@ -116,6 +116,11 @@ INCREMENTAL_COPY_SOURCE_MUST_BE_SNAPSHOT: Final = ErrorCode(
     "IncrementalCopySourceMustBeSnapshot",
     "The source for incremental copy request must be a snapshot.",
 )
+INFINITE_LEASE_DURATION_REQUIRED: Final = ErrorCode(
+    412,
+    "InfiniteLeaseDurationRequired",
+    "The lease ID matched, but the specified lease must be an infinite-duration lease.",
+)
 INVALID_BLOB_OR_BLOCK: Final = ErrorCode(
     400, "InvalidBlobOrBlock", "The specified blob or block content is invalid."
 )

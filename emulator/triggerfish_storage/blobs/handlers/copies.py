@@ -38,7 +38,7 @@ _NO_LIMIT: Final = 2**63 - 1  # what is a blob somewhere may be one here
 async def copy_blob(call: Call, store: BlobStore) -> Reply:
     """Copy Blob: from this account, or from any URL."""
     local = sources.own_source(call)
-    blob, _ = await _copy(call, store, local, limit=_NO_LIMIT)
+    blob, _ = await _copy(call, store, local, limit=_NO_LIMIT, is_asynchronous=True)
     return Reply(202, headers=_outcome(blob, store))
 
 
@@ -131,7 +131,12 @@ async def _copy_foreign_snapshot(
 
 
 async def _copy(
-    call: Call, store: BlobStore, local: Address | None, *, limit: int
+    call: Call,
+    store: BlobStore,
+    local: Address | None,
+    *,
+    limit: int,
+    is_asynchronous: bool = False,
 ) -> tuple[Blob, dict[str, str]]:
     """Return the copy, and what to tell of the checksums of bytes that came from its URL."""
     address, conditions = own_address(call), write_conditions_of(call)
@@ -144,6 +149,7 @@ async def _copy(
         sealed=call.header_flag("x-ms-seal-blob") if "x-ms-seal-blob" in call.headers else None,
         priority=priority_of(call),
         rehydrates_after=store.rehydrates_after,
+        is_asynchronous=is_asynchronous,
     )
     if local is not None:
         blob = await store.write(

@@ -180,3 +180,19 @@ async def test_a_copy_does_not_change_the_type_of_its_destination(container, sou
     await log.create_append_blob()
 
     assert await refusal(log.start_copy_from_url(source.url)) == "409 InvalidBlobType"
+
+
+async def test_the_lease_of_a_destination_must_not_end_before_the_copy_may(
+    container, source, refusal
+):
+    target = container.get_blob_client("target")
+    await target.upload_blob(b"1")
+    lease = await target.acquire_lease(lease_duration=15)
+
+    unnamed = await refusal(target.start_copy_from_url(source.url))
+    finite = await refusal(target.start_copy_from_url(source.url, destination_lease=lease))
+    await lease.release()
+    lease = await target.acquire_lease()
+    await target.start_copy_from_url(source.url, destination_lease=lease)
+
+    assert (unnamed, finite) == ("412 LeaseIdMissing", "412 InfiniteLeaseDurationRequired")
