@@ -24,7 +24,7 @@ from triggerfish_storage.blobs.model import CURRENT, Address, BlobType, ContentH
 from triggerfish_storage.blobs.names import parse_snapshot
 from triggerfish_storage.blobs.page_blobs import SEQUENCE_LIMIT
 from triggerfish_storage.blobs.ranges import WHOLE, ByteRange, parse_range
-from triggerfish_storage.blobs.request_headers import md5_of
+from triggerfish_storage.blobs.request_headers import ROOT_CONTAINER, md5_of
 from triggerfish_storage.blobs.response_headers import base64_text
 from triggerfish_storage.blobs.rows import NO_INSTANT
 from triggerfish_storage.blobs.store import BlobStore
@@ -73,7 +73,10 @@ def own_source(call: Call) -> Address | None:
 
 
 def own_blob(call: Call, name: str, url: str) -> Address | None:
-    """Return which blob of this account a URL names, that a header of that ``name`` gives."""
+    """Return which blob of this account a URL names, that a header of that ``name`` gives.
+
+    One of the root container need not name it.
+    """
     try:
         given = urlsplit(url)
         path = _own_path(given, call)
@@ -81,6 +84,8 @@ def own_blob(call: Call, name: str, url: str) -> Address | None:
         raise call.bad_header(name) from None
     container, slash, blob = path.partition("/")
     if not slash:
+        container, blob = ROOT_CONTAINER, path
+    if not blob:
         return None
     return Address(call.account, unquote(container), unquote(blob), *_instant(given))
 

@@ -57,6 +57,16 @@ async def test_a_copy_within_the_account_shares_its_bytes_and_outlives_its_sourc
     assert list(folder.iterdir()) == []
 
 
+async def test_a_source_in_the_root_container_need_not_name_it(sdk, container, endpoint, content):
+    root = await sdk.create_container("$root")
+    await root.upload_blob("of-root", b"1")
+    copy = container.get_blob_client("to")
+
+    await copy.start_copy_from_url(f"{endpoint}/of-root")
+
+    assert await content(copy) == b"1"
+
+
 @pytest.mark.usefixtures("source")
 async def test_a_source_may_have_the_host_that_the_account_has_in_the_cloud(container, content):
     copy = container.get_blob_client("to")
