@@ -9,6 +9,11 @@ from typing import Final
 
 from triggerfish_storage.errors import ErrorCode
 
+ALL_BATCH_SUB_REQUESTS_SHOULD_BE_SAME_API: Final = ErrorCode(
+    400,
+    "AllBatchSubRequestsShouldBeSameApi",
+    "All batch subrequests should be the same api.",
+)
 APPEND_POSITION_CONDITION_NOT_MET: Final = ErrorCode(
     412, "AppendPositionConditionNotMet", "The append position condition specified was not met."
 )
@@ -93,6 +98,11 @@ DUPLICATE_TAG_NAMES: Final = ErrorCode(
 )
 EMPTY_TAG_NAME: Final = ErrorCode(
     400, "EmptyTagName", "The name of one of the tag key-value pairs is empty."
+)
+EXCEEDS_MAX_BATCH_REQUEST_COUNT: Final = ErrorCode(
+    400,
+    "ExceedsMaxBatchRequestCount",
+    "The batch operation exceeds maximum number of allowed subrequests.",
 )
 HIERARCHICAL_NAMESPACE_NOT_ENABLED: Final = ErrorCode(
     400,

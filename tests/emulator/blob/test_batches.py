@@ -39,6 +39,33 @@ async def test_a_batch_sets_tiers(container):
     assert [entry.blob_tier async for entry in container.list_blobs()] == ["Cool", "Cool"]
 
 
+async def test_a_batch_of_too_many_fails_as_a_whole(data):
+    names = ["a", *(f"missing{number}" for number in range(256))]
+
+    with pytest.raises(PartialBatchErrorException) as refused:
+        await data.delete_blobs(*names)
+
+    [part] = refused.value.parts
+    assert part.status_code == 400
+    assert part.headers["x-ms-error-code"] == "ExceedsMaxBatchRequestCount"
+    assert await data.get_blob_client("a").exists()
+
+
+@pytest.mark.usefixtures("data")
+async def test_a_batch_of_different_requests_fails_as_a_whole(raw, sdk):
+    target = "/devstoreaccount1/data/a"
+    others = (
+        f"PUT {target}?comp=tier HTTP/1.1\r\nx-ms-access-tier: Cool\r\n\r\n\r\n"
+        "--b\r\nContent-Type: application/http\r\n\r\n"
+    )
+
+    answer = await sent_as_batch(raw, others, "DELETE", target, signed_part(target))
+
+    assert "x-ms-error-code: AllBatchSubRequestsShouldBeSameApi" in answer
+    assert sum(line.startswith("HTTP/1.1") for line in answer) == 1
+    assert await sdk.get_blob_client("data", "a").exists()
+
+
 def signed_part(target: str, key: str = DEFAULT_KEY) -> dict[str, str]:
     """Return the headers of a deletion inside a batch, signed with ``key``."""
     headers = {"x-ms-date": "Wed, 01 May 2024 12:00:00 GMT", "content-length": "0"}
@@ -46,18 +73,25 @@ def signed_part(target: str, key: str = DEFAULT_KEY) -> dict[str, str]:
     return headers | {"authorization": authorization(request, decode_key(key), service="blob")}
 
 
-async def deleted_by_batch(raw: Any, target: str, headers: Mapping[str, str]) -> str:
-    """Send a batch with one deletion in it; return the first line of its answer."""
+async def sent_as_batch(
+    raw: Any, others: str, method: str, target: str, headers: Mapping[str, str]
+) -> list[str]:
+    """Send a batch that ends with this request; return the lines of its answer."""
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    part = f"--b\r\nContent-Type: application/http\r\n\r\nDELETE {target} HTTP/1.1\r\n{lines}\r\n"
+    start = f"--b\r\nContent-Type: application/http\r\n\r\n{others}"
     answer = await raw(
         "POST",
         "/?comp=batch",
-        f"{part}\r\n--b--\r\n".encode(),
+        f"{start}{method} {target} HTTP/1.1\r\n{lines}\r\n\r\n--b--\r\n".encode(),
         content_type="multipart/mixed; boundary=b",
     )
     assert answer.status == 202
-    return answer.body.decode().split("\r\n")[3]
+    return answer.body.decode().split("\r\n")
+
+
+async def deleted_by_batch(raw: Any, target: str, headers: Mapping[str, str]) -> str:
+    """Send a batch with one deletion in it; return the first line of its answer."""
+    return (await sent_as_batch(raw, "", "DELETE", target, headers))[3]
 
 
 @pytest.mark.usefixtures("data")

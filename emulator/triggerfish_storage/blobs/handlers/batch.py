@@ -1,7 +1,8 @@
 """Blob Batch: up to 256 deletions or tier changes in one request, each answered for itself.
 
 The request as a whole is authorised like any other, and each one inside for itself, by
-credentials of its own. A batch is not a transaction: some of it may fail.
+credentials of its own. A batch is not a transaction: some of it may fail. Only one of too many
+requests, or of different ones, fails as a whole, and is answered as if it had one request inside.
 
 Protocol: https://learn.microsoft.com/rest/api/storageservices/blob-batch
 """
@@ -9,16 +10,17 @@ Protocol: https://learn.microsoft.com/rest/api/storageservices/blob-batch
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 from uuid import uuid4
 
 from triggerfish_storage import errors as common
+from triggerfish_storage.blobs import errors
 from triggerfish_storage.blobs.handlers import attributes, blobs
 from triggerfish_storage.blobs.store import BlobStore
-from triggerfish_storage.errors import StorageError
+from triggerfish_storage.errors import ErrorCode, StorageError
 from triggerfish_storage.protocol.operations import BytesBody, Call, Operation, Reply
 from triggerfish_storage.protocol.render import error_reply, head
 from triggerfish_storage.protocol.routing import Router
@@ -44,12 +46,28 @@ class _Part:
 async def submit_batch(call: Call, store: BlobStore) -> Reply:
     """Blob Batch: carry out the requests inside, one after the other."""
     parts = list(_parts(call, await call.body.read(BODY_LIMIT_BYTES)))
-    if not 1 <= len(parts) <= PARTS_LIMIT:
-        raise _malformed(f"A batch has 1 to {PARTS_LIMIT} requests.")
+    if not parts:
+        raise _malformed("It has no requests.")
     boundary = f"batchresponse_{uuid4()}"
-    answers = [_rendered(boundary, part, call, await _answer(part, call, store)) for part in parts]
+    problem = _problem(parts)
+    if problem is not None:
+        answers = [_rendered(boundary, "", call, _failed(StorageError(problem), call))]
+    else:
+        answers = [
+            _rendered(boundary, part.content_id, call, await _answer(part, call, store))
+            for part in parts
+        ]
     body = b"".join(answers) + f"--{boundary}--\r\n".encode()
     return Reply(202, body, content_type=f"multipart/mixed; boundary={boundary}")
+
+
+def _problem(parts: Sequence[_Part]) -> ErrorCode | None:
+    """Return why none of a batch is carried out; None where each is to be answered for itself."""
+    if len(parts) > PARTS_LIMIT:
+        return errors.EXCEEDS_MAX_BATCH_REQUEST_COUNT
+    if {"DELETE", "PUT"} <= {part.method for part in parts}:
+        return errors.ALL_BATCH_SUB_REQUESTS_SHOULD_BE_SAME_API
+    return None
 
 
 async def _answer(part: _Part, call: Call, store: BlobStore) -> Reply:
@@ -97,10 +115,10 @@ def _router() -> Router[BlobStore]:
     return Router((delete, tier))
 
 
-def _rendered(boundary: str, part: _Part, call: Call, reply: Reply) -> bytes:
+def _rendered(boundary: str, content_id: str, call: Call, reply: Reply) -> bytes:
     start = f"--{boundary}\r\nContent-Type: application/http\r\n"
-    if part.content_id:
-        start += f"Content-ID: {part.content_id}\r\n"
+    if content_id:
+        start += f"Content-ID: {content_id}\r\n"
     inner = head(
         reply,
         service="blob",
