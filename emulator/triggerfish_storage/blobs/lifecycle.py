@@ -97,6 +97,9 @@ def finish_write(
 ) -> Blob:
     """Write the blob with its ``content``, or without bytes and of a ``length``."""
     existing = place.blob
+    # Only block blobs are never changed in part, so only they are known by a checksum of all bytes,
+    # and only theirs may lie in the row.
+    whole = content if blob_type == "BlockBlob" else None
     encryption = settled(draft.encryption, place.default_scope)
     etag = next_change(tx, now)
     blob = Blob(
@@ -110,7 +113,7 @@ def finish_write(
         modified=now,
         length=content.size_bytes if content is not None else length,
         headers=draft.headers,
-        md5=draft.md5 or (content.md5 if content is not None else b""),
+        md5=draft.md5 or (whole.md5 if whole is not None else b""),
         metadata=draft.metadata,
         tags=draft.tags,
         tier=draft.tier,
@@ -122,8 +125,7 @@ def finish_write(
         legal_hold=draft.legal_hold,
         encryption=encryption,
     )
-    # Only block blobs are never changed in part, so only their bytes may lie in the row.
-    data = content.data if content is not None and blob_type == "BlockBlob" else None
+    data = whole.data if whole is not None else None
     replaced = make_way(tx, place, address.account, now)
     if replaced is None:
         blob = blob._replace(id=add_blob(tx, blob, data))

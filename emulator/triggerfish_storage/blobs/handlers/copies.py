@@ -165,7 +165,7 @@ async def _copy(
     order = replace(
         order,
         metadata=order.metadata or source.metadata,
-        draft=order.draft._replace(headers=source.headers, tags=tags),
+        draft=order.draft._replace(headers=source.headers, md5=source.md5, tags=tags),
     )
     blob = await store.write(
         lambda tx: copies.write_copy(

@@ -8,6 +8,7 @@ its URL is signed, or the request has a token for it. That includes our own port
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Final, cast, get_args
@@ -56,6 +57,7 @@ class Source:
     kind: Kind
     headers: ContentHeaders
     metadata: Mapping[str, str]
+    md5: bytes
     pieces: AsyncIterator[bytes]
 
 
@@ -124,6 +126,7 @@ async def open_part(call: Call) -> Source:
         _kind(response.headers),
         _content_headers(response.headers),
         response.metadata,
+        _md5(response.headers),
         response.pieces,
     )
 
@@ -229,6 +232,14 @@ def _kind(headers: Mapping[str, str]) -> Kind:
         _number(headers, "x-ms-blob-committed-block-count"),
         headers.get("x-ms-blob-sealed", "") == "true",
     )
+
+
+def _md5(headers: Mapping[str, str]) -> bytes:
+    """Return what a source says is its MD5; empty where it says nothing that could be one."""
+    try:
+        return b64decode(headers.get("content-md5", ""), validate=True)
+    except ValueError:  # which Base64Error is
+        return b""
 
 
 def _number(headers: Mapping[str, str], name: str) -> int:

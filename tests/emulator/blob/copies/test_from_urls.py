@@ -6,7 +6,13 @@ from datetime import timedelta
 
 import pytest
 from azure.core import MatchConditions
-from azure.storage.blob import AccountSasPermissions, BlobBlock, ResourceTypes, generate_account_sas
+from azure.storage.blob import (
+    AccountSasPermissions,
+    BlobBlock,
+    ContentSettings,
+    ResourceTypes,
+    generate_account_sas,
+)
 
 from triggerfish_storage.blobs.crc64 import IS_FAST, Crc64
 from triggerfish_storage.protocol.accounts import DEFAULT_KEY
@@ -262,6 +268,23 @@ async def test_a_copy_from_a_url_stays_what_its_source_is(container, signature):
     copied = [await blob.get_blob_properties() for blob in (logs, open_logs)]
     assert [each.append_blob_committed_block_count for each in copied] == [2, 2]
     assert [bool(each.is_append_blob_sealed) for each in copied] == [True, False]
+
+
+async def test_a_copy_from_a_url_has_the_md5_of_its_source_if_that_has_one(container, signature):
+    told = bytearray(b"0" * 16)
+    log, block = container.get_blob_client("log"), container.get_blob_client("block")
+    await log.create_append_blob()
+    await log.append_block(b"one")
+    await block.upload_blob(b"one")
+    await block.set_http_headers(ContentSettings(content_md5=told))
+
+    copied = []
+    for blob in (log, block):
+        copy = container.get_blob_client(f"copy-of-{blob.blob_name}")
+        await copy.start_copy_from_url(f"{blob.url}?{signature}", requires_sync=True)
+        copied.append((await copy.get_blob_properties()).content_settings.content_md5)
+
+    assert copied == [None, told]  # that of an append blob would not be right for long
 
 
 async def test_a_copy_may_be_larger_than_what_is_put_at_once(
