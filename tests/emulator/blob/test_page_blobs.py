@@ -68,6 +68,15 @@ async def test_ranges_are_of_whole_pages_whatever_bytes_are_asked_about(disk, ra
     assert b"<PageRange><Start>1024</Start><End>2047</End></PageRange>" in listed.body
 
 
+async def test_more_ranges_than_a_page_may_have_are_asked_for(disk, raw):
+    await disk.upload_page(page("a"), offset=PAGE, length=PAGE)
+
+    listed = await raw("GET", "/data/disk?comp=pagelist&maxresults=10001")
+
+    assert listed.status == 200
+    assert listed.body.count(b"<PageRange>") == 1
+
+
 async def test_a_difference_names_what_changed_since_a_snapshot(disk):
     await disk.upload_page(page("a", 4), offset=0, length=4 * PAGE)
     taken = await disk.create_snapshot()

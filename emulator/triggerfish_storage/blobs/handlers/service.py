@@ -82,6 +82,6 @@ async def refuse_path(call: Call, store: BlobStore) -> Reply:
     raise StorageError(errors.HIERARCHICAL_NAMESPACE_NOT_ENABLED)
 
 
-def page_limit(call: Call) -> int:
+def page_limit(call: Call, limit: int = PAGE_LIMIT) -> int:
     """Return how many entries a page may have; more than the service's limit means the limit."""
-    return min(PAGE_LIMIT, call.integer("maxresults", default=PAGE_LIMIT, low=1, high=_ANY_NUMBER))
+    return min(limit, call.integer("maxresults", default=limit, low=1, high=_ANY_NUMBER))
