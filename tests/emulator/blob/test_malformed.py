@@ -235,4 +235,6 @@ async def test_a_body_that_differs_from_its_md5_leaves_nothing(raw, folder):
     answer = await raw("PUT", "/data/b", b"x" * 100_000, **BLOCK, content_md5=BAD_MD5)
 
     assert (answer.status, answer.code) == (400, "Md5Mismatch")
+    assert f"<UserSpecifiedMd5>{BAD_MD5}</UserSpecifiedMd5>".encode() in answer.body
+    assert b"<ServerCalculatedMd5>" in answer.body
     assert list(folder.iterdir()) == []

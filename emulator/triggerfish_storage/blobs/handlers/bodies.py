@@ -74,10 +74,20 @@ async def receive_document(call: Call, *, limit: int) -> tuple[bytes, dict[str, 
         raise StorageError(errors.CRC64_MISMATCH)
     md5 = md5_of(call, "content-md5")
     if md5:
-        if md5 != hashlib.md5(body, usedforsecurity=False).digest():
-            raise StorageError(common.MD5_MISMATCH)
+        computed = hashlib.md5(body, usedforsecurity=False).digest()
+        if md5 != computed:
+            raise md5_mismatch(md5, computed)
         told["Content-MD5"] = base64_text(md5)
     return body, told
+
+
+def md5_mismatch(given: bytes, computed: bytes) -> StorageError:
+    """Return the error for bytes that arrived as others than were meant, with both checksums."""
+    return StorageError(
+        common.MD5_MISMATCH,
+        UserSpecifiedMd5=base64_text(given),
+        ServerCalculatedMd5=base64_text(computed),
+    )
 
 
 def check_one_checksum(call: Call, md5: str, crc64: str) -> None:
@@ -127,9 +137,10 @@ def _told(call: Call, hashed: Content | None, crc64: Crc64 | None) -> dict[str, 
 async def _check(
     call: Call, store: BlobStore, content: Content, md5s: set[bytes], crc64: Crc64 | None
 ) -> None:
-    if md5s and md5s != {content.md5}:
+    wrong = md5s - {content.md5}
+    if wrong:
         await store.contents.abandon(content)
-        raise StorageError(common.MD5_MISMATCH)
+        raise md5_mismatch(min(wrong), content.md5)
     given = call.headers.get(_CRC64)
     if crc64 and given and base64_text(crc64.digest()) != given.strip():
         await store.contents.abandon(content)

@@ -19,7 +19,7 @@ from triggerfish_storage.blobs import errors
 from triggerfish_storage.blobs.copies import Kind
 from triggerfish_storage.blobs.crc64 import IS_FAST, Crc64
 from triggerfish_storage.blobs.encryption_headers import source_key_headers
-from triggerfish_storage.blobs.handlers.bodies import check_one_checksum
+from triggerfish_storage.blobs.handlers.bodies import check_one_checksum, md5_mismatch
 from triggerfish_storage.blobs.handlers.remote import THIS_MACHINE, fetch
 from triggerfish_storage.blobs.model import CURRENT, Address, BlobType, ContentHeaders
 from triggerfish_storage.blobs.names import parse_snapshot
@@ -170,18 +170,18 @@ async def receive_source(
         told["x-ms-content-crc64"] = base64_text(crc64.digest())
     problem = None
     if wanted.last is not None and content.size_bytes != wanted.last + 1 - wanted.begin:
-        problem = common.INVALID_RANGE
+        problem = StorageError(common.INVALID_RANGE)
     elif expected and expected != content.md5:
-        problem = common.MD5_MISMATCH
+        problem = md5_mismatch(expected, content.md5)
     elif (
         crc64
         and call.headers.get(_CRC64, told["x-ms-content-crc64"]).strip()
         != (told["x-ms-content-crc64"])
     ):
-        problem = errors.CRC64_MISMATCH
+        problem = StorageError(errors.CRC64_MISMATCH)
     if problem is not None:
         await store.contents.abandon(content)
-        raise StorageError(problem)
+        raise problem
     return content, told
 
 
