@@ -199,11 +199,13 @@ class Endpoint(Generic[S]):
         """Return the reply as a browser wants it that asked, or gets it from a cache."""
         if request.target is None or request.incoming.method == "OPTIONS":
             return reply
-        origin = request.incoming.headers.get("origin", "")
         properties = self._service.properties(request.target.account)
+        if "Cors" not in properties:
+            return reply
+        origin = request.incoming.headers.get("origin", "")
         names = (*COMMON, *reply.headers)
         marks = cors.marks(properties, origin, request.incoming.method, names)
-        return reply._replace(headers={**reply.headers, **marks}) if marks else reply
+        return reply._replace(headers={**reply.headers, **marks})
 
     def _error(self, request: _Request, error: StorageError) -> Reply:
         return error_reply(
