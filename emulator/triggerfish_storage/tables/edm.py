@@ -45,7 +45,8 @@ _INT64: Final = range(-(2**63), 2**63)
 _WHOLE: Final = re.compile(r"[+-]?\d{1,20}", re.ASCII)
 _NUMBER: Final = re.compile(r"\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\s*", re.ASCII)
 _DATE_TIME: Final = re.compile(
-    r"(\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,7})\d*)?(Z|[+-]\d\d:\d\d)?", re.ASCII
+    r"(\d{4}-\d\d-\d\d)(?:(T\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,7})\d*)?)?(Z|[+-]\d\d:\d\d)?",
+    re.ASCII,
 )
 
 
@@ -146,17 +147,21 @@ def utf16_units(text: str) -> int:
 
 
 def parse_date_time(text: str) -> int:
-    """Return an ISO 8601 instant in ticks; raises where it is none or before 1601."""
+    """Return an ISO 8601 instant in ticks, a day's first where there is no time.
+
+    Raises where it is none, or before 1601.
+    """
     found = _DATE_TIME.fullmatch(text.strip())
     if found is None:
         raise StorageError(errors.INVALID_VALUE_TYPE)
+    day, time, fraction, zone = found.groups(default="")
     try:
         # A zone that leads out of the years 1 to 9999 cannot be computed with.
-        at = datetime.fromisoformat(found[1] + (found[3] or "Z")).astimezone(UTC)
+        at = datetime.fromisoformat(day + (time or "T00:00") + (zone or "Z")).astimezone(UTC)
     except (ValueError, OverflowError):
         raise StorageError(errors.INVALID_VALUE_TYPE) from None
     seconds = int((at - _EPOCH).total_seconds())
-    ticks = TICKS_AT_1970 + seconds * _TICKS_IN_SECOND + int((found[2] or "").ljust(7, "0"))
+    ticks = TICKS_AT_1970 + seconds * _TICKS_IN_SECOND + int(fraction.ljust(7, "0"))
     if ticks < EARLIEST_TICKS:
         raise StorageError(errors.INVALID_VALUE_TYPE)
     return ticks

@@ -34,9 +34,10 @@ _MIRRORED: Final[dict[str, Operator]] = {
 _TOKEN: Final = re.compile(
     r"""\s*(?:
       (?P<parenthesis>[()])
-    | (?P<typed>datetime|guid|binary|X)'(?P<content>(?:[^']|'')*)'
+    | (?P<typed>(?i:datetime|guid|binary|X))'(?P<content>(?:[^']|'')*)'
     | '(?P<text>(?:[^']|'')*)'
     | (?P<number>[+-]?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][+-]?\d+)?)(?P<suffix>[lLdDfFmM]?)(?!\w)
+    | (?P<special>-?INF|NaN)(?!\w)
     | (?P<word>[^\W\d]\w*)
     )""",
     re.VERBOSE,
@@ -84,6 +85,9 @@ class _Token(NamedTuple):
     value: Comparable = ("string", "")
 
 
+_Node = Filter | _Token  # a token is a property or a value, which may stand in parentheses too
+
+
 def parse_filter(text: str) -> Filter:
     """Return the tree of a filter; an empty one lets everything through."""
     if not text.strip():
@@ -102,12 +106,12 @@ class _Parser:
         self._comparisons = 0
 
     def parse(self) -> Filter:
-        found = self._any_of()
+        found = self._truth(self._any_of())
         if self._token.kind != "end":
             self._refuse()
         return found
 
-    def _any_of(self) -> Filter:
+    def _any_of(self) -> _Node:
         self._depth += 1
         if self._depth > DEPTH_LIMIT:
             self._refuse("it is nested too deep")
@@ -115,53 +119,61 @@ class _Parser:
         while self._takes("or"):
             operands.append(self._all_of())
         self._depth -= 1
-        return operands[0] if len(operands) == 1 else AnyOf(tuple(operands))
+        return operands[0] if len(operands) == 1 else AnyOf(tuple(map(self._truth, operands)))
 
-    def _all_of(self) -> Filter:
+    def _all_of(self) -> _Node:
         operands = [self._one()]
         while self._takes("and"):
             operands.append(self._one())
-        return operands[0] if len(operands) == 1 else All(tuple(operands))
+        return operands[0] if len(operands) == 1 else All(tuple(map(self._truth, operands)))
 
-    def _one(self) -> Filter:
+    def _one(self) -> _Node:
         negations = 0
         while self._takes("not"):
             negations += 1
-        found = self._primary()
-        return Not(found) if negations % 2 else found
+        found = self._comparison()
+        return Not(self._truth(found)) if negations % 2 else found
 
-    def _primary(self) -> Filter:
+    def _comparison(self) -> _Node:
+        left = self._term()
+        if self._token.kind != "word" or self._token.text not in _OPERATORS:
+            return left
+        operator = cast("Operator", self._next().text)
+        right = self._term()
+        self._count()
+        if isinstance(left, _Token) and isinstance(right, _Token):
+            if left.kind == "word" and right.kind == "literal":
+                return Compare(left.text, operator, right.value)
+            if left.kind == "literal" and right.kind == "word":
+                return Compare(right.text, _MIRRORED[operator], left.value)
+        return self._refuse("a comparison has a property on one side and a value on the other")
+
+    def _term(self) -> _Node:
         if self._token.kind == "(":
             self._next()
             found = self._any_of()
             if self._next().kind != ")":
                 self._refuse()
             return found
-        return self._comparison()
-
-    def _comparison(self) -> Filter:
-        self._comparisons += 1
-        if self._comparisons > COMPARISONS_LIMIT:
-            self._refuse("it has too many comparisons")
-        left = self._operand()
-        if self._token.kind != "word" or self._token.text not in _OPERATORS:
-            if left.kind == "word":
-                return Compare(left.text, "eq", ("bool", 1))
-            if left.value[0] == "bool":
-                return EVERYTHING if left.value[1] else AnyOf(())
-            self._refuse()
-        operator = cast("Operator", self._next().text)
-        right = self._operand()
-        if left.kind == "word" and right.kind == "literal":
-            return Compare(left.text, operator, right.value)
-        if left.kind == "literal" and right.kind == "word":
-            return Compare(right.text, _MIRRORED[operator], left.value)
-        return self._refuse("a comparison has a property on one side and a value on the other")
-
-    def _operand(self) -> _Token:
         if self._token.kind not in ("word", "literal"):
             self._refuse()
         return self._next()
+
+    def _truth(self, node: _Node) -> Filter:
+        """Return what stands where something true or false has to."""
+        if not isinstance(node, _Token):
+            return node
+        self._count()
+        if node.kind == "word":
+            return Compare(node.text, "eq", ("bool", 1))
+        if node.value[0] == "bool":
+            return EVERYTHING if node.value[1] else AnyOf(())
+        return self._refuse()
+
+    def _count(self) -> None:
+        self._comparisons += 1
+        if self._comparisons > COMPARISONS_LIMIT:
+            self._refuse("it has too many comparisons")
 
     def _takes(self, word: str) -> bool:
         if self._token.kind == "word" and self._token.text == word:
@@ -208,12 +220,14 @@ def _token(found: re.Match[str], text: str) -> _Token:
     if found["text"] is not None:
         return _Token("literal", value=("string", found["text"].replace("''", "'")))
     if found["typed"]:
-        return _Token("literal", value=_typed(found["typed"], found["content"], text))
+        return _Token("literal", value=_typed(found["typed"].lower(), found["content"], text))
+    if found["special"]:
+        return _Token("literal", value=("number", float(found["special"])))
     return _Token("literal", value=("number", _number(found["number"], found["suffix"], text)))
 
 
 def _typed(kind: str, content: str, text: str) -> Comparable:
-    if kind in ("X", "binary"):
+    if kind in ("x", "binary"):
         try:
             return "binary", bytes.fromhex(content)
         except ValueError:

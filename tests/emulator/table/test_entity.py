@@ -53,6 +53,7 @@ CONVERTED: list[tuple[Any, str, Property]] = [
     ("False", "Edm.Boolean", Property("Edm.Boolean", value=False)),
     ("2024-05-01T12:00:00Z", "Edm.DateTime", Property("Edm.DateTime", "2024-05-01T12:00:00Z")),
     ("2024-05-01T12:00:00", "Edm.DateTime", Property("Edm.DateTime", "2024-05-01T12:00:00Z")),
+    ("2024-05-01", "Edm.DateTime", Property("Edm.DateTime", "2024-05-01T00:00:00Z")),
     (
         "2024-05-01T12:00:00.1200000+02:00",
         "Edm.DateTime",
