@@ -144,8 +144,12 @@ def _check_delegated_user(sas: Presented) -> None:
 
 def _signed_resource(sas: Presented, service: ServiceName) -> tuple[str, str]:
     """Return what of the request the signature must be for: its resource and its snapshot."""
-    if service != "blob":
-        return sas.resource.lower() if service == "table" else sas.resource, ""
+    if service == "queue":
+        return sas.resource, ""
+    if service == "table":
+        if not sas.given("tn"):
+            raise _unauthenticated("tn is mandatory.")
+        return sas.resource.lower(), ""
     match sas.given("sr"):
         case "c":
             return sas.resource, ""

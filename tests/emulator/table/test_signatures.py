@@ -74,3 +74,15 @@ async def test_a_signature_may_be_for_some_keys_only(
     assert found == [("p", "it's"), ("p", "z"), ("q", "a")]
     assert inside.status == 200
     assert outside.outcome == added.outcome == "403 AuthorizationFailure"
+
+
+async def test_a_signature_names_its_table_which_it_does_not_sign(
+    people: Raw, clock: Any, sas: Callable[..., str]
+) -> None:
+    token = sas(clock.now(), "r", start_pk="q", end_pk="q")
+    shortened = token.replace("&tn=people", "")
+    assert shortened != token
+
+    answer = await people.send("GET", f"{ADDRESS}?{shortened}", is_signed=False)
+
+    assert answer.outcome == "403 AuthenticationFailed"
