@@ -106,13 +106,15 @@ def _head(piece: bytes) -> tuple[dict[str, str], bytes]:
 def _request(headers: Mapping[str, str], content: bytes) -> Request:
     content = content.lstrip(b"\r\n")
     line, _, rest = content.partition(b"\n")
-    words = line.decode("utf-8", "replace").split()
-    if len(words) != 3 or not words[2].upper().startswith("HTTP/"):
+    # The keys in an address may have spaces that are not encoded.
+    method, _, behind = line.decode("utf-8", "replace").strip().partition(" ")
+    target, _, protocol = behind.strip().rpartition(" ")
+    if not target or not protocol.upper().startswith("HTTP/"):
         raise _malformed("a part is no HTTP request")
     own, body = _head(rest)
     if "content-id" in headers:
         own.setdefault("content-id", headers["content-id"])
-    return Request(words[0].upper(), words[1], own, body)
+    return Request(method.upper(), target.rstrip(), own, body)
 
 
 def _answer(reply: Reply, content_id: str) -> bytes:

@@ -52,6 +52,14 @@ async def test_a_boundary_may_end_the_headers_of_a_request_without_a_body(people
     assert (await people.send("GET", ADDRESS)).outcome == "404 ResourceNotFound"
 
 
+async def test_keys_in_an_address_may_be_as_they_are(people: Raw) -> None:
+    answer = await people.send("POST", "/$batch", batch(put("a  ü HTTP")), MULTIPART)
+
+    assert b"HTTP/1.1 204 No Content" in answer.body
+    address = "/people(PartitionKey='p',RowKey='a%20%20%C3%BC%20HTTP')"
+    assert (await people.send("GET", address)).status == 200
+
+
 async def test_a_transaction_of_nothing_is_done_at_once(people: Raw) -> None:
     answer = await people.send("POST", "/$batch", batch(), MULTIPART)
 
