@@ -46,7 +46,7 @@ def parse_target(raw: str, *, host: str, scheme: str, accounts: Container[str]) 
     if is_secondary and rest == f"{account}/":
         rest = ""  # so the SDKs for Python ask for an emulator's stats
     if not account:
-        account, is_secondary = _account(host.partition(".")[0], accounts)
+        account, is_secondary = _account(host.partition(".")[0].lower(), accounts)
         rest, endpoint = first + slash + rest, f"{scheme}://{host}"
     if not account:
         raise StorageError(

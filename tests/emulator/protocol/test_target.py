@@ -25,6 +25,7 @@ def parse(raw: str, host: str = "127.0.0.1:10000") -> Target:
         ("/other/c/a%20b%2F%c3", "h", "other", "c/a%20b%2F%c3", "http://h/other"),
         ("/c/b", "other.blob.localhost:1", "other", "c/b", "http://other.blob.localhost:1"),
         ("/", "other.queue.localhost", "other", "", "http://other.queue.localhost"),
+        ("/", "Other.Queue.localhost", "other", "", "http://Other.Queue.localhost"),
         ("/other/b", "devstoreaccount1.blob.localhost", "other", "b", None),
         ("http://h/other/c", "h", "other", "c", "http://h/other"),
         ("/other//c", "h", "other", "/c", "http://h/other"),
