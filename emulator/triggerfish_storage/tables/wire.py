@@ -106,11 +106,16 @@ def parse_table_key(text: str) -> str:
 
 
 def _selection(text: str) -> tuple[str, ...] | None:
-    """Return the names of ``$select``, None where all properties are wanted."""
+    """Return the names of ``$select``, None where all properties are wanted.
+
+    What an answer says of an entity (``odata.etag``) is no property, and said anyway.
+    """
     if not text:
         return None
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
-    return None if not names or "*" in names else tuple(dict.fromkeys(names))
+    names = dict.fromkeys(name.strip() for name in text.split(",") if name.strip())
+    if not names or "*" in names:
+        return None
+    return tuple(name for name in names if not name.startswith("odata."))
 
 
 def continuation(text: str) -> str:

@@ -64,6 +64,19 @@ async def test_a_selection_is_part_of_what_describes_entities(
     assert context == f"{described}&$select=age,big"
 
 
+@pytest.mark.parametrize(
+    ("names", "properties"), [("odata.etag,age", {"age": 5}), ("odata.etag", {})]
+)
+async def test_an_etag_is_told_whether_it_is_selected_or_not(
+    people: Raw, names: str, properties: dict[str, int]
+) -> None:
+    target, headers = f"/people()?$select={names}", levelled("minimalmetadata")
+
+    answer = await people.send("GET", target, headers=headers)
+
+    assert answer.document["value"] == [{"odata.etag": ETAG, **properties}]
+
+
 async def test_full_metadata_tells_addresses_too(people: Raw) -> None:
     answer = await people.send("GET", "/people()", headers=levelled("fullmetadata"))
 
