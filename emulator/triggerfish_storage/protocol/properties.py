@@ -76,6 +76,8 @@ def _check(element: xml.Element) -> None:
             _check_flags(element, "Enabled")
         case _:  # metrics
             _check_flags(element, "Enabled")
+            if element.find("IncludeAPIs") is not None:
+                _check_flags(element, "IncludeAPIs")
             retention = element.find("RetentionPolicy")
             if retention is not None:
                 _check_retention(retention)
@@ -109,9 +111,12 @@ def _check_retention(policy: xml.Element) -> None:
 
 
 def _flag(element: xml.Element, name: str) -> bool:
-    text = element.child_text(name).strip()
+    """Return what a flag says, which is kept as answers write it: older clients send ``True``."""
+    flag = element.child(name)
+    text = flag.text.strip().lower()
     if text not in ("true", "false"):
-        raise _bad(name, text)
+        raise _bad(name, flag.text)
+    flag.text = text
     return text == "true"
 
 

@@ -43,6 +43,16 @@ def test_properties_read_back_and_the_rest_has_defaults() -> None:
     assert b"StaticWebsite" in properties.write_properties({}, "blob")
 
 
+def test_flags_may_be_as_python_writes_them() -> None:
+    flags = "<Enabled>true</Enabled><IncludeAPIs>false</IncludeAPIs>"
+    sent = f"{logging(KEPT)}<HourMetrics>{flags}{KEPT}</HourMetrics>"
+    of_python = sent.replace(">true<", ">True<").replace(">false<", ">False<")
+
+    found = properties.read_properties(body(of_python), "queue")
+
+    assert found == properties.read_properties(body(sent), "queue")
+
+
 @pytest.mark.parametrize(
     ("inside", "code"),
     [
@@ -61,6 +71,10 @@ def test_properties_read_back_and_the_rest_has_defaults() -> None:
         (logging(KEPT).replace("<Write>true</Write>", ""), "MissingRequiredXmlNode"),
         ("<HourMetrics><Version>1.0</Version></HourMetrics>", "MissingRequiredXmlNode"),
         ("<MinuteMetrics><Enabled>on</Enabled></MinuteMetrics>", "InvalidXmlNodeValue"),
+        (
+            "<HourMetrics><Enabled>true</Enabled><IncludeAPIs>1</IncludeAPIs></HourMetrics>",
+            "InvalidXmlNodeValue",
+        ),
     ],
 )
 def test_properties_that_make_no_sense_are_refused(inside: str, code: str) -> None:
