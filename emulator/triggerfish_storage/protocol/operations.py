@@ -294,7 +294,8 @@ class Operation(Generic[S]):
     ``handler`` gets the call and the service's store, bound to the account that was addressed
     (``account`` is a column of each service's top table; each account has its own ``Changes``).
     ``permission`` are SAS letters of which one suffices, ``level`` the resource type an account
-    SAS must cover (else told from the path), ``sas`` which kinds of SAS may reach it at all.
+    SAS must cover (else told from the path), ``sas`` which kinds of SAS may reach it at all,
+    ``secondary`` whether the secondary endpoint has it (else told from the method).
     """
 
     name: str
@@ -306,6 +307,12 @@ class Operation(Generic[S]):
     headers: Mapping[str, str] = field(default_factory=dict)
     level: Level | None = None
     sas: SasKind = "any"
+    secondary: bool | None = None
+
+    @property
+    def is_on_secondary(self) -> bool:
+        """Whether the secondary endpoint has it, where nothing is written."""
+        return self.method in ("GET", "HEAD") if self.secondary is None else self.secondary
 
     @property
     def resource_level(self) -> Level:

@@ -99,7 +99,7 @@ class Endpoint(Generic[S]):
                 call = self._match(request, target)
                 if not has_key(call, self._service.name, self._accounts[call.account]):
                     call.granted = await self._authorise(call)
-                if call.is_secondary and call.method not in ("GET", "HEAD"):
+                if call.is_secondary and not call.operation.is_on_secondary:
                     raise StorageError(errors.INSUFFICIENT_ACCOUNT_PERMISSIONS)  # noqa: TRY301
                 reply = await call.operation.handler(call, self._service.store(call.account))
         except Exception as error:

@@ -216,7 +216,7 @@ OPERATIONS: Final[tuple[Operation[QueueStore], ...]] = (
     Operation("GetQueueACL", "HEAD", "/{queue}", get_queue_acl, "r", {"comp": "acl"}, sas="none"),
     Operation("SetQueueACL", "PUT", "/{queue}", set_queue_acl, "w", {"comp": "acl"}, sas="none"),
     Operation("PutMessage", "POST", "/{queue}/messages", put_message, "a"),
-    Operation("GetMessages", "GET", "/{queue}/messages", get_messages, "p"),
+    Operation("GetMessages", "GET", "/{queue}/messages", get_messages, "p", secondary=False),
     Operation("PeekMessages", "GET", "/{queue}/messages", peek_messages, "r", {"peekonly": "true"}),
     Operation("ClearMessages", "DELETE", "/{queue}/messages", clear_messages, "d"),
     Operation("UpdateMessage", "PUT", "/{queue}/messages/{message}", update_message, "u"),

@@ -42,6 +42,8 @@ async def entity_group_transaction(call: Call, store: TableStore) -> Reply:
         except StorageError as error:
             reply = _failed(call, error)
         return write_batch([(reply, "")], boundary, is_query=True)
+    if call.is_secondary:
+        raise StorageError(common.INSUFFICIENT_ACCOUNT_PERMISSIONS)
     requests = batch.changes
     if not requests:
         return write_batch([], boundary, is_query=False)

@@ -191,6 +191,7 @@ OPERATIONS: Final[tuple[Operation[TableStore], ...]] = (
         entity_group_transaction,
         "raud",
         level="object",
+        secondary=True,
     ),
     Operation("QueryTables", "GET", "/Tables", query_tables, "l", sas="account"),
     Operation("QueryTables", "GET", "/Tables()", query_tables, "l", sas="account"),

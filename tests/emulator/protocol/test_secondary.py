@@ -58,6 +58,20 @@ async def test_the_secondary_tells_how_it_is(
             assert stats["geo_replication"]["last_sync_time"] == clock.now()
 
 
+async def test_messages_are_peeked_at_and_never_taken_there(
+    served: ServedAccount, queue: Raw, clock: ManualClock
+) -> None:
+    await served.account.queues.create("orders")
+    await served.account.queues.put("orders", "one", now=clock.now())
+    messages = {"target": "/orders/messages", "account": f"{DEFAULT_ACCOUNT}-secondary"}
+
+    taken = await queue.request("GET", **messages)
+    peeked = await queue.request("GET", **messages | {"target": "/orders/messages?peekonly=true"})
+
+    assert (taken.status, taken.code) == (403, "InsufficientAccountPermissions")
+    assert "<MessageText>one</MessageText>" in peeked.text
+
+
 @pytest.mark.parametrize("domain", ["blob.localhost", "blob.core.windows.net"])
 async def test_the_secondary_may_be_in_the_hosts_name(
     blob: Raw, blobs: BlobServiceClient, domain: str

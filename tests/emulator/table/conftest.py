@@ -80,17 +80,18 @@ class Raw:
         headers: Mapping[str, str] | None = None,
         *,
         is_signed: bool = True,
+        account: str = DEFAULT_ACCOUNT,
     ) -> Answer:
         """Send one request; ``target`` is what stands behind the account."""
         own = {"x-ms-date": http_date(self._clock.now()), "accept": "application/json"}
         own |= {name.replace("_", "-"): value for name, value in (headers or {}).items()}
         if body is not None:
             own.setdefault("content-type", "application/json")
-        path, _, query = f"/{DEFAULT_ACCOUNT}{target}".partition("?")
+        path, _, query = f"/{account}{target}".partition("?")
         if is_signed:
             signed = Signed(method, DEFAULT_ACCOUNT, path, parse_query(query), own)
             own["authorization"] = authorization(signed, decode_key(DEFAULT_KEY), service="table")
-        url = URL(f"{self.root}/{DEFAULT_ACCOUNT}{target}", encoded=True)
+        url = URL(f"{self.root}/{account}{target}", encoded=True)
         async with self._session.request(
             method,
             url,

@@ -125,6 +125,17 @@ async def test_a_batch_may_be_a_single_query(people: Raw, target: str, said: byt
     assert said in answer.body
 
 
+async def test_a_batch_on_the_secondary_is_a_query(people: Raw) -> None:
+    query = b"--batch\n\nGET http://any/devstoreaccount1/people() HTTP/1.1\n\n\n--batch--\n"
+    secondary = "devstoreaccount1-secondary"
+
+    found = await people.send("POST", "/$batch", query, MULTIPART, account=secondary)
+    changed = await people.send("POST", "/$batch", batch(put("a")), MULTIPART, account=secondary)
+
+    assert b'"RowKey":"it\'s"' in found.body
+    assert changed.outcome == "403 InsufficientAccountPermissions"
+
+
 @pytest.mark.parametrize(
     "body",
     [
