@@ -99,6 +99,11 @@ CLIENTS: Final[Sequence[tuple[str, str, str]]] = (
         "the client drops them",
     ),
     (
+        "Python: `azure-storage-queue`",
+        "a carriage return in a message becomes a line feed; base64 keeps it",
+        "the client sends it as it is, and XML makes a line feed of it",
+    ),
+    (
         "object_store (obstore, Delta Lake, Polars): signed URLs",
         "403 for names with spaces or beyond ASCII",
         "it signs the name as it is escaped; the rules ask for the name itself",
