@@ -38,7 +38,7 @@ _TOKEN: Final = re.compile(
     | '(?P<text>(?:[^']|'')*)'
     | (?P<number>[+-]?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][+-]?\d+)?)(?P<suffix>[lLdDfFmM]?)(?!\w)
     | (?P<special>-?INF|NaN)(?!\w)
-    | (?P<word>[^\W\d]\w*)
+    | (?P<word>[^\s()']+)
     )""",
     re.VERBOSE,
 )
@@ -216,6 +216,8 @@ def _token(found: re.Match[str], text: str) -> _Token:
         boolean = word.lower()  # .NET and Python write them with a capital
         if boolean in ("true", "false"):
             return _Token("literal", value=("bool", int(boolean == "true")))
+        if not word.isidentifier():  # as the names of properties are; ``\w`` has fewer letters
+            refuse(text, f"'{word[:60]}' is neither a name nor a value")
         return _Token("word", word)
     if found["text"] is not None:
         return _Token("literal", value=("string", found["text"].replace("''", "'")))

@@ -49,6 +49,8 @@ TREES = [
     ("not a or b eq 2", AnyOf((Not(Compare("a", "eq", ("bool", 1))), B))),
     ("true", EVERYTHING),
     ("false", AnyOf(())),
+    ("नाम eq 1", Compare("नाम", "eq", ("number", 1))),
+    ("(cafe\u0301)eq(1)", Compare("cafe\u0301", "eq", ("number", 1))),
 ]
 
 LITERALS = [
@@ -122,6 +124,9 @@ REFUSED = [
     "(" * 60 + "a eq 1" + ")" * 60,
     " or ".join(["a eq 1"] * 501),
     "a eq 1;drop",
+    "a.b eq 1",
+    "a-b eq 1",
+    "a eq - 5",
     "\x00",
 ]
 
