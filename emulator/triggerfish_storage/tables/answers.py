@@ -17,29 +17,50 @@ def shape_of(call: Call, query: Mapping[str, str], headers: Mapping[str, str]) -
     return wire.shape_of(accept, format_, query.get("$select", ""), call.endpoint, call.account)
 
 
-def table_reply(call: Call, name: str) -> Reply:
+def created_shape(
+    call: Call, query: Mapping[str, str], headers: Mapping[str, str]
+) -> wire.Shape | None:
+    """Return how the answer to a creation is to look, None where it is to have no body.
+
+    Raises where it cannot look so; that is to be known before anything is created.
+    """
+    if prefer(headers) == "return-no-content":
+        return None
+    return shape_of(call, query, headers)
+
+
+def changed_shape(
+    call: Call, action: Action, query: Mapping[str, str], headers: Mapping[str, str]
+) -> wire.Shape | None:
+    """Return how the answer to a change is to look: of all but inserts it has no body."""
+    return created_shape(call, query, headers) if action.kind == "insert" else None
+
+
+def table_reply(call: Call, name: str, shape: wire.Shape | None) -> Reply:
     """Return the answer to a table's creation."""
-    address = f"{call.endpoint}/Tables('{name}')"
-    headers = _created(call.headers, address)
-    if "DataServiceId" in headers:
+    headers = _created(call.headers, f"{call.endpoint}/Tables('{name}')")
+    if shape is None:
         return Reply(204, headers=headers)
-    shape = shape_of(call, call.query, call.headers)
     return Reply(201, wire.one_table(name, shape), headers, shape.content_type)
 
 
 def entity_reply(
-    call: Call, action: Action, entity: Entity | None, request_headers: Mapping[str, str]
+    call: Call,
+    action: Action,
+    entity: Entity | None,
+    shape: wire.Shape | None,
+    request_headers: Mapping[str, str],
 ) -> Reply:
-    """Return the answer to a change of an entity."""
+    """Return the answer to a change of an entity; ``shape`` is what ``changed_shape`` said."""
     if entity is None:
         return Reply(204)
+    headers = {"ETag": entity.etag}
     if action.kind != "insert":
-        return Reply(204, headers={"ETag": entity.etag})
-    address = f"{call.endpoint}/{wire.entity_address(action.table, action.keys)}"
-    headers = {"ETag": entity.etag, **_created(request_headers, address)}
-    if "DataServiceId" in headers:
         return Reply(204, headers=headers)
-    shape = shape_of(call, {}, request_headers)
+    address = f"{call.endpoint}/{wire.entity_address(action.table, action.keys)}"
+    headers |= _created(request_headers, address)
+    if shape is None:
+        return Reply(204, headers=headers)
     body = wire.one_entity(entity, action.table, shape)
     return Reply(201, body, headers, shape.content_type)
 

@@ -16,7 +16,7 @@ from triggerfish_storage.protocol.render import error_reply
 from triggerfish_storage.protocol.target import parse_query
 from triggerfish_storage.tables import errors, wire
 from triggerfish_storage.tables.action import Action, at_index
-from triggerfish_storage.tables.answers import entity_reply
+from triggerfish_storage.tables.answers import changed_shape, entity_reply
 from triggerfish_storage.tables.multipart import Request, read_batch, write_batch
 from triggerfish_storage.tables.queries import page_reply, single_reply
 from triggerfish_storage.tables.requests import key_range, read_action, split_address
@@ -48,25 +48,29 @@ async def entity_group_transaction(call: Call, store: TableStore) -> Reply:
     if not requests:
         return write_batch([], boundary, is_query=False)
     try:
-        actions = [_action(call, request, index) for index, request in enumerate(requests)]
-        entities = await store.perform_all(actions, now=call.now)
+        changes = [_change(call, request, index) for index, request in enumerate(requests)]
+        entities = await store.perform_all([action for action, _ in changes], now=call.now)
     except StorageError as error:
         return write_batch([(_failed(call, error), "")], boundary, is_query=False)
     replies = [
-        (entity_reply(call, action, entity, request.headers), request.headers.get("content-id", ""))
-        for action, entity, request in zip(actions, entities, requests, strict=True)
+        (
+            entity_reply(call, action, entity, shape, request.headers),
+            request.headers.get("content-id", ""),
+        )
+        for (action, shape), entity, request in zip(changes, entities, requests, strict=True)
     ]
     return write_batch(replies, boundary, is_query=False)
 
 
-def _action(call: Call, request: Request, index: int) -> Action:
+def _change(call: Call, request: Request, index: int) -> tuple[Action, wire.Shape | None]:
+    """Return what a request asks for, and how the answer to it is to look."""
     try:
         table, keys = _address(request)
         action = read_action(request.method, table, keys, request.headers, request.body)
         _check_allowed(call, action)
+        return action, changed_shape(call, action, {}, request.headers)
     except StorageError as error:
         raise at_index(error, index) from error
-    return action
 
 
 def _check_allowed(call: Call, action: Action) -> None:

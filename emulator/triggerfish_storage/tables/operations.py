@@ -21,7 +21,13 @@ from triggerfish_storage.protocol.service_operations import (
 )
 from triggerfish_storage.tables import errors, wire
 from triggerfish_storage.tables.action import Action
-from triggerfish_storage.tables.answers import entity_reply, shape_of, table_reply
+from triggerfish_storage.tables.answers import (
+    changed_shape,
+    created_shape,
+    entity_reply,
+    shape_of,
+    table_reply,
+)
 from triggerfish_storage.tables.batch import entity_group_transaction
 from triggerfish_storage.tables.entity import read_object
 from triggerfish_storage.tables.filter import parse_filter
@@ -66,8 +72,9 @@ async def create_table(call: Call, store: TableStore) -> Reply:
     name = read_object(await call.body.read(BODY_LIMIT_BYTES)).get("TableName")
     if not isinstance(name, str):
         raise StorageError(common.INVALID_INPUT, Reason="The body names no TableName.")
+    shape = created_shape(call, call.query, call.headers)
     await store.create(name)
-    return table_reply(call, name)
+    return table_reply(call, name, shape)
 
 
 async def delete_table(call: Call, store: TableStore) -> Reply:
@@ -141,8 +148,9 @@ async def upsert_entity(call: Call, store: TableStore) -> Reply:
 async def _perform(call: Call, store: TableStore, action: Action) -> Reply:
     if call.query and not key_range(call.query).holds(action.keys):
         raise StorageError(common.AUTHORIZATION_FAILURE)
+    shape = changed_shape(call, action, call.query, call.headers)
     entity = await store.perform(action, now=call.now)
-    return entity_reply(call, action, entity, call.headers)
+    return entity_reply(call, action, entity, shape, call.headers)
 
 
 _SERVICE: Final = {"restype": "service", "comp": "properties"}

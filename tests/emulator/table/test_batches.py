@@ -125,6 +125,20 @@ async def test_a_batch_may_be_a_single_query(people: Raw, target: str, said: byt
     assert said in answer.body
 
 
+async def test_a_batch_that_cannot_be_answered_changes_nothing(people: Raw) -> None:
+    insert = (
+        "POST http://any/devstoreaccount1/people HTTP/1.1\nAccept: application/atom+xml\n\n"
+        '{"PartitionKey":"p","RowKey":"new"}\n'
+    )
+
+    answer = await people.send("POST", "/$batch", batch(put("a"), insert), MULTIPART)
+
+    assert answer.status == 202
+    assert b'"value":"1:Atom format is not supported.' in answer.body
+    missing = await people.send("GET", "/people(PartitionKey='p',RowKey='a')")
+    assert missing.outcome == "404 ResourceNotFound"
+
+
 async def test_a_batch_on_the_secondary_is_a_query(people: Raw) -> None:
     query = b"--batch\n\nGET http://any/devstoreaccount1/people() HTTP/1.1\n\n\n--batch--\n"
     secondary = "devstoreaccount1-secondary"

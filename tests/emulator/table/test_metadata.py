@@ -148,6 +148,28 @@ async def test_other_formats_are_not_spoken(
     assert answer.outcome == outcome
 
 
+@pytest.mark.parametrize("accept", ["application/atom+xml", "application/json;odata=verbose"])
+async def test_nothing_is_created_that_cannot_be_told(people: Raw, accept: str) -> None:
+    headers, new = {"accept": accept}, b'{"PartitionKey":"p","RowKey":"new"}'
+
+    entity = await people.send("POST", "/people", new, headers)
+    table = await people.send("POST", "/Tables", b'{"TableName":"other"}', headers)
+    untold = await people.send("POST", "/people", new, headers | {"prefer": "return-no-content"})
+
+    assert entity.outcome == table.outcome != ""
+    assert untold.status == 204
+    assert (await people.send("GET", "/Tables('other')")).outcome == "404 ResourceNotFound"
+
+
+async def test_the_format_of_what_was_created_may_stand_in_the_address(people: Raw) -> None:
+    target = "/people?$format=application/json;odata%3Dnometadata"
+    new = b'{"PartitionKey":"p","RowKey":"new"}'
+
+    answer = await people.send("POST", target, new, levelled("fullmetadata"))
+
+    assert "odata.etag" not in answer.document
+
+
 @pytest.mark.parametrize(
     ("prefer", "status", "has_body"),
     [("", 201, True), ("return-content", 201, True), ("return-no-content", 204, False)],
