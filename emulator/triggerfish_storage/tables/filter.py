@@ -21,7 +21,7 @@ from triggerfish_storage.tables.edm import Comparable, parse_date_time, parse_gu
 Operator = Literal["eq", "ne", "gt", "ge", "lt", "le"]
 
 COMPARISONS_LIMIT: Final = 500
-DEPTH_LIMIT: Final = 50
+DEPTH_LIMIT: Final = 101  # a hundred comparisons as clients combine them, pair by pair
 _OPERATORS: Final = frozenset({"eq", "ne", "gt", "ge", "lt", "le"})
 _MIRRORED: Final[dict[str, Operator]] = {
     "eq": "eq",

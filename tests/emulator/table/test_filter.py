@@ -121,7 +121,7 @@ REFUSED = [
     "a eq 1 AND b eq 2",
     "not",
     "5",
-    "(" * 60 + "a eq 1" + ")" * 60,
+    "(" * 101 + "a eq 1" + ")" * 101,
     " or ".join(["a eq 1"] * 501),
     "a eq 1;drop",
     "a.b eq 1",
@@ -146,6 +146,17 @@ def test_a_literal_is_understood_on_either_side(text: str, value: tuple[str, obj
 def test_what_makes_no_sense_is_refused(text: str) -> None:
     with pytest.raises(StorageError, match="InvalidInput"):
         parse_filter(text)
+
+
+def test_a_filter_may_be_combined_of_a_hundred_pair_by_pair() -> None:
+    text = "a eq 0"
+    for value in range(1, 101):
+        text = f"({text}) or (a eq {value})"
+    tree = parse_filter(text)
+
+    assert matches(tree, {"a": Property("Edm.Int32", 100)})
+    assert not matches(tree, {"a": Property("Edm.Int32", 101)})
+    assert names_of(tree) == {"a"}
 
 
 @given(st.text(alphabet="ab'()=0159.eLX -\"\\andornotgtqdx\n", max_size=60))
