@@ -142,7 +142,8 @@ class SignedRequests:
         url = connection.endpoint(service) + request.path
         if connection.key:
             path, parameters = urlsplit(url).path, parse_query(query)
-            signed = Signed(request.method, connection.account, path, parameters, headers)
+            named = {name.lower(): value for name, value in headers.items()}  # of metadata
+            signed = Signed(request.method, connection.account, path, parameters, named)
             headers["authorization"] = authorization(signed, connection.key, service=service)
         else:
             query = "&".join(filter(None, (query, connection.sas)))

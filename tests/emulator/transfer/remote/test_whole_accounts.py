@@ -100,6 +100,20 @@ async def test_a_blob_of_many_pieces_comes_out_and_goes_in(
     assert blob.md5 == hashlib.md5(content).digest()
 
 
+async def test_names_of_metadata_keep_their_case(accounts: list[Account], tmp_path: Path) -> None:
+    one, two = accounts
+    names = {"Owner": "Ann", "lastSeen": "é", "a_B": "1"}
+    now = datetime.now(UTC)
+    await one.served.account.blobs.create_container("data", now=now)
+    await one.served.account.blobs.put("data", "a", b"1", Draft(metadata=names), now=now)
+
+    await one.export(tmp_path / "saved")
+    await two.import_(tmp_path / "saved")
+
+    blob, _ = await two.served.account.blobs.get("data", "a", now=datetime.now(UTC))
+    assert blob.metadata == names
+
+
 async def test_what_cannot_be_read_is_left_out_and_said(
     accounts: list[Account], tmp_path: Path
 ) -> None:
