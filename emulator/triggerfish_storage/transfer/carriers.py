@@ -20,6 +20,7 @@ from typing import Final, Protocol
 from triggerfish_storage.transfer.failure import TransferError
 from triggerfish_storage.transfer.scratch import folder_beside
 
+ACCOUNT_FILE: Final = "account.jsonl"  # which every export has
 ARCHIVES: Final = (".tar", ".tar.gz", ".tgz", ".zip")
 _OTHER_ARCHIVES: Final = (".7z", ".rar", ".gz", ".bz2", ".xz", ".zst", ".tbz2", ".txz", ".tzst")
 COPY_BYTES: Final = 1024 * 1024
@@ -49,7 +50,7 @@ def carrier(target: Path, *, overwrite: bool) -> Iterator[Carrier]:
             f"{target}: archives of this kind are not written. Let its name end in "
             f"{', '.join(ARCHIVES[:-1])} or {ARCHIVES[-1]}, or name a folder."
         )
-    check_target(target, overwrite=overwrite)
+    check_target(target, overwrite=overwrite, known_by=ACCOUNT_FILE)
     try:
         with folder_beside(target) as beside:
             unfinished = beside / target.name
@@ -77,13 +78,29 @@ def _carrier_to(unfinished: Path) -> Iterator[Carrier]:
         yield _Folder(unfinished)
 
 
-def check_target(target: Path, *, overwrite: bool) -> None:
-    """Raise where something is at ``target`` that must stay."""
-    if overwrite or not target.exists():
+def check_target(target: Path, *, overwrite: bool, known_by: str) -> None:
+    """Raise where something is at ``target`` that must stay.
+
+    A folder is replaced with all that is in it, so only one that has the file ``known_by`` is: it
+    could be anything else, the data folder itself too.
+    """
+    if not target.exists():
         return
-    if target.is_dir() and not any(target.iterdir()) and not is_archive(target):
+    if Path.cwd().is_relative_to(target.resolve()):
+        raise TransferError(
+            f"{target}: cannot be replaced, as the current folder is in there. "
+            "Name one of its own, such as ./saved."
+        )
+    is_folder = target.is_dir()
+    if is_folder and not any(target.iterdir()) and not is_archive(target):
         return
-    raise TransferError(f"{target}: exists already. Choose another name, or give --overwrite.")
+    if not overwrite:
+        raise TransferError(f"{target}: exists already. Choose another name, or give --overwrite.")
+    if is_folder and not (target / known_by).is_file():
+        raise TransferError(
+            f"{target}: a folder without {known_by} is not replaced, as it holds something else. "
+            "Choose another name."
+        )
 
 
 def put_in_place(unfinished: Path, target: Path) -> None:

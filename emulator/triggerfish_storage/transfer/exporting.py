@@ -19,13 +19,12 @@ from tempfile import SpooledTemporaryFile
 from typing import Final, NamedTuple, Protocol
 
 from triggerfish_storage.hashing import Checksum
-from triggerfish_storage.transfer.carriers import COPY_BYTES, Carrier
+from triggerfish_storage.transfer.carriers import ACCOUNT_FILE, COPY_BYTES, Carrier
 from triggerfish_storage.transfer.fields import iso, to_line
 from triggerfish_storage.transfer.names import file_stem, path_apart, plain_path
 from triggerfish_storage.transfer.path_set import PathSet, path_set
 from triggerfish_storage.transfer.tally import FILE_BYTES, Advance, Tally
 
-ACCOUNT_FILE: Final = "account.jsonl"
 BLOBS: Final = "blobs"
 QUEUES: Final = "queues"
 TABLES: Final = "tables"

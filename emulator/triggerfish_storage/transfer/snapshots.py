@@ -65,7 +65,7 @@ def place_of(folder: Path, name: str) -> Path:
 
 def take(folder: Path, place: Path, *, overwrite: bool, now: datetime, advance: Advance) -> None:
     """Keep the account of ``folder`` as it is now; raises where ``place`` is taken."""
-    check_target(place, overwrite=overwrite)
+    check_target(place, overwrite=overwrite, known_by=ABOUT_FILE)
     try:
         with pinned(folder) as view, _aside(folder, place) as aside:
             unfinished = aside / place.name

@@ -18,8 +18,8 @@ from triggerfish_storage.blobs.names import check_container_name
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.queues import directory as queues
 from triggerfish_storage.tables import directory as tables
-from triggerfish_storage.transfer.carriers import ARCHIVES, is_archive
-from triggerfish_storage.transfer.exporting import ACCOUNT_FILE, BLOBS, QUEUES, TABLES
+from triggerfish_storage.transfer.carriers import ACCOUNT_FILE, ARCHIVES, is_archive
+from triggerfish_storage.transfer.exporting import BLOBS, QUEUES, TABLES
 from triggerfish_storage.transfer.failure import TransferError
 from triggerfish_storage.transfer.names import is_litter, resource_of
 from triggerfish_storage.transfer.scratch import scratch_folder

@@ -123,6 +123,35 @@ async def test_what_is_there_is_replaced_only_where_that_is_asked_for(
     export(tmp_path / "data", tmp_path / name, clock.now(), overwrite=True)
 
 
+@pytest.mark.parametrize("name", ["data", ".", "home", "home/saved.zip"])
+async def test_a_folder_that_is_no_export_is_never_replaced(
+    clock: ManualClock, tmp_path: Path, name: str, export: Export, opened: Open
+) -> None:
+    async with opened(tmp_path / "data", clock) as account:
+        await account.queues.create("orders")
+    (tmp_path / "home/saved.zip").mkdir(parents=True)
+    (tmp_path / "home/saved.zip/letter").write_text("dear")
+    before = _files(tmp_path)
+
+    with pytest.raises(TransferError, match="is not replaced"):
+        export(tmp_path / "data", tmp_path / name, clock.now(), overwrite=True)
+
+    assert _files(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", [".", "..", "./", "/"])
+def test_the_folder_that_one_is_in_is_never_replaced(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    with (
+        pytest.raises(TransferError, match=r"the current folder is in there.* such as \./saved"),
+        carrier(Path(name), overwrite=True),
+    ):
+        pass
+
+
 async def test_an_empty_folder_may_be_exported_into(
     clock: ManualClock, tmp_path: Path, export: Export, opened: Open
 ) -> None:

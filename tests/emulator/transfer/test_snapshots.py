@@ -227,6 +227,17 @@ async def test_a_name_is_used_twice_only_where_that_is_asked_for(
     assert (await state(opened, tmp_path, clock))[0] == {b"new"}
 
 
+async def test_a_folder_that_is_no_snapshot_is_never_replaced(
+    clock: ManualClock, tmp_path: Path, opened: Open
+) -> None:
+    await put_all(opened, tmp_path / "data", clock, b"a")
+
+    with pytest.raises(TransferError, match="is not replaced"):
+        take(tmp_path / "data", f"{tmp_path}/data", clock, overwrite=True)
+
+    assert (await state(opened, tmp_path / "data", clock))[0] == {b"a"}
+
+
 @pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "a\0b", "-x"])
 def test_what_can_be_no_name_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(TransferError, match="no name of a snapshot"):
