@@ -6,6 +6,7 @@ Azurite's options: https://learn.microsoft.com/azure/storage/common/storage-use-
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,6 +47,18 @@ class Options:
     seed: Path | None
     keeps_versions: bool
     rehydrates_after: timedelta
+
+
+class _Seconds(click.FloatRange):
+    """Seconds within limits, which "nan" is by all that it can be compared with."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        seconds = float(super().convert(value, param, ctx))
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is no number of seconds.", param, ctx)
+        return seconds
 
 
 def option(*names: str, also: str = "", **settings: Any) -> Callable[[Any], Any]:
@@ -126,7 +139,7 @@ versions_option: Final = option(
 rehydrate_option: Final = option(
     "--rehydrate-after",
     metavar="SECONDS",
-    type=click.FloatRange(0, LONGEST_REHYDRATION.total_seconds()),
+    type=_Seconds(0, LONGEST_REHYDRATION.total_seconds()),
     default=0,
     show_default=True,
     help="How long a blob takes to come back from the archive.",

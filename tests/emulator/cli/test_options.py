@@ -87,6 +87,7 @@ def test_in_memory_has_no_folder(started: list[Options]) -> None:
         (("--blob-port", "70000"), "--blob-port"),
         (("--queuePort", "x"), "--queuePort"),
         (("--durability", "some"), "--durability"),
+        (("--rehydrate-after", "nan"), "'nan' is no number of seconds"),
         (("--key", __file__), "--key needs the certificate"),
         (("--cert", __file__), "no PFX file that --pwd opens, and no PEM file"),
         (("--nonsense",), "--nonsense"),
