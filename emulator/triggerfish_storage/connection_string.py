@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from triggerfish_storage.protocol.accounts import DEFAULT_ACCOUNT, DEFAULT_KEY
 from triggerfish_storage.protocol.auth import ServiceName, decode_key
@@ -68,7 +68,8 @@ def parse_connection_string(
     """Take a connection string apart; ``ports`` are those of the development storage."""
     parts = _parts(text)
     if parts.get("usedevelopmentstorage", "").lower() == "true":
-        proxy = urlsplit(parts.get("developmentstorageproxyuri", ""))
+        name = "DevelopmentStorageProxyUri"
+        proxy = _split(name, parts.get(name.lower(), ""))
         return _development(f"{proxy.scheme or 'http'}://{proxy.hostname or host}", ports)
     account = parts.get("accountname", "")
     protocol = parts.get("defaultendpointsprotocol", "https").lower()
@@ -149,12 +150,29 @@ def _key(parts: Mapping[str, str], account: str, sas: str) -> bytes:
 
 
 def _endpoint(name: str, text: str) -> str:
-    url = urlsplit(text)
+    url = _split(name, text)
     if url.scheme not in ("http", "https") or not url.netloc:
-        raise ConnectionStringError(
-            f"{name} is '{text}', which is no URL; it looks like http://127.0.0.1:10000/account."
-        )
+        raise _no_url(name, text)
     return text.rstrip("/")
+
+
+def _split(name: str, text: str) -> SplitResult:
+    """Take a URL apart whose host and port can be such."""
+    try:
+        url = urlsplit(text)
+        (url.hostname or "").encode("idna")
+        is_usable = url.port != 0
+    except ValueError:
+        is_usable = False
+    if not is_usable:
+        raise _no_url(name, text)
+    return url
+
+
+def _no_url(name: str, text: str) -> ConnectionStringError:
+    return ConnectionStringError(
+        f"{name} is '{text}', which is no URL; it looks like http://127.0.0.1:10000/account."
+    )
 
 
 def _development(base: str, ports: Mapping[ServiceName, int]) -> Connection:

@@ -18,7 +18,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from triggerfish_storage.account import StorageAccount
 from triggerfish_storage.blobs import access, versions
@@ -53,6 +53,7 @@ from triggerfish_storage.transfer.seeding import Seed, plant
 from triggerfish_storage.transfer.tally import Tally
 from triggerfish_storage.upkeep import kept_up
 
+_NOT_HERE: Final = "it is no address of this machine."
 _log = logging.getLogger("triggerfish_storage")
 
 
@@ -149,7 +150,7 @@ async def serve(
             host = addresses.get(name, address)
             try:
                 listening[name] = await listen(endpoint, address=host, port=port, tls=tls)
-            except OSError as error:
+            except (OSError, UnicodeError) as error:
                 raise _unusable(error, name, host, port) from error
         bound = {name: one.port for name, one in listening.items()}
         account.ownership.serves(
@@ -162,7 +163,9 @@ async def serve(
         await stop(list(listening.values()))
 
 
-def _unusable(error: OSError, service: str, address: str, port: int) -> PortUnusable:
+def _unusable(error: OSError | UnicodeError, service: str, address: str, port: int) -> PortUnusable:
+    if isinstance(error, UnicodeError):  # no name of a machine is so long, or has such letters
+        return PortUnusable(service, address, port, _NOT_HERE)
     match error.errno:
         case errno.EADDRINUSE:
             problem = (
@@ -172,7 +175,7 @@ def _unusable(error: OSError, service: str, address: str, port: int) -> PortUnus
         case errno.EACCES:
             problem = f"only administrators may. Choose one above 1023 with --{service}-port."
         case errno.EADDRNOTAVAIL | errno.EAFNOSUPPORT | socket.EAI_NONAME | socket.EAI_AGAIN:
-            problem = "it is no address of this machine."
+            problem = _NOT_HERE
         case _:
             problem = f"{error.strerror or error}."
     return PortUnusable(service, address, port, problem)

@@ -97,6 +97,14 @@ def test_neither_key_nor_sas_is_shown() -> None:
             "AccountName=a;AccountKey=a2V5;BlobEndpoint=h:5",
             "BlobEndpoint is 'h:5', which is no URL",
         ),
+        ("BlobEndpoint=http://[::", "BlobEndpoint is 'http://[::', which is no URL"),
+        ("QueueEndpoint=http://h:x/a", "QueueEndpoint is 'http://h:x/a', which is no URL"),
+        ("TableEndpoint=http://h:99999", "TableEndpoint is 'http://h:99999', which is no URL"),
+        (f"BlobEndpoint=http://{'x' * 70}", "which is no URL"),
+        (
+            "UseDevelopmentStorage=true;DevelopmentStorageProxyUri=http://[::",
+            "DevelopmentStorageProxyUri is 'http://[::', which is no URL",
+        ),
     ],
 )
 def test_a_malformed_one_is_told_with_the_key_at_fault(text: str, problem: str) -> None:

@@ -171,10 +171,11 @@ async def test_a_port_that_is_taken_is_named_with_its_option() -> None:
     )
 
 
-async def test_an_address_of_another_machine_is_named() -> None:
+@pytest.mark.parametrize("address", ["192.0.2.1", "x" * 70, "\ufffd"])
+async def test_an_address_of_another_machine_is_named(address: str) -> None:
     async with open_account(None) as account:
-        with pytest.raises(PortUnusable, match=r"192\.0\.2\.1 .* no address of this machine") as it:
-            async with serve(account, address="192.0.2.1", ports={"blob": 0}):
+        with pytest.raises(PortUnusable, match=rf"{address} .* no address of this machine") as it:
+            async with serve(account, address=address, ports={"blob": 0}):
                 pass
     assert not isinstance(it.value, PortTaken)  # for which others are attached to
 

@@ -184,16 +184,16 @@ class RunningHost:
             connection.request(method, target, body, headers)
             response = connection.getresponse()
             return response.status, response.read()
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, UnicodeError, http.client.HTTPException) as error:
             raise NotRunning(f"No host answers at {self.url} ({error}). {_REMEDY}") from error
         finally:
             connection.close()
 
     def _connection(self) -> http.client.HTTPConnection:
-        parts = urlsplit(self.url if "://" in self.url else f"http://{self.url}")
-        secure = parts.scheme == "https"
-        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
         try:
+            parts = urlsplit(self.url if "://" in self.url else f"http://{self.url}")
+            secure = parts.scheme == "https"
+            kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
             return kind(parts.hostname or "", parts.port, timeout=_ANSWER_SECONDS)
         except (ValueError, http.client.InvalidURL) as error:
             raise NotRunning(

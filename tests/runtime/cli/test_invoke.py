@@ -287,6 +287,16 @@ def test_route_parameters_that_may_be_left_out_are(host: Host, route: str) -> No
     assert host.requests[-1][1] == "/api/web"
 
 
+@pytest.mark.parametrize("url", ["http://[::", "http://h:99999", f"http://{'x' * 70}", "a b", "/"])
+def test_a_host_that_can_be_none_is_told(tmp_path: Path, url: str) -> None:
+    words = ["invoke", "ship", "--host", url, "--data-folder", str(tmp_path)]
+
+    result = CliRunner().invoke(triggerfish, words)
+
+    assert isinstance(result.exception, NotRunning)
+    assert url in str(result.exception)
+
+
 def test_a_host_given_by_url_may_be_without_a_history_here(host: Host, tmp_path: Path) -> None:
     words = ["invoke", "ship", "-d", "x", "--host", f"http://127.0.0.1:{host.port}"]
     elsewhere = ["--data-folder", str(tmp_path / "elsewhere")]
