@@ -57,7 +57,8 @@ async def submit_batch(call: Call, store: BlobStore) -> Reply:
             _rendered(boundary, part.content_id, call, await _answer(part, call, store))
             for part in parts
         ]
-    body = b"".join(answers) + f"--{boundary}--\r\n".encode()
+    # Nothing stands behind the last boundary: C++ clients take the end of a line for an answer.
+    body = b"".join(answers) + f"--{boundary}--".encode()
     return Reply(202, body, content_type=f"multipart/mixed; boundary={boundary}")
 
 
