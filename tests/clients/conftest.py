@@ -50,11 +50,14 @@ PACKAGES: Final = (
         "polars",
         "xarray",
         "zarr",
+        "tiledb",
+        "rasterio",
     ),
 )
 NODE_PACKAGES: Final = (
     *("@azure/storage-blob", "@azure/storage-queue", "@azure/data-tables"),
     *("azure-storage", "unstorage", "@azure/eventhubs-checkpointstore-blob"),
+    *("azure-queue-node", "azure-table-node"),
 )
 LARGE_BYTES: Final = 5 * 1024 * 1024 + 3
 FILES: Final[Mapping[str, bytes]] = {

@@ -1,5 +1,5 @@
-"""The official JavaScript clients, run by Node.js: today's, the one before them, and what others
-built on them.
+"""The official JavaScript clients, run by Node.js: today's, the one before them, what others built
+on them, and clients of others that speak the protocol by themselves.
 
 ``TRIGGERFISH_NODE_MODULES`` names the folder the packages are installed in.
 """
@@ -20,8 +20,12 @@ PACKAGES: Final = {
     "round_trip.cjs": ("@azure/storage-blob", "@azure/storage-queue", "@azure/data-tables"),
     "legacy.cjs": ("azure-storage",),
     "stores.cjs": ("@azure/eventhubs-checkpointstore-blob", "unstorage"),
+    "own_protocol.cjs": ("azure-queue-node", "azure-table-node"),
 }
-PARTS: Final = {"stores.cjs": ("checkpoints", "unstorage")}
+PARTS: Final = {
+    "stores.cjs": ("checkpoints", "unstorage"),
+    "own_protocol.cjs": ("queues", "tables"),
+}
 
 pytestmark = [pytest.mark.external, pytest.mark.slow]
 
