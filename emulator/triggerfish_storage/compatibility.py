@@ -79,6 +79,16 @@ CLIENTS: Final[Sequence[tuple[str, str, str]]] = (
         "it asks for the secondary in the cloud, and takes no other",
     ),
     (
+        "boostedblob: empty files",
+        "403 with an account's key",
+        "it signs their length as `0`; the rules ask for nothing in its place",
+    ),
+    (
+        "Daft: globs, and names with spaces or beyond ASCII",
+        "nothing is found, as with Azurite",
+        "it asks for prefixes that begin with `/`, and escapes names twice",
+    ),
+    (
         "FlyStorage: copies and moves",
         "with a public container; else 404 CannotVerifyCopySource",
         "it uses Copy Blob From URL with an address that is not signed, as Azurite allows",
@@ -117,6 +127,11 @@ CLIENTS: Final[Sequence[tuple[str, str, str]]] = (
         "pyarrow: `AzureFileSystem.move`",
         "not implemented, says the client",
         "it needs a hierarchical namespace",
+    ),
+    (
+        "Ruby: signed URLs of `azure-storage-blob`",
+        "with the account's name in the host name; 403 for names with spaces or beyond ASCII",
+        "it signs the path of the address as it is, escaped and with the account in it",
     ),
     (
         "unstorage: the driver `azure-storage-table`",
