@@ -86,9 +86,9 @@ async def sent_as_batch(
         content_type="multipart/mixed; boundary=b",
     )
     assert answer.status == 202
-    lines: list[str] = answer.body.decode().split("\r\n")
-    assert lines[-1] == f"{lines[0]}--"  # C++ clients refuse what is behind it
-    return lines
+    told: list[str] = answer.body.decode().split("\r\n")
+    assert told[-1] == f"{told[0]}--"  # C++ clients refuse what is behind it
+    return told
 
 
 async def deleted_by_batch(raw: Any, target: str, headers: Mapping[str, str]) -> str:
