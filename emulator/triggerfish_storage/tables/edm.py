@@ -59,15 +59,18 @@ class Property:
 
 
 def infer(value: object) -> Property:
-    """Return a JSON value that says nothing of its type as a property."""
+    """Return a JSON value that says nothing of its type as a property.
+
+    A number is a double where 32 bits do not hold it, such as JavaScript's milliseconds.
+    """
     if isinstance(value, str):
         return text_property(value)
     if isinstance(value, bool):
         return Property("Edm.Boolean", value)
     if isinstance(value, int) and value in _INT32:
         return Property("Edm.Int32", value)
-    if isinstance(value, float) and math.isfinite(value):
-        return Property("Edm.Double", value)
+    if isinstance(value, int | float):
+        return _double(value)
     raise StorageError(errors.INVALID_VALUE_TYPE)
 
 

@@ -36,6 +36,9 @@ CONVERTED: list[tuple[Any, str, Property]] = [
     ("x", "", Property("Edm.String", "x")),
     (5, "", Property("Edm.Int32", 5)),
     (5.0, "", Property("Edm.Double", 5.0)),
+    (2**31, "", Property("Edm.Double", 2147483648.0)),
+    (-(2**31) - 1, "", Property("Edm.Double", -2147483649.0)),
+    (-(2**31), "", Property("Edm.Int32", -2147483648)),
     (True, "", Property("Edm.Boolean", value=True)),
     ("x", "Edm.String", Property("Edm.String", "x")),
     (5, "Edm.Int32", Property("Edm.Int32", 5)),
@@ -74,7 +77,7 @@ CONVERTED: list[tuple[Any, str, Property]] = [
 ]
 
 REFUSED: list[tuple[Any, str, str]] = [
-    (2**31, "", "InvalidValueType"),
+    (10**400, "", "InvalidValueType"),
     ([1], "", "InvalidValueType"),
     ({"b": 1}, "", "InvalidValueType"),
     ("x", "Edm.Int32", "InvalidValueType"),
