@@ -168,6 +168,7 @@ table names, and else as a request that no service knows.
 | structured messages (`x-ms-structured-body`) | checked and given, with CRC-64 |
 | logging and metrics of the service's properties | kept and given back; nothing is logged |
 | query options of tables but `$filter`, `$select` and `$top` | refused with 501 NotImplemented |
+| functions and arithmetic in `$filter` | refused with 501 NotImplemented |
 | `$filter` on `TableName` | without regard to case, as a table is addressed |
 | copies | done when they are answered, so that there is none for Abort Copy Blob |
 | incremental copies | done at once; from this account with its page ranges, from others whole |

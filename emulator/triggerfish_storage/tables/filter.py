@@ -1,8 +1,8 @@
 """``$filter`` of the Table service: OData's comparisons and logic, as text and as a tree.
 
 Pure. Comparisons of a property with a literal (on either side), ``and``, ``or``, ``not``,
-parentheses, and a boolean property alone. Whatever else OData knows (functions, arithmetic)
-the service does not.
+parentheses, and a boolean property alone. What else OData knows (functions, arithmetic) the
+service says it has not implemented.
 
 Syntax: https://learn.microsoft.com/rest/api/storageservices/querying-tables-and-entities
 """
@@ -23,6 +23,14 @@ Operator = Literal["eq", "ne", "gt", "ge", "lt", "le"]
 COMPARISONS_LIMIT: Final = 500
 DEPTH_LIMIT: Final = 101  # a hundred comparisons as clients combine them, pair by pair
 _OPERATORS: Final = frozenset({"eq", "ne", "gt", "ge", "lt", "le"})
+_ARITHMETIC: Final = frozenset({"add", "sub", "mul", "div", "mod"})
+_FUNCTIONS: Final = frozenset(
+    {
+        *("cast", "ceiling", "concat", "day", "endswith", "floor", "hour", "indexof", "isof"),
+        *("length", "minute", "month", "replace", "round", "second", "startswith", "substring"),
+        *("substringof", "tolower", "toupper", "trim", "year"),
+    }
+)
 _MIRRORED: Final[dict[str, Operator]] = {
     "eq": "eq",
     "ne": "ne",
@@ -149,15 +157,18 @@ class _Parser:
         return self._refuse("a comparison has a property on one side and a value on the other")
 
     def _term(self) -> _Node:
-        if self._token.kind == "(":
-            self._next()
-            found = self._any_of()
+        found = self._next()
+        if found.kind == "(":
+            inside = self._any_of()
             if self._next().kind != ")":
                 self._refuse()
-            return found
-        if self._token.kind not in ("word", "literal"):
+            return inside
+        if found.kind not in ("word", "literal"):
             self._refuse()
-        return self._next()
+        is_function = self._token.kind == "(" and found.text in _FUNCTIONS
+        if is_function or (self._token.kind == "word" and self._token.text in _ARITHMETIC):
+            raise StorageError(errors.NOT_IMPLEMENTED)
+        return found
 
     def _truth(self, node: _Node) -> Filter:
         """Return what stands where something true or false has to."""
