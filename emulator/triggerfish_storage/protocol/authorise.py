@@ -6,6 +6,7 @@ what the service has made public.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
@@ -21,6 +22,7 @@ from triggerfish_storage.protocol.policies import StoredPolicy
 from triggerfish_storage.protocol.service import Service
 from triggerfish_storage.protocol.target import SECONDARY
 
+_WHITE_SPACE: Final = re.compile(r"[ \t]+")
 _SCHEMES: Final[dict[str, Scheme]] = {
     "SharedKey": "SharedKey",  # as clients write it; the case makes no difference
     "sharedkey": "SharedKey",
@@ -88,13 +90,18 @@ def _check_header(call: Call, service: ServiceName, header: str, keys: Sequence[
 
 def _other_readings(signed: Signed, call: Call) -> Iterator[Signed]:
     """Give what a client may have signed that sends something else."""
-    for read in (encodable, legible):  # a header's text, which may be sent as Latin-1
+    # A header's text may be sent as Latin-1, and the rules (but no SDK) fold white space in it.
+    for read in (encodable, legible, _folded):
         meant = {name: read(value) for name, value in call.headers.items()}
         if meant != call.headers:
             yield replace(signed, headers=meant)
     if call.raw_path == f"/{call.account}{SECONDARY}/{call.account}/":
         # azure-data-tables puts the secondary into an emulator's address once it has signed.
         yield replace(signed, path=f"/{call.account}/")
+
+
+def _folded(value: str) -> str:
+    return _WHITE_SPACE.sub(" ", value)
 
 
 async def _check_sas(

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
@@ -30,6 +30,9 @@ from triggerfish_storage.protocol.auth import (
     sign,
 )
 from triggerfish_storage.protocol.target import parse_query
+
+if TYPE_CHECKING:
+    from conftest import Raw
 
 KEY = decode_key(DEFAULT_KEY)
 DATE = "Wed, 01 May 2024 12:00:00 GMT"
@@ -201,6 +204,17 @@ def test_clients_that_sort_headers_by_bytes_are_recognised() -> None:
 
     assert authorization(request, KEY, service="queue") != f"SharedKey acct:{sign(KEY, text)}"
     assert is_signed(request, sign(KEY, text), [KEY], service="queue", scheme="SharedKey")
+
+
+async def test_clients_that_fold_white_space_as_the_rules_say_are_recognised(queue: Raw) -> None:
+    folded = queue.build("PUT", "/orders", headers={"x-ms-meta-a": "one two three"})
+
+    answer = await queue.send(folded.replace(b"one two three", b"one  two \tthree"))
+    other = await queue.send(folded.replace(b"one two three", b"one twothree"))
+    kept = await queue.request("GET", "/orders?comp=metadata")
+
+    assert (answer.status, other.status) == (201, 403)
+    assert kept.headers["x-ms-meta-a"] == "one  two \tthree"
 
 
 @given(key=st.binary(max_size=200), text=st.text(max_size=200))
