@@ -171,7 +171,7 @@ table names, and else as a request that no service knows.
 | functions and arithmetic in `$filter` | refused with 501 NotImplemented |
 | `$filter` on `TableName` | without regard to case, as a table is addressed |
 | copies | done when they are answered, so that there is none for Abort Copy Blob |
-| incremental copies | done at once; from this account with its page ranges, from others whole |
+| incremental copies | done at once; of those from another account all that is written differs |
 | sources of copies | public or signed, or a token comes along; Copy Blob alone takes the key |
 | rehydration of archived blobs | at once, or pending for `--rehydrate-after` seconds whatever the \
 priority; a copy out of the archive counts as copied meanwhile |

@@ -8,7 +8,7 @@ Protocol: https://learn.microsoft.com/rest/api/storageservices/copy-blob
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
@@ -18,7 +18,7 @@ from triggerfish_storage.blobs import errors
 from triggerfish_storage.blobs.archive import ARCHIVE, as_of, brought_back, check_online
 from triggerfish_storage.blobs.conditions import evaluate_read
 from triggerfish_storage.blobs.encryption import check_key
-from triggerfish_storage.blobs.extents import add_extents, all_extents
+from triggerfish_storage.blobs.extents import add_extents, add_packed, all_extents
 from triggerfish_storage.blobs.guards import check_ordinary
 from triggerfish_storage.blobs.lifecycle import begin_write, finish_write, surviving_lease
 from triggerfish_storage.blobs.model import (
@@ -32,6 +32,7 @@ from triggerfish_storage.blobs.model import (
     Draft,
     Priority,
 )
+from triggerfish_storage.blobs.page_ranges import Range
 from triggerfish_storage.blobs.rows import Place, get_blob, load_data, rewrite_blob, save_blob
 from triggerfish_storage.blobs.tiers import check_tier
 from triggerfish_storage.contents import Content, share_contents
@@ -47,6 +48,13 @@ class Kind(NamedTuple):
     sequence_number: int = 0
     block_count: int = 0
     is_sealed: bool = False
+
+
+class Pages(NamedTuple):
+    """Which pages of a source were written, whose bytes alone are received, and how long it is."""
+
+    written: Sequence[Range]
+    length: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +128,21 @@ def write_copy(
     kind: Kind,
     order: CopyOrder,
     *,
+    pages: Pages | None = None,
     conditions: Conditions = NO_CONDITIONS,
     now: datetime,
 ) -> Blob:
-    """Write a blob with bytes that came from elsewhere; ``order`` says all else of it."""
+    """Write a blob with bytes that came from elsewhere, all or its ``pages``.
+
+    ``order`` says all else of it.
+    """
     place = _begin_target(tx, address, kind.type, order, conditions, now)
     draft = _checked(order.draft, kind.type)._replace(metadata=order.metadata)
-    made = finish_write(tx, place, address, kind.type, draft, now, content=content)
+    if pages is None:
+        made = finish_write(tx, place, address, kind.type, draft, now, content=content)
+    else:
+        made = finish_write(tx, place, address, kind.type, draft, now, length=pages.length)
+        add_extents(tx, made.id, add_packed(tx, content, pages.written))
     made = _like(made, kind, order, now)
     save_blob(tx, made)
     return made

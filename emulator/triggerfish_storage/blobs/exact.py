@@ -22,7 +22,7 @@ from triggerfish_storage.blobs.container_rows import (
 )
 from triggerfish_storage.blobs.containers import create_container
 from triggerfish_storage.blobs.deletion import purge_blob
-from triggerfish_storage.blobs.extents import Extent, add_extents, all_extents
+from triggerfish_storage.blobs.extents import Extent, add_extents, all_extents, packed
 from triggerfish_storage.blobs.guards import check_mutable
 from triggerfish_storage.blobs.model import Address, Blob, Container
 from triggerfish_storage.blobs.page_ranges import Range, written_ranges
@@ -150,10 +150,7 @@ def _find(tx: sqlite3.Connection, container_id: int, name: str, snapshot: int) -
 def _stretches(blob: Blob, layout: Layout) -> Iterator[Extent]:
     """Give what the blob's bytes consist of; all of it lies in one content, in order."""
     if layout.pages is not None:
-        offset = 0
-        for begin, end in layout.pages:
-            yield Extent(begin, end - begin, 0, offset)
-            offset += end - begin
+        yield from packed(layout.pages, 0)
     elif layout.blocks:
         start = 0
         for block, length in layout.blocks:

@@ -8,10 +8,16 @@ transaction.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from triggerfish_storage.contents import Part, drop_contents, share_contents
+from triggerfish_storage.contents import (
+    Content,
+    Part,
+    add_content,
+    drop_contents,
+    share_contents,
+)
 
 PRELOAD_LIMIT_BYTES: Final = 4 * 1024 * 1024
 
@@ -54,6 +60,25 @@ class Extent(NamedTuple):
 def add_extent(tx: sqlite3.Connection, blob_id: int, extent: Extent) -> None:
     """Add one stretch whose content's use is counted already."""
     add_extents(tx, blob_id, (extent,))
+
+
+def add_packed(
+    tx: sqlite3.Connection, content: Content, ranges: Sequence[tuple[int, int]]
+) -> list[Extent]:
+    """Add a content in which ranges of a blob lie one behind the other; return these stretches."""
+    if not ranges:
+        return []
+    content_id = add_content(tx, content)
+    share_contents(tx, [content_id] * (len(ranges) - 1))
+    return list(packed(ranges, content_id))
+
+
+def packed(ranges: Iterable[tuple[int, int]], content_id: int) -> Iterator[Extent]:
+    """Give the stretches of ranges that lie one behind the other in a content."""
+    offset = 0
+    for begin, end in ranges:
+        yield Extent(begin, end - begin, content_id, offset)
+        offset += end - begin
 
 
 def add_extents(tx: sqlite3.Connection, blob_id: int, extents: Iterable[Extent]) -> None:

@@ -19,9 +19,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from triggerfish_storage.blobs import errors
 from triggerfish_storage.blobs.conditions import check_absent
-from triggerfish_storage.blobs.copies import find_source, finished
+from triggerfish_storage.blobs.copies import Pages, find_source, finished
 from triggerfish_storage.blobs.encryption import check_key
-from triggerfish_storage.blobs.extents import Extent, add_extents, all_extents
+from triggerfish_storage.blobs.extents import Extent, add_extents, add_packed, all_extents
 from triggerfish_storage.blobs.lifecycle import check_overwrite, finish_write, save_change
 from triggerfish_storage.blobs.model import (
     NO_CONDITIONS,
@@ -33,7 +33,7 @@ from triggerfish_storage.blobs.model import (
 )
 from triggerfish_storage.blobs.names import parse_snapshot
 from triggerfish_storage.blobs.rows import add_blob, find_place, free_snapshot, save_blob
-from triggerfish_storage.contents import Content, add_content, share_contents
+from triggerfish_storage.contents import Content, share_contents
 from triggerfish_storage.errors import StorageError
 
 
@@ -86,15 +86,14 @@ def write_snapshot(
     tx: sqlite3.Connection,
     address: Address,
     content: Content,
+    pages: Pages,
     snapshot: Snapshot,
     *,
     conditions: Conditions = NO_CONDITIONS,
     now: datetime,
 ) -> Blob:
-    """Make ``address`` hold a snapshot whose bytes came from elsewhere."""
-    extents = []
-    if content.size_bytes:
-        extents.append(Extent(0, content.size_bytes, add_content(tx, content)))
+    """Make ``address`` hold a snapshot whose ``pages`` came from elsewhere."""
+    extents = add_packed(tx, content, pages.written)
     return _add(tx, address, snapshot._replace(extents=extents), conditions, now)
 
 

@@ -16,7 +16,7 @@ from typing import Final
 from triggerfish_storage import errors as common
 from triggerfish_storage.blobs import errors
 from triggerfish_storage.blobs.block_lists import BLOCKS_LIMIT, Block, BlockList, ListedBlock
-from triggerfish_storage.blobs.page_ranges import PageRanges
+from triggerfish_storage.blobs.page_ranges import PageRanges, Range
 from triggerfish_storage.blobs.tags import check_tags
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol import xml
@@ -93,6 +93,17 @@ def page_list(ranges: PageRanges) -> bytes:
     if ranges.following is not None:
         parts.append(f"<NextMarker>{ranges.following}</NextMarker>")
     return xml.document(f"<PageList>{''.join(parts)}</PageList>")
+
+
+def parse_page_list(body: bytes) -> tuple[list[Range], str]:
+    """Return the written ranges of a Get Page Ranges body, and the marker of the next page."""
+    root = xml.parse(body.removeprefix(b"\xef\xbb\xbf"), "PageList")
+    written = [
+        (int(one.child_text("Start")), int(one.child_text("End")) + 1)
+        for one in root.children
+        if one.name == "PageRange"
+    ]
+    return written, root.child_text("NextMarker", "")
 
 
 def _range(name: str, begin: int, end: int) -> str:

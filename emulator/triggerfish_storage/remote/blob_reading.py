@@ -14,6 +14,7 @@ from triggerfish_storage.blobs.archive import ARCHIVE
 from triggerfish_storage.blobs.exact import Layout
 from triggerfish_storage.blobs.model import Blob
 from triggerfish_storage.blobs.names import snapshot_text
+from triggerfish_storage.blobs.wire import parse_page_list
 from triggerfish_storage.client import blob_path
 from triggerfish_storage.protocol import xml
 from triggerfish_storage.remote.listed_blobs import blob_of
@@ -163,12 +164,7 @@ def _blocks(requests: Requests, container: str, blob: Blob) -> Layout:
 def _pages(requests: Requests, container: str, blob: Blob) -> list[tuple[int, int]]:
     query = {"comp": "pagelist", **_snapshot_query(blob)}
     answer = requests.send(Request("blob", "GET", blob_path(container, blob.name), query))
-    root = xml.parse(answer.body.removeprefix(b"\xef\xbb\xbf"), "PageList")
-    return [
-        (int(one.child_text("Start")), int(one.child_text("End")) + 1)
-        for one in root.children
-        if one.name == "PageRange"
-    ]
+    return parse_page_list(answer.body)[0]
 
 
 def _snapshot_query(blob: Blob) -> dict[str, str]:

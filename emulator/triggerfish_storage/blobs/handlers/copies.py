@@ -14,7 +14,7 @@ from uuid import UUID
 from triggerfish_storage import errors as common
 from triggerfish_storage.blobs import copies, errors, incremental
 from triggerfish_storage.blobs.encryption_headers import scope_of
-from triggerfish_storage.blobs.handlers import sources
+from triggerfish_storage.blobs.handlers import page_sources, sources
 from triggerfish_storage.blobs.handlers.blobs import BLOCK_BLOB_LIMIT_BYTES
 from triggerfish_storage.blobs.model import Address, Blob, Conditions
 from triggerfish_storage.blobs.request_headers import (
@@ -114,16 +114,16 @@ async def copy_incrementally(call: Call, store: BlobStore) -> Reply:
 async def _copy_foreign_snapshot(
     call: Call, store: BlobStore, address: Address, conditions: Conditions
 ) -> Blob:
-    source = await sources.open_source(call)
-    if source.kind.type != "PageBlob":
+    source, pages = await page_sources.open_copied(call)
+    if pages is None:
         raise StorageError(errors.INVALID_SOURCE_BLOB_TYPE)
     content, _ = await sources.receive_source(call, store, source, limit=_NO_LIMIT)
     snapshot = incremental.Snapshot(
-        sources.source_url(call), content.size_bytes, source.headers, source.metadata
+        sources.source_url(call), pages.length, source.headers, source.metadata
     )
     return await store.write(
         lambda tx: incremental.write_snapshot(
-            tx, address, content, snapshot, conditions=conditions, now=call.now
+            tx, address, content, pages, snapshot, conditions=conditions, now=call.now
         ),
         changed=address,
         content=content,
@@ -160,7 +160,11 @@ async def _copy(
         )
         return blob, {}
     tags = await sources.source_tags(call) if order.keeps_tags else order.draft.tags
-    source = await sources.open_source(call)
+    pages = None
+    if is_asynchronous:
+        source, pages = await page_sources.open_copied(call)
+    else:
+        source = await sources.open_source(call)
     content, told = await sources.receive_source(call, store, source, limit=limit)
     order = replace(
         order,
@@ -169,7 +173,14 @@ async def _copy(
     )
     blob = await store.write(
         lambda tx: copies.write_copy(
-            tx, address, content, source.kind, order, conditions=conditions, now=call.now
+            tx,
+            address,
+            content,
+            source.kind,
+            order,
+            pages=pages,
+            conditions=conditions,
+            now=call.now,
         ),
         changed=address,
         content=content,

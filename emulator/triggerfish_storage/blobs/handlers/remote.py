@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -36,6 +36,7 @@ class Response:
     headers: Mapping[str, str]
     metadata: Mapping[str, str]
     pieces: AsyncIterator[bytes]
+    close: Callable[[], None]  # for who does not read them
 
 
 async def fetch(
@@ -53,7 +54,7 @@ async def fetch(
             for name, value in response.getheaders()
             if name.lower().startswith(METADATA_PREFIX)
         }
-        return Response(found, metadata, _pieces(connection, response))
+        return Response(found, metadata, _pieces(connection, response), connection.close)
     connection.close()
     code = errors.CANNOT_VERIFY_COPY_SOURCE
     raise StorageError(

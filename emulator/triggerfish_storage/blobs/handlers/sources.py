@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, cast, get_args
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
@@ -20,7 +21,7 @@ from triggerfish_storage.blobs.copies import Kind
 from triggerfish_storage.blobs.crc64 import IS_FAST, Crc64
 from triggerfish_storage.blobs.encryption_headers import source_key_headers
 from triggerfish_storage.blobs.handlers.bodies import check_one_checksum, md5_mismatch
-from triggerfish_storage.blobs.handlers.remote import THIS_MACHINE, fetch
+from triggerfish_storage.blobs.handlers.remote import THIS_MACHINE, Response, fetch
 from triggerfish_storage.blobs.model import CURRENT, Address, BlobType, ContentHeaders
 from triggerfish_storage.blobs.names import parse_snapshot
 from triggerfish_storage.blobs.page_blobs import SEQUENCE_LIMIT
@@ -40,6 +41,7 @@ _MD5: Final = "x-ms-source-content-md5"
 _CRC64: Final = "x-ms-source-content-crc64"
 _TAG_OPTION: Final = "x-ms-copy-source-tag-option"
 _UNMET: Final = (304, 412)
+_NO_HEADERS: Final = MappingProxyType[str, str]({})
 _NUMBER: Final = re.compile("[0-9]{1,19}")
 _CONDITIONS: Final = {  # of the source, and what they are called when it is read
     **{
@@ -58,7 +60,10 @@ class Source:
     headers: ContentHeaders
     metadata: Mapping[str, str]
     md5: bytes
+    etag: str
+    length: int
     pieces: AsyncIterator[bytes]
+    close: Callable[[], None]
 
 
 def source_url(call: Call) -> str:
@@ -127,7 +132,10 @@ async def open_part(call: Call) -> Source:
         _content_headers(response.headers),
         response.metadata,
         _md5(response.headers),
+        response.headers.get("etag", ""),
+        _number(response.headers, "content-length"),
         response.pieces,
+        response.close,
     )
 
 
@@ -147,10 +155,15 @@ def takes_tags(call: Call) -> bool:
 
 async def source_tags(call: Call) -> Mapping[str, str]:
     """Return the source's tags, which ask for a permission of their own."""
-    url = source_url(call)
-    of_tags = f"{url}{'&' if '?' in url else '?'}comp=tags"
-    response = await fetch(of_tags, _bare(call), here=_here(call, url))
+    response = await ask(call, "comp=tags")
     return parse_tags(b"".join([piece async for piece in response.pieces]))
+
+
+async def ask(call: Call, query: str = "", headers: Mapping[str, str] = _NO_HEADERS) -> Response:
+    """Get something of the source, without the conditions that it was opened under."""
+    url = source_url(call)
+    asked = f"{url}{'&' if '?' in url else '?'}{query}" if query else url
+    return await fetch(asked, {**_bare(call), **headers}, here=_here(call, url))
 
 
 async def receive_source(

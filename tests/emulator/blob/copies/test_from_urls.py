@@ -287,6 +287,38 @@ async def test_a_copy_from_a_url_has_the_md5_of_its_source_if_that_has_one(conta
     assert copied == [None, told]  # that of an append blob would not be right for long
 
 
+async def test_a_copied_disk_has_the_written_pages_of_its_source(
+    container, signature, signed_target, content, monkeypatch
+):
+    monkeypatch.setattr("triggerfish_storage.blobs.handlers.page_blobs.RANGES_LIMIT", 2)
+    page, end = 512, 2**40
+    starts = [0, 4 * page, 8 * page, end - page]
+    disk, copy = container.get_blob_client("disk"), container.get_blob_client("to")
+    await disk.create_page_blob(end)
+    for number, start in enumerate(starts):
+        await disk.upload_page(bytes([number]) * page, offset=start, length=page)
+
+    await signed_target.start_copy_from_url(f"{disk.url}?{signature}")
+    await disk.clear_page(offset=0, length=page)
+
+    written = [(each.start, each.end + 1) async for each in copy.list_page_ranges()]
+    assert written == [(start, start + page) for start in starts]
+    for number, start in enumerate(starts):
+        assert await content(copy, offset=start, length=page) == bytes([number]) * page
+    properties = await copy.get_blob_properties()
+    assert (properties.size, properties.copy.progress) == (end, f"{end}/{end}")
+
+
+async def test_a_copied_disk_may_be_empty(container, signature, signed_target, content):
+    disk, copy = container.get_blob_client("disk"), container.get_blob_client("to")
+    await disk.create_page_blob(1024)
+
+    await signed_target.start_copy_from_url(f"{disk.url}?{signature}")
+
+    assert [each async for each in copy.list_page_ranges()] == []
+    assert await content(copy) == bytes(1024)
+
+
 async def test_a_copy_may_be_larger_than_what_is_put_at_once(
     container, source, signature, signed_target, content, refusal, monkeypatch
 ):
