@@ -171,9 +171,13 @@ async def receive_source(
 ) -> tuple[Content, dict[str, str]]:
     """Make the source's bytes ready to be named by a row, and check them as asked.
 
+    Those of one that says it is too long are not taken at all.
     Returns what to tell of their checksums too, which Azure does of every source, and we as far
     as that costs little: without a compiled CRC-64 it is for those who asked for a check.
     """
+    if source.length > limit:
+        source.close()
+        raise StorageError(common.REQUEST_BODY_TOO_LARGE, MaxLimit=str(limit))
     expected = md5_of(call, _MD5)
     crc64 = Crc64() if IS_FAST or expected or _CRC64 in call.headers else None
     wanted = _wanted(call)

@@ -15,6 +15,7 @@ from azure.storage.blob import (
 )
 
 from triggerfish_storage.blobs.crc64 import IS_FAST, Crc64
+from triggerfish_storage.content_folder import Contents
 from triggerfish_storage.protocol.accounts import DEFAULT_KEY
 
 LARGE = bytes(range(256)) * 400
@@ -285,6 +286,21 @@ async def test_a_copy_from_a_url_has_the_md5_of_its_source_if_that_has_one(conta
         copied.append((await copy.get_blob_properties()).content_settings.content_md5)
 
     assert copied == [None, told]  # that of an append blob would not be right for long
+
+
+async def test_a_source_that_says_it_is_too_long_is_not_read(
+    container, source, signature, refusal, monkeypatch
+):
+    async def read(*given: object, **options: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("triggerfish_storage.blobs.handlers.copies._SYNC_LIMIT_BYTES", 10)
+    monkeypatch.setattr(Contents, "receive", read)
+    copy = container.get_blob_client("to")
+
+    copied = copy.start_copy_from_url(f"{source.url}?{signature}", requires_sync=True)
+
+    assert await refusal(copied) == "413 RequestBodyTooLarge"
 
 
 async def test_a_copied_disk_has_the_written_pages_of_its_source(
