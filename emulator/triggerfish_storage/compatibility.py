@@ -79,6 +79,11 @@ CLIENTS: Final[Sequence[tuple[str, str, str]]] = (
         "it asks for the secondary in the cloud, and takes no other",
     ),
     (
+        "blobxfer: downloads of blobs without metadata",
+        "fail, as with Azurite",
+        "it wants an empty `Metadata` in listings; of that today's SDK for Python makes None",
+    ),
+    (
         "boostedblob: empty files",
         "403 with an account's key",
         "it signs their length as `0`; the rules ask for nothing in its place",
