@@ -8,7 +8,8 @@ nothing, the sender (through ``Flow``) while too much is held.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Final, Protocol
 
 from triggerfish_storage import errors
@@ -55,7 +56,9 @@ class Body:
         self._block: bytearray | None = None  # which is being received into
         self._filled = 0  # bytes of it
         self._pieces: list[bytes | memoryview] = []
-        self._failure: Exception | None = None
+        # Made for each who gets it: an exception knows the frames it went through, these know us,
+        # and a cycle stays until the program looks for those.
+        self._failure: Callable[[], Exception] | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._is_dropped = False
 
@@ -125,10 +128,17 @@ class Body:
         self._pieces.append(memoryview(block)[: self._filled])
         self._wake()
 
-    def fail(self, error: Exception) -> None:
-        """The rest will not come; whoever waits for it, now or later, gets ``error``."""
-        if not self.is_complete and self._failure is None:
-            self._failure = error
+    def fail(self, failure: Callable[[], Exception]) -> None:
+        """The rest will not come; whoever waits for it, now or later, gets what ``failure`` makes.
+
+        What has come is nobody's any more. Its memory is not given to others, as the transport may
+        be about to receive into it.
+        """
+        if self.is_complete:
+            return
+        self._block, self._pieces, self.held_bytes = None, [], 0
+        if self._failure is None:
+            self._failure = failure
             self._wake()
 
     async def drop(self, *, within: float) -> bool:
@@ -207,7 +217,7 @@ class Body:
 
     async def _more(self) -> None:
         if self._failure is not None:
-            raise self._failure
+            raise self._failure()
         self._waiter = asyncio.get_running_loop().create_future()
         self._wait_on(-1)
         self._flow.wants_more(self)
@@ -217,12 +227,12 @@ class Body:
             self._timer.cancel()
             self._waiter = None
         if self._failure is not None:
-            raise self._failure
+            raise self._failure()
 
     def _wait_on(self, received_bytes: int) -> None:
         """Give up where nothing has come since there were ``received_bytes``."""
         if self.received_bytes == received_bytes:
-            self.fail(StorageError(REQUEST_TIMEOUT))
+            self.fail(partial(StorageError, REQUEST_TIMEOUT))
         else:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(BODY_SECONDS, self._wait_on, self.received_bytes)

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final, cast
 
 from triggerfish_storage.protocol.blocks import Blocks
@@ -115,11 +116,12 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._opened.discard(self)
+        self._room = None
         self._timer.cancel()
         if self._head_timer is not None:
             self._head_timer.cancel()
         if self._reader.body is not None:
-            self._reader.body.fail(ConnectionResetError("the client has left"))
+            self._reader.body.fail(partial(ConnectionResetError, "the client has left"))
         if not self._lost.done():
             self._lost.set_result(None)
         self._wake()
@@ -193,6 +195,14 @@ class Connection(asyncio.BufferedProtocol):
 
     async def _serve(self) -> None:
         """Answer requests until the connection ends; the task's end is the connection's."""
+        try:
+            await self._answer_all()
+            await self._lost
+        finally:
+            self._reader.close()
+
+    async def _answer_all(self) -> None:
+        """Answer requests as long as there may be more, and then hang up."""
         requests = self._reader.requests
         try:
             while not self._is_over():
@@ -212,7 +222,6 @@ class Connection(asyncio.BufferedProtocol):
         finally:
             self._outlet.flush()
             self._transport.close()
-        await self._lost
 
     async def _answer(self, incoming: Incoming, body: Body | None) -> bool:
         """Answer one request; return whether there may be another."""

@@ -14,6 +14,7 @@ HTTP/1.1: https://www.rfc-editor.org/rfc/rfc9112
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from typing import Final
 
 from httptools import (
@@ -120,6 +121,17 @@ class RequestReader:
         self.is_over = True
         if self.body is not None:
             self._cut_off(self.body, _CUT_OFF)
+
+    def close(self) -> None:
+        """Nothing will come any more: what it holds goes now.
+
+        It, its parser and the connection know each other, and such a cycle stays until the program
+        looks for one.
+        """
+        self.is_over = True
+        self.body = self._incoming = None
+        self.requests.clear()
+        del self._parser
 
     # --- plain requests -----------------------------------------------------------------------
 
@@ -281,7 +293,7 @@ class RequestReader:
     def _cut_off(self, body: Body, problem: str) -> None:
         if self._incoming is not None:
             self._incoming.keeps_alive = False
-        body.fail(StorageError(errors.INVALID_INPUT, Reason=problem))
+        body.fail(partial(StorageError, errors.INVALID_INPUT, Reason=problem))
 
     def _last_headers(self) -> dict[str, str]:
         return self._incoming.headers if self._incoming is not None else {}

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
+from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol import connection
+from triggerfish_storage.protocol.body import Body
 from triggerfish_storage.protocol.operations import Reply
 from triggerfish_storage.protocol.steps import Incoming
 
@@ -102,3 +106,30 @@ async def test_a_client_that_waits_to_be_told_is_not_told_after_it_was_refused(
 
     assert received.bodies == [b"no"]
     assert b"100 Continue" not in received
+
+
+@pytest.mark.parametrize("reads", [True, False])
+@pytest.mark.parametrize("sent", [1, 100_000, 200_000])
+async def test_nothing_is_kept_of_a_client_that_left(
+    serving: Serving, sent: int, reads: bool
+) -> None:
+    entered = asyncio.Event()
+
+    async def answer(incoming: Incoming) -> Reply:
+        entered.set()
+        with suppress(StorageError, ConnectionError):
+            if reads:
+                await incoming.body.read(1_000_000)
+        return Reply(200, b"")
+
+    gc.collect()
+    gc.disable()  # it would find cycles, but a program that serves seldom looks for them
+    try:
+        async with serving(answer) as server, server.connected() as (_, writer):
+            head = b"PUT / HTTP/1.1\r\ncontent-length: 200000\r\n\r\n"
+            await server.enter(writer, head + bytes(sent), entered)
+        kept = [one for one in gc.get_objects() if isinstance(one, Body)]
+    finally:
+        gc.enable()
+
+    assert kept == []
