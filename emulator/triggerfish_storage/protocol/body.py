@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from functools import partial
+from mmap import mmap
 from typing import Final, Protocol
 
 from triggerfish_storage import errors
@@ -53,7 +54,7 @@ class Body:
         self.lands = False  # in blocks, by way of ``room`` and ``landed``
         self._flow = flow
         self._blocks = blocks
-        self._block: bytearray | None = None  # which is being received into
+        self._block: mmap | None = None  # which is being received into
         self._filled = 0  # bytes of it
         self._pieces: list[bytes | memoryview] = []
         # Made for each who gets it: an exception knows the frames it went through, these know us,
@@ -204,7 +205,7 @@ class Body:
     def _take_back(self, piece: memoryview) -> None:
         block = piece.obj
         piece.release()
-        if isinstance(block, bytearray):
+        if isinstance(block, mmap):
             self._blocks.give(block)
 
     async def _is_there_more(self) -> bool:

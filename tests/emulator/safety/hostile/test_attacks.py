@@ -99,6 +99,21 @@ async def test_clients_that_stop_in_the_middle_of_a_body_hold_up_nobody(target: 
     assert await target.statuses(Request("blob", "GET", "/data/slow")) == [200]
 
 
+async def test_clients_that_announce_much_and_send_little_cost_no_memory(target: Target) -> None:
+    put = Request("blob", "PUT", "/data/slow", body=b"x", headers=BLOCK_BLOB)
+    data = target.bytes_of(put, 50_000_000)
+    writers = []
+    for _ in range(400):
+        _, writer = await asyncio.open_connection("127.0.0.1", target.port_of(put))
+        writer.write(data)
+        writers.append(writer)
+
+    assert await target.statuses(GET_BLOB) == [200]
+    target.check()
+    for writer in writers:
+        writer.transport.abort()
+
+
 async def test_a_client_that_reads_nothing_costs_no_memory(target: Target) -> None:
     size = 40_000_000
     put = Request("blob", "PUT", "/data/large", headers=BLOCK_BLOB)
