@@ -92,7 +92,7 @@ def test_a_pfx_file_serves_and_leaves_no_key_behind(pfx, certificate, tmp_path, 
 
 
 def test_without_a_certificate_nothing_is_served_over_https():
-    assert server_context(None, None, "secret") is None
+    assert server_context(None, None, None) is None
 
 
 @pytest.mark.parametrize("password", [None, "wrong"])
@@ -131,6 +131,8 @@ def test_a_key_of_another_certificate_is_refused_in_words(certificate, tmp_path)
 def test_a_key_without_its_certificate_or_beside_a_pfx_file_is_refused(pfx, locked):
     with pytest.raises(click.UsageError, match="--key needs the certificate"):
         server_context(None, str(locked), None)
+    with pytest.raises(click.UsageError, match="--pwd needs the certificate"):
+        server_context(None, None, "secret")
     with pytest.raises(click.UsageError, match="leave --key out"):
         server_context(str(pfx), str(locked), "secret")
 

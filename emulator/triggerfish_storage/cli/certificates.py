@@ -29,10 +29,11 @@ def server_context(
     click.UsageError where they are of no use.
     """
     if cert is None:
-        if key is not None:
-            raise click.UsageError(
-                f"{prefix}key needs the certificate that it belongs to ({prefix}cert)."
-            )
+        for name, given in (("key", key), ("pwd", password)):
+            if given is not None:
+                raise click.UsageError(
+                    f"{prefix}{name} needs the certificate that it belongs to ({prefix}cert)."
+                )
         return None
     content = Path(cert).read_bytes()
     if _PEM_MARK in content:

@@ -89,6 +89,7 @@ def test_in_memory_has_no_folder(started: list[Options]) -> None:
         (("--durability", "some"), "--durability"),
         (("--rehydrate-after", "nan"), "'nan' is no number of seconds"),
         (("--key", __file__), "--key needs the certificate"),
+        (("--pwd", "secret"), "--pwd needs the certificate"),
         (("--cert", __file__), "no PFX file that --pwd opens, and no PEM file"),
         (("--nonsense",), "--nonsense"),
     ],
