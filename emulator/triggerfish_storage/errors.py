@@ -37,6 +37,19 @@ class StorageError(Exception):
         return f"{self.error.status} {self.error.code}: {self.error.message}{shown}"
 
 
+def forget_frames(error: BaseException) -> None:
+    """Have an error that was dealt with know no longer which frames it went through.
+
+    Among these are some that know the error, such as what waited for the unit of work that raised
+    it. All of them, and the request that they were about, would stay until the program looks for
+    cycles, which it does seldom (``long_running``).
+    """
+    known: BaseException | None = error
+    while known is not None:
+        known.__traceback__ = None
+        known = known.__cause__ or known.__context__
+
+
 AUTHENTICATION_FAILED: Final = ErrorCode(
     403,
     "AuthenticationFailed",

@@ -104,6 +104,7 @@ class Endpoint(Generic[S]):
                 reply = await call.operation.handler(call, self._service.store(call.account))
         except Exception as error:
             reply = self._failed(request, error)
+            errors.forget_frames(error)
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug("%s %s %s %d", request.name, request.id, incoming.target, reply.status)
         if incoming.method in cors.VARYING or "origin" in incoming.headers:

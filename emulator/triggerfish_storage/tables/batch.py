@@ -111,6 +111,7 @@ def _check_table(call: Call, table: str) -> None:
 
 
 def _failed(call: Call, error: StorageError) -> Reply:
+    common.forget_frames(error)
     return error_reply(
         error, service="table", now=call.now, request_id=call.request_id, is_head=False
     )

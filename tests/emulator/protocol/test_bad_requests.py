@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from triggerfish_storage.database import DatabaseError
+from triggerfish_storage.protocol.operations import Call
 from triggerfish_storage.protocol.xml import parse
 from triggerfish_storage.testing import ServedAccount
 
@@ -185,3 +187,36 @@ async def test_a_full_disk_is_told_to_come_again(
 
     assert (answer.status, answer.code) == (503, "ServerBusy")
     assert "disk is full" in caplog.text
+
+
+_BATCH = (
+    b"--b\r\nContent-Type: application/http\r\n\r\n"
+    b"DELETE /devstoreaccount1/data/missing HTTP/1.1\r\n\r\n\r\n--b--\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("service", "method", "target", "body"),
+    [
+        ("queue", "POST", "/missing/messages", TEXT),
+        ("queue", "GET", "/missing/messages", b""),
+        ("queue", "PUT", "/orders?comp=nonsense", b""),
+        ("blob", "PUT", "/data/a?comp=metadata", b""),
+        ("blob", "POST", "/?comp=batch", _BATCH),
+    ],
+)
+async def test_nothing_is_kept_of_a_request_that_failed(
+    queue: Raw, blob: Raw, service: str, method: str, target: str, body: bytes
+) -> None:
+    client = queue if service == "queue" else blob
+    headers = {"Content-Type": "multipart/mixed; boundary=b"}
+    gc.collect()
+    gc.disable()  # it would find cycles, but a program that serves seldom looks for them
+    try:
+        answer = await client.request(method, target, body=body, headers=headers)
+        kept = [one for one in gc.get_objects() if isinstance(one, Call)]
+    finally:
+        gc.enable()
+
+    assert b"NotFound" in answer.body or answer.status == 400
+    assert kept == []

@@ -135,6 +135,7 @@ def _rendered(boundary: str, content_id: str, call: Call, reply: Reply) -> bytes
 
 
 def _failed(error: StorageError, call: Call) -> Reply:
+    common.forget_frames(error)
     return error_reply(
         error, service="blob", now=call.now, request_id=call.request_id, is_head=False
     )
