@@ -131,7 +131,7 @@ class RequestReader:
         self.is_over = True
         self.body = self._incoming = None
         self.requests.clear()
-        del self._parser
+        del self._parser, self._flow
 
     # --- plain requests -----------------------------------------------------------------------
 
