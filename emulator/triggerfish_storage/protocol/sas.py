@@ -24,7 +24,12 @@ from triggerfish_storage.protocol.dates import http_date, parse_iso_date
 from triggerfish_storage.protocol.delegation import DelegationKey, signed_key
 from triggerfish_storage.protocol.operations import Operation
 from triggerfish_storage.protocol.policies import StoredPolicy
-from triggerfish_storage.protocol.sas_text import account_text, delegated_text, service_text
+from triggerfish_storage.protocol.sas_text import (
+    account_text,
+    delegated_text,
+    service_text,
+    signs,
+)
 
 _RESOURCE_TYPES: Final = {"service": "s", "container": "c", "object": "o"}
 _VERSION: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -150,7 +155,10 @@ def _signed_resource(sas: Presented, service: ServiceName) -> tuple[str, str]:
         if not sas.given("tn"):
             raise _unauthenticated("tn is mandatory.")
         return sas.resource.lower(), ""
-    match sas.given("sr"):
+    kind = sas.given("sr")
+    if kind not in ("b", "c") and not signs(sas.query, "sr"):
+        raise _unauthenticated("sr is b or c where sv is that old.")
+    match kind:
         case "c":
             return sas.resource, ""
         case "b":

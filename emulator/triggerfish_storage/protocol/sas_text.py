@@ -74,6 +74,19 @@ _DELEGATED: Final[Mapping[ServiceName, _Layout]] = {
 }
 
 
+def signs(query: Mapping[str, str], name: str) -> bool:
+    """Whether the signature of a request for blobs covers a parameter.
+
+    One that it does not cover, anybody may have added.
+    """
+    if "sig" not in query:
+        return False
+    layouts = _DELEGATED if "skoid" in query else _SERVICE
+    layout = _ACCOUNT if "ss" in query else layouts["blob"]
+    version = query.get("sv", "")
+    return any(field == name and version >= since for field, since in layout)
+
+
 def account_text(account: str, query: Mapping[str, str]) -> str:
     """Return what an account SAS signs; it alone ends in a line feed."""
     return _text(_ACCOUNT, {**query, ACCOUNT: account}) + "\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import pytest
 from azure.storage.blob import (
@@ -18,9 +19,10 @@ from azure.storage.queue import generate_account_sas, generate_queue_sas
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol import sas
 from triggerfish_storage.protocol.accounts import DEFAULT_ACCOUNT, DEFAULT_KEY
-from triggerfish_storage.protocol.auth import ServiceName, decode_key
+from triggerfish_storage.protocol.auth import ServiceName, decode_key, sign
 from triggerfish_storage.protocol.operations import Operation
 from triggerfish_storage.protocol.policies import StoredPolicy
+from triggerfish_storage.protocol.sas_text import service_text
 from triggerfish_storage.protocol.target import parse_query
 from triggerfish_storage.protocol.xml import parse
 from triggerfish_storage.queues.operations import OPERATIONS
@@ -62,6 +64,15 @@ def presented(token: str, **changed: Any) -> sas.Presented:
         "now": NOW,
     }
     return sas.Presented(**(given | changed))
+
+
+def blob_sas(resource: str, *, version: str = "2021-12-02", snapshot: str = "", **more: str) -> str:
+    """A service SAS as it may be written by hand."""
+    query = {"sp": "r", "se": "2024-05-02", "sv": version, "sr": "b"} | more
+    text = service_text(
+        "blob", query, account=DEFAULT_ACCOUNT, resource=resource, snapshot=snapshot
+    )
+    return urlencode(query | {"sig": sign(KEY, text)})
 
 
 def check(
@@ -240,6 +251,28 @@ async def test_a_blob_of_the_root_container_is_read_by_its_name_alone(
     for target in (f"/a.txt?{token}", f"/$root/a.txt?{token}", "/a.txt", "/$root/a.txt"):
         answer = await blob.request("GET", target, sign=False)
         assert (answer.status, answer.body) == (200, b"1")
+
+
+@pytest.mark.parametrize(
+    "more", ["sr=d&sdd=1", "sr=bs&snapshot={0}", "sr=bv&versionid={0}"], ids=["d", "bs", "bv"]
+)
+async def test_a_signature_of_before_its_resource_was_signed_is_for_no_other_kind(
+    blob: Raw, more: str
+) -> None:
+    await blob.request("PUT", "/data?restype=container")
+    for name in ("dir", "dir/inner"):
+        await blob.request("PUT", f"/data/{name}", headers={"x-ms-blob-type": "BlockBlob"})
+    old = blob_sas("data/dir", version="2017-07-29")
+    other = old.replace("sr=b", more.format("2024-05-01T12:00:00.0000000Z"))
+
+    taken = await blob.request("GET", f"/data/dir?{old}", sign=False)
+    refused = [
+        await blob.request("GET", f"/data/{name}?{other}", sign=False)
+        for name in ("dir", "dir/inner")
+    ]
+
+    assert taken.status == 200
+    assert {answer.code for answer in refused} == {"AuthenticationFailed"}
 
 
 @pytest.mark.parametrize("field", ["permission", "expiry", "start"])
