@@ -89,7 +89,7 @@ def signs(query: Mapping[str, str], name: str) -> bool:
 
 def account_text(account: str, query: Mapping[str, str]) -> str:
     """Return what an account SAS signs; it alone ends in a line feed."""
-    return _text(_ACCOUNT, {**query, ACCOUNT: account}) + "\n"
+    return _text(_ACCOUNT, {**_lines(query), ACCOUNT: account}) + "\n"
 
 
 def service_text(
@@ -125,13 +125,26 @@ def _values(
     service: ServiceName, query: Mapping[str, str], account: str, resource: str, snapshot: str
 ) -> dict[str, str]:
     prefix = f"/{service}" if query.get("sv", "") >= _SERVICE_IN_RESOURCE_SINCE else ""
-    return {**query, RESOURCE: f"{prefix}/{account}/{resource}", SNAPSHOT: snapshot}
+    return {**_lines(query), RESOURCE: f"{prefix}/{account}/{resource}", SNAPSHOT: snapshot}
+
+
+def _lines(query: Mapping[str, str]) -> dict[str, str]:
+    """Return parameters as they stand in a text, where none may pass for several.
+
+    The number of lines varies with what a signature is tied to: a line feed in some parameter
+    would do for a tie that was taken away.
+    """
+    return {name: _line(value) for name, value in query.items()}
+
+
+def _line(text: str) -> str:
+    return text.replace("\n", "%0A")
 
 
 def _tied(names: str, given: Mapping[str, str]) -> list[str]:
     """Return ``name:value`` of each that is listed; the value is what the request says."""
     listed = [unquote(name) for name in names.split(",") if name]
-    return [f"{name}:{given.get(name.lower(), '')}" for name in listed]
+    return [_line(f"{name}:{given.get(name.lower(), '')}") for name in listed]
 
 
 def _text(layout: _Layout, values: Mapping[str, str]) -> str:

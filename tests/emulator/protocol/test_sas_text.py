@@ -110,6 +110,20 @@ def test_an_account_sas_signs_the_fields_of_its_version(version: str, end: str) 
     assert account_text("acct", query) == expected
 
 
+def test_no_parameter_of_several_lines_stands_for_what_a_signature_is_tied_to() -> None:
+    def text(headers: dict[str, str], **query: str) -> str:
+        given = {**BLOB, **KEY, "sv": "2026-04-06", "ses": ""} | query
+        return delegated_text(
+            "blob", given, headers, account="acct", resource="data/a", snapshot=""
+        )
+
+    assert text({"x-one": "1"}, srh="x-one") != text({}, ses="\nx-one:1")
+    tied = text({}, srq="one,two", one="1", two="2")
+    assert tied == text({}, srq="one,two", one="1", two="2", three="3")
+    assert tied != text({}, srq="one", one="1\ntwo:2", two="3")
+    assert tied != text({}, srq="one:1%0Atwo", **{"one:1\ntwo": "2"})
+
+
 # --- what the official clients sign -----------------------------------------------------------
 
 
