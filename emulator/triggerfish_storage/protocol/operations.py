@@ -26,7 +26,7 @@ S = TypeVar("S")
 Authorise = Callable[["Call"], Awaitable[frozenset[str] | None]]
 
 Level = Literal["service", "container", "object"]
-SasKind = Literal["any", "account", "none"]
+SasKind = Literal["any", "container", "account", "none"]
 
 METADATA_LIMIT_BYTES: Final = 8192
 
@@ -294,7 +294,8 @@ class Operation(Generic[S]):
     ``handler`` gets the call and the service's store, bound to the account that was addressed
     (``account`` is a column of each service's top table; each account has its own ``Changes``).
     ``permission`` are SAS letters of which one suffices, ``level`` the resource type an account
-    SAS must cover (else told from the path), ``sas`` which kinds of SAS may reach it at all,
+    SAS must cover (else told from the path), ``sas`` which kinds of SAS may reach it at all (for
+    a container: of a service SAS, one for the container as a whole),
     ``secondary`` whether the secondary endpoint has it (else told from the method).
     """
 

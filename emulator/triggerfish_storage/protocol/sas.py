@@ -88,7 +88,7 @@ def check(
     _check_network(sas)
     if is_account:
         _check_account(sas, operation, service)
-    elif operation.sas != "any":
+    elif operation.sas != "any" and (operation.sas, sas.given("sr")) != ("container", "c"):
         raise StorageError(errors.AUTHORIZATION_FAILURE)
     if operation.sas == "none":
         raise StorageError(errors.AUTHORIZATION_FAILURE)

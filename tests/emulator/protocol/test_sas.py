@@ -275,6 +275,19 @@ async def test_a_signature_of_before_its_resource_was_signed_is_for_no_other_kin
     assert {answer.code for answer in refused} == {"AuthenticationFailed"}
 
 
+async def test_who_may_search_a_directory_does_not_search_its_container(blob: Raw) -> None:
+    await blob.request("PUT", "/data?restype=container")
+    whole = blob_sas("data", sr="c", sp="f")
+    directory = blob_sas("data/dir", sr="d", sp="f") + "&sdd=1"
+    target = "/data?restype=container&comp=blobs&where=a%3D%271%27&prefix=dir/"
+
+    taken = await blob.request("GET", f"{target}&{whole}", sign=False)
+    refused = await blob.request("GET", f"{target}&{directory}", sign=False)
+
+    assert taken.status == 200
+    assert (refused.status, refused.code) == (403, "AuthorizationFailure")
+
+
 @pytest.mark.parametrize("field", ["permission", "expiry", "start"])
 def test_what_a_stored_policy_says_the_signature_must_not(field: str) -> None:
     said: dict[str, Any] = {"permission": "r", "start": NOW, "expiry": LATER}
