@@ -18,6 +18,7 @@ from triggerfish_storage.blobs.encryption import ACCOUNT_SCOPE, is_scope_name
 from triggerfish_storage.blobs.model import DefaultScope, Encryption
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol.operations import Call
+from triggerfish_storage.protocol.sas_text import signs
 
 KEY_BYTES: Final = 32
 _KEY: Final = "x-ms-encryption-key"
@@ -41,7 +42,8 @@ def encryption_of(call: Call) -> Encryption | None:
     InvalidHeaderValue or MissingRequiredHeader, and AuthorizationFailure for another scope than
     the signed one.
     """
-    signed = call.query.get("ses", "") if call.granted is not None else ""
+    counts = call.granted is not None and signs(call.query, "ses")
+    signed = call.query.get("ses", "") if counts else ""
     if not signed and _ANY.isdisjoint(call.headers):
         return None
     key_sha256, scope = key_of(call), call.headers.get(_SCOPE, "")

@@ -66,9 +66,9 @@ def presented(token: str, **changed: Any) -> sas.Presented:
     return sas.Presented(**(given | changed))
 
 
-def blob_sas(resource: str, *, version: str = "2021-12-02", snapshot: str = "", **more: str) -> str:
+def blob_sas(resource: str, *, snapshot: str = "", **more: str) -> str:
     """A service SAS as it may be written by hand."""
-    query = {"sp": "r", "se": "2024-05-02", "sv": version, "sr": "b"} | more
+    query = {"sp": "r", "se": "2024-05-02", "sv": "2021-12-02", "sr": "b"} | more
     text = service_text(
         "blob", query, account=DEFAULT_ACCOUNT, resource=resource, snapshot=snapshot
     )
@@ -262,7 +262,7 @@ async def test_a_signature_of_before_its_resource_was_signed_is_for_no_other_kin
     await blob.request("PUT", "/data?restype=container")
     for name in ("dir", "dir/inner"):
         await blob.request("PUT", f"/data/{name}", headers={"x-ms-blob-type": "BlockBlob"})
-    old = blob_sas("data/dir", version="2017-07-29")
+    old = blob_sas("data/dir", sv="2017-07-29")
     other = old.replace("sr=b", more.format("2024-05-01T12:00:00.0000000Z"))
 
     taken = await blob.request("GET", f"/data/dir?{old}", sign=False)
@@ -273,6 +273,30 @@ async def test_a_signature_of_before_its_resource_was_signed_is_for_no_other_kin
 
     assert taken.status == 200
     assert {answer.code for answer in refused} == {"AuthenticationFailed"}
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        (f"{blob_sas('data/a', rsct='text/html')}", "text/html"),
+        (f"rsct=text/html&{blob_sas('data/a', sv='2012-02-12')}", "text/plain"),
+        (f"rsct=text/html&{account_sas(services='b')}", "text/plain"),
+        ("rsct=text/html", "text/plain"),
+    ],
+    ids=["signed", "of no such version", "of no such kind", "not signed"],
+)
+async def test_an_answer_says_what_a_signature_wants_and_nobody_else(
+    blob: Raw, method: str, query: str, told: str
+) -> None:
+    access = {"x-ms-blob-public-access": "blob"}
+    await blob.request("PUT", "/data?restype=container", headers=access)
+    typed = {"x-ms-blob-type": "BlockBlob", "content-type": "text/plain"}
+    await blob.request("PUT", "/data/a", headers=typed, body=b"1")
+
+    answer = await blob.request(method, f"/data/a?{query}", sign=False)
+
+    assert (answer.status, answer.headers["content-type"]) == (200, told)
 
 
 async def test_who_may_search_a_directory_does_not_search_its_container(blob: Raw) -> None:

@@ -43,6 +43,7 @@ from triggerfish_storage.blobs.store import BlobStore, Download
 from triggerfish_storage.blobs.tiers import check_tier_age
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol.operations import Call, Reply
+from triggerfish_storage.protocol.sas_text import signs
 
 BLOCK_BLOB_LIMIT_BYTES: Final = 5000 * 1024 * 1024
 _PAGE_BLOB_ONLY: Final = ("x-ms-blob-content-length", "x-ms-sequence-number-action")
@@ -53,6 +54,7 @@ _OVERRIDES: Final = {
     "rscd": "Content-Disposition",
     "rsce": "Content-Encoding",
     "rscl": "Content-Language",
+    "rsct": "Content-Type",
 }
 
 
@@ -114,12 +116,13 @@ async def get_blob_content(call: Call, store: BlobStore) -> Reply:
         if with_md5 or with_crc64:
             body = await _short(download)
             headers |= _sum_of(body, md5=with_md5)
-    headers |= _overrides(call)
+    overrides = _overrides(call)
+    content_type = overrides.pop("Content-Type", "") or blob.headers.content_type
     reply = Reply(
         200 if wanted is WHOLE else 206,
         body,
-        headers,
-        call.query.get("rsct") or blob.headers.content_type,
+        headers | overrides,
+        content_type,
         download.end - download.begin,
     )
     if structured.FORM in call.headers:
@@ -136,13 +139,9 @@ async def get_blob_properties(call: Call, store: BlobStore) -> Reply:
         headers |= version_headers(blob)
     if blob.md5:
         headers["Content-MD5"] = base64_text(blob.md5)
-    return Reply(
-        200,
-        b"",
-        headers | _overrides(call),
-        call.query.get("rsct") or blob.headers.content_type,
-        blob.length,
-    )
+    overrides = _overrides(call)
+    content_type = overrides.pop("Content-Type", "") or blob.headers.content_type
+    return Reply(200, b"", headers | overrides, content_type, blob.length)
 
 
 async def delete_blob(call: Call, store: BlobStore) -> Reply:
@@ -275,7 +274,12 @@ def _sum_of(body: bytes, *, md5: bool) -> dict[str, str]:
 
 
 def _overrides(call: Call) -> dict[str, str]:
+    """Return what a signature wants an answer to say; what anybody may have added says nothing."""
     query = call.query
     if not query:
         return {}
-    return {header: query[name] for name, header in _OVERRIDES.items() if name in query}
+    return {
+        header: query[name]
+        for name, header in _OVERRIDES.items()
+        if name in query and (call.granted is None or signs(query, name))
+    }
