@@ -299,6 +299,24 @@ async def test_an_answer_says_what_a_signature_wants_and_nobody_else(
     assert (answer.status, answer.headers["content-type"]) == (200, told)
 
 
+@pytest.mark.parametrize(
+    ("letters", "code"), [("lt", ""), ("l", "AuthorizationPermissionMismatch")]
+)
+@pytest.mark.parametrize("kind", ["account", "service"])
+async def test_tags_are_listed_for_who_may_read_them(
+    blob: Raw, kind: str, letters: str, code: str
+) -> None:
+    await blob.request("PUT", "/data?restype=container")
+    of_account = account_sas(services="b", permission=letters)
+    token = of_account if kind == "account" else blob_sas("data", sr="c", sp=letters)
+    target = f"/data?restype=container&comp=list&{token}&include="
+
+    plain = await blob.request("GET", f"{target}metadata", sign=False)
+    tags = await blob.request("GET", f"{target}metadata,tags", sign=False)
+
+    assert (plain.status, tags.code) == (200, code)
+
+
 async def test_who_may_search_a_directory_does_not_search_its_container(blob: Raw) -> None:
     await blob.request("PUT", "/data?restype=container")
     whole = blob_sas("data", sr="c", sp="f")

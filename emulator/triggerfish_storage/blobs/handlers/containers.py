@@ -110,6 +110,8 @@ async def list_blobs_of_container(call: Call, store: BlobStore) -> Reply:
     """List Blobs, flat or by hierarchy."""
     address = container_address(call)
     include = call.words("include", _LISTABLE)
+    if "tags" in include and not call.allows("t"):
+        raise StorageError(common.AUTHORIZATION_PERMISSION_MISMATCH)
     if not store.keeps_versions:
         include -= {"versions"}
     marker = call.text("marker", "")
