@@ -26,7 +26,7 @@ from triggerfish_storage.blobs.handlers import (
 )
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.protocol import service_operations
-from triggerfish_storage.protocol.operations import Handler, Operation, SasKind
+from triggerfish_storage.protocol.operations import Handler, Level, Operation, SasKind
 
 Row = Operation[BlobStore]
 
@@ -40,9 +40,10 @@ def _service(
     handler: Handler[BlobStore],
     permission: str,
     sas: SasKind = "account",
+    level: Level = "service",
     **query: str,
 ) -> Row:
-    return Operation(name, method, "/", handler, permission, query, sas=sas)
+    return Operation(name, method, "/", handler, permission, query, level=level, sas=sas)
 
 
 def _container(
@@ -74,7 +75,10 @@ def _blob(
 
 SERVICE: Final = (
     _service("ListContainers", "GET", service.list_all_containers, "l", comp="list"),
-    _service("FindBlobsByTags", "GET", service.find_blobs_by_tags, "f", comp="blobs"),
+    # What is searched are blobs, so that is the resource type which an account SAS must cover.
+    _service(
+        "FindBlobsByTags", "GET", service.find_blobs_by_tags, "f", level="object", comp="blobs"
+    ),
     _service(
         "GetBlobServiceProperties",
         "GET",

@@ -317,6 +317,19 @@ async def test_tags_are_listed_for_who_may_read_them(
     assert (plain.status, tags.code) == (200, code)
 
 
+@pytest.mark.parametrize(
+    ("types", "code"), [("o", ""), ("sc", "AuthorizationResourceTypeMismatch")]
+)
+async def test_a_search_of_an_account_is_one_for_its_blobs(
+    blob: Raw, types: str, code: str
+) -> None:
+    token = account_sas(services="b", permission="f", resource_types=types)
+
+    answer = await blob.request("GET", f"/?comp=blobs&where=a%3D%271%27&{token}", sign=False)
+
+    assert answer.code == code
+
+
 async def test_who_may_search_a_directory_does_not_search_its_container(blob: Raw) -> None:
     await blob.request("PUT", "/data?restype=container")
     whole = blob_sas("data", sr="c", sp="f")
