@@ -67,7 +67,7 @@ def _check_header(call: Call, service: ServiceName, header: str, keys: Sequence[
     account, separator, signature = credentials.strip().partition(":")
     if scheme is None or not separator:
         raise StorageError(
-            errors.AUTHENTICATION_FAILED,
+            errors.INVALID_AUTHENTICATION_INFO,
             AuthenticationErrorDetail=f"Authentication scheme '{name}' is not supported here, "
             "or its credentials are malformed.",
         )

@@ -156,13 +156,9 @@ async def test_who_signs_something_else_is_told_what_was_expected(queue: Raw) ->
 @pytest.mark.parametrize(
     "authorization",
     [
-        "",
-        "SharedKey",
-        "SharedKey devstoreaccount1",
         "SharedKey devstoreaccount1:AAAA",
         "SharedKey other:AAAA",
         "SharedKeyLite devstoreaccount1:AAAA",
-        "Basic dXNlcjpwYXNz",
         "Bearer e30.e30.",
         "SharedKey devstoreaccount1:é",
     ],
@@ -172,6 +168,17 @@ async def test_wrong_credentials_are_refused(queue: Raw, authorization: str) -> 
     answer = await queue.request("GET", "/?comp=list", headers=headers, sign=False)
 
     assert (answer.status, answer.code) == (403, "AuthenticationFailed")
+    assert b"AuthenticationErrorDetail" in answer.body
+
+
+@pytest.mark.parametrize(
+    "authorization", ["", "SharedKey", "SharedKey devstoreaccount1", "Basic dXNlcjpwYXNz"]
+)
+async def test_what_is_no_form_of_credentials_is_malformed(queue: Raw, authorization: str) -> None:
+    headers = {"authorization": authorization}
+    answer = await queue.request("GET", "/?comp=list", headers=headers, sign=False)
+
+    assert (answer.status, answer.code) == (400, "InvalidAuthenticationInfo")
     assert b"AuthenticationErrorDetail" in answer.body
 
 
