@@ -125,8 +125,8 @@ async def _check_sas(
 
 async def _policy(call: Call, service: Service[S], store: S, resource: str) -> StoredPolicy | None:
     wanted = call.query.get("si")
-    if not wanted or not resource:
-        return None
+    if not wanted or not resource or "ss" in call.query:
+        return None  # an account SAS has no such field
     try:
         policies = await service.policies(store, resource)
     except StorageError:

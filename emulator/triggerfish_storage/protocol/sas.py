@@ -158,6 +158,8 @@ def _signed_resource(sas: Presented, service: ServiceName) -> tuple[str, str]:
     kind = sas.given("sr")
     if kind not in ("b", "c") and not signs(sas.query, "sr"):
         raise _unauthenticated("sr is b or c where sv is that old.")
+    if kind in ("b", "bs", "bv") and not sas.name:
+        raise _unauthenticated("The signature is for a blob, the request for none.")
     match kind:
         case "c":
             return sas.resource, ""

@@ -21,7 +21,7 @@ from triggerfish_storage.protocol import sas
 from triggerfish_storage.protocol.accounts import DEFAULT_ACCOUNT, DEFAULT_KEY
 from triggerfish_storage.protocol.auth import ServiceName, decode_key, sign
 from triggerfish_storage.protocol.operations import Operation
-from triggerfish_storage.protocol.policies import StoredPolicy
+from triggerfish_storage.protocol.policies import StoredPolicy, write_policies
 from triggerfish_storage.protocol.sas_text import service_text
 from triggerfish_storage.protocol.target import parse_query
 from triggerfish_storage.protocol.xml import parse
@@ -328,6 +328,33 @@ async def test_a_search_of_an_account_is_one_for_its_blobs(
     answer = await blob.request("GET", f"/?comp=blobs&where=a%3D%271%27&{token}", sign=False)
 
     assert answer.code == code
+
+
+async def test_a_signature_for_a_blob_without_a_name_is_none_for_its_container(blob: Raw) -> None:
+    await blob.request("PUT", "/data?restype=container")
+    target = f"/data?restype=container&comp=list&{blob_sas('data/', sp='rl')}"
+
+    answer = await blob.request("GET", target, sign=False)
+
+    assert answer.code == "AuthenticationFailed"
+
+
+@pytest.mark.parametrize(
+    ("changed", "code"), [({}, ""), ({"expiry": ""}, "AuthenticationFailed")], ids=["whole", "open"]
+)
+async def test_a_stored_policy_adds_nothing_to_an_account_sas(
+    blob: Raw, changed: dict[str, str], code: str
+) -> None:
+    await blob.request("PUT", "/data?restype=container")
+    policy = StoredPolicy("later", expiry="2024-05-02T00:00:00Z")
+    target, body = "/data?restype=container&comp=acl", write_policies([policy])
+    await blob.request("PUT", target, body=body)
+    token = account_sas(services="b", permission="l", **changed)
+    listing = f"/data?restype=container&comp=list&{token}&si="
+
+    answers = [await blob.request("GET", listing + si, sign=False) for si in ("later", "other")]
+
+    assert {answer.code for answer in answers} == {code}
 
 
 async def test_who_may_search_a_directory_does_not_search_its_container(blob: Raw) -> None:
