@@ -34,6 +34,7 @@ from triggerfish_storage.protocol.sas_text import (
 _RESOURCE_TYPES: Final = {"service": "s", "container": "c", "object": "o"}
 _VERSION: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _DEPTH: Final = re.compile(r"\d{1,3}")
+_ANY_PROTOCOL, _HTTPS, _BOTH = frozenset({""}), frozenset({"https"}), frozenset({"https", "http"})
 _NO_POLICY: Final = StoredPolicy("")
 
 
@@ -240,7 +241,10 @@ def _check_key_period(key: DelegationKey, now: datetime) -> None:
 
 
 def _check_network(sas: Presented) -> None:
-    if sas.given("spr").lower() == "https" and not sas.is_https:
+    protocols = frozenset(sas.given("spr").lower().split(","))
+    if protocols not in (_ANY_PROTOCOL, _HTTPS, _BOTH):
+        raise _unauthenticated("spr is https, or https,http.")
+    if protocols == _HTTPS and not sas.is_https:
         raise StorageError(errors.AUTHORIZATION_PROTOCOL_MISMATCH)
     allowed = sas.given("sip")
     if allowed and not _is_inside(allowed, sas.client):

@@ -141,6 +141,8 @@ def test_no_sas_reaches_access_policies(operation: str) -> None:
         ({"ip": "10.0.0.1"}, "AuthorizationSourceIPMismatch"),
         ({"ip": "10.0.0.1-10.0.0.9"}, "AuthorizationSourceIPMismatch"),
         ({"protocol": "https"}, "AuthorizationProtocolMismatch"),
+        ({"protocol": "http"}, "AuthenticationFailed"),
+        ({"protocol": "https, "}, "AuthenticationFailed"),
     ],
 )
 def test_a_sas_that_does_not_reach_is_refused_with_its_reason(
