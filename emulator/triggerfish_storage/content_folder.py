@@ -37,6 +37,7 @@ from triggerfish_storage.recycling import Recycling
 
 COLLECTED_LIMIT: Final = 32  # files that are discarded, whose rows go together
 SWEPT_AT_ONCE: Final = 1000  # files, on a reading thread
+LOOKED_UP_AT_ONCE: Final = 500  # small parts, between which others have their turn
 
 
 class Contents:
@@ -150,8 +151,9 @@ class Contents:
                 if part.file is None and length < PIECE_BYTES:
                     small.append(_near(database, part, offset, length))
                     small_bytes += length
-                    if small_bytes < PIECE_BYTES:
+                    if small_bytes < PIECE_BYTES and len(small) < LOOKED_UP_AT_ONCE:
                         continue
+                    await asyncio.sleep(0)
                 if small:
                     yield b"".join(small)
                     small, small_bytes = [], 0

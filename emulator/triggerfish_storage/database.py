@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from triggerfish_storage.commits import Bulk, Unit, Work, commit_together
+from triggerfish_storage.haste import TakesLong
 from triggerfish_storage.schema import (
     DatabaseError,
     Durability,
@@ -62,7 +63,8 @@ class Database:
         self._is_closed = False
         self._idle = asyncio.Event()
         self.commits = 0  # so far: while it stays the same, so does what is stored
-        self._writer = connect_writer(path, durability)
+        self._on_thread = durability == "full"
+        self._writer = connect_writer(path, durability, in_haste=not self._on_thread)
         self._log = WriteAheadLog(path, durability)
         self._checkpoint: asyncio.Task[None] | None = None
         self._local = threading.local()
@@ -71,8 +73,8 @@ class Database:
         self._disk = ThreadPoolExecutor(1, thread_name_prefix=f"writer-{path.name}")
         # Where commits run on this thread, the writer is between transactions whenever we are
         # not inside one, and its cache is warm; else looking needs a connection of its own.
-        self._on_thread = durability == "full"
-        self._near = connect_reader(path) if self._on_thread else self._writer
+        self._near = connect_reader(path, in_haste=True) if self._on_thread else self._writer
+        self._long = asyncio.Lock()
 
     async def write(self, unit: Unit[T]) -> T:
         """Run ``unit`` in the next transaction; return once it is committed.
@@ -81,10 +83,15 @@ class Database:
         error reaches its own caller only. A unit may run twice (the group it was in could not
         commit), so it must have no effect but on the database. A caller that is cancelled
         after its unit began does not undo it.
+
+        A unit that raises TakesLong is run as ``write_long`` does.
         """
         future: asyncio.Future[T] = self._loop.create_future()
         self._hand_over(Work(future, unit))
-        return await future
+        try:
+            return await future
+        except TakesLong:
+            return await self.write_long(unit)
 
     async def write_in_bulk(self, bulk: Bulk[I, T], item: I) -> T:
         """Run ``bulk`` over ``item`` and the items handed over with it; return its own result.
@@ -93,20 +100,26 @@ class Database:
         """
         future: asyncio.Future[T] = self._loop.create_future()
         self._hand_over(Work(future, bulk=bulk, item=item))
-        return await future
+        try:
+            return await future
+        except TakesLong:
+            return await self.write_long(lambda tx: bulk(tx, [item])[0])
 
     async def write_long(self, unit: Unit[T]) -> T:
         """Run ``unit`` as ``write`` does, but on a thread: for what takes seconds.
 
-        Others read meanwhile, and only their writes wait. One at a time, as the caller sees to.
-        A caller that is cancelled waits for its end; where commits run on the loop's thread it is
-        undone.
+        Others read meanwhile, and only their writes wait; one runs after the other. A caller that
+        is cancelled waits for its end; where commits run on the loop's thread it is undone.
         """
-        if self._is_closed:
-            raise DatabaseError(f"{self.path}: closed, nothing can be written any more.")
         if self._on_thread:
             return await to_the_end(self.write(unit))
+        async with self._long:
+            return await self._write_beside(unit)
+
+    async def _write_beside(self, unit: Unit[T]) -> T:
         await self._not_busy()
+        if self._is_closed:
+            raise DatabaseError(f"{self.path}: closed, nothing can be written any more.")
         try:
             connection = connect_writer(self.path, "process")
         except sqlite3.OperationalError as error:
@@ -146,9 +159,10 @@ class Database:
         if self._on_thread:
             await self._loop.run_in_executor(self._disk, action, self._writer)
         else:
-            await self._not_busy()
-            self._end_view()
-            action(self._writer)
+            async with self._long:
+                await self._not_busy()
+                self._end_view()
+                action(self._writer)
         self.commits += 1
         self._look_at_log()
 
@@ -159,6 +173,8 @@ class Database:
 
     def look(self, unit: Unit[T]) -> T:
         """Run ``unit`` here and now: only for look-ups by index, cheaper than a crossing.
+
+        Raises TakesLong where it finds out that it is something for ``read``.
 
         All that look in one turn of the loop share a view, as beginning one costs as much as a
         statement; what is committed ends it.

@@ -9,6 +9,8 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Final, Literal
 
+from triggerfish_storage.haste import HastyConnection
+
 Durability = Literal["process", "full"]
 
 _BUSY_TIMEOUT_SECONDS: Final = 5.0
@@ -20,8 +22,13 @@ class DatabaseError(Exception):
     """The file cannot be used; the message names it and says what to do."""
 
 
-def connect_writer(path: Path, durability: Durability) -> sqlite3.Connection:
-    """Open a connection that writes, and leaves the log to others. Raises sqlite3.Error."""
+def connect_writer(
+    path: Path, durability: Durability, *, in_haste: bool = False
+) -> sqlite3.Connection:
+    """Open a connection that writes, and leaves the log to others. Raises sqlite3.Error.
+
+    Work ``in_haste`` may not take long (``haste``).
+    """
     return _connect(
         path,
         "journal_mode = WAL",
@@ -33,17 +40,20 @@ def connect_writer(path: Path, durability: Durability) -> sqlite3.Connection:
         "journal_size_limit = 0",
         "cache_size = -32000",
         "temp_store = MEMORY",
+        in_haste=in_haste,
     )
 
 
-def connect_reader(path: Path, *, scans: bool = False) -> sqlite3.Connection:
+def connect_reader(
+    path: Path, *, scans: bool = False, in_haste: bool = False
+) -> sqlite3.Connection:
     """Open a connection that cannot write. Raises sqlite3.Error.
 
     One that ``scans`` looks at the file's pages where the kernel has them, instead of copying
     each by a call (docs/design/pages.md).
     """
     mapping = (_MAPPED,) if scans else ()
-    return _connect(path, "query_only = ON", "cache_size = -16000", *mapping)
+    return _connect(path, "query_only = ON", "cache_size = -16000", *mapping, in_haste=in_haste)
 
 
 @contextmanager
@@ -129,9 +139,10 @@ def _checked_version(reader: sqlite3.Connection, path: Path, *, newest: int) -> 
     return version
 
 
-def _connect(path: Path, *pragmas: str) -> sqlite3.Connection:
+def _connect(path: Path, *pragmas: str, in_haste: bool = False) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path,
+        factory=HastyConnection if in_haste else sqlite3.Connection,
         isolation_level=None,
         check_same_thread=False,
         cached_statements=256,

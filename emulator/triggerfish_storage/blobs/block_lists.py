@@ -25,6 +25,7 @@ from triggerfish_storage.blobs.rows import Place, find_place
 from triggerfish_storage.clock import instant
 from triggerfish_storage.contents import share_contents
 from triggerfish_storage.errors import StorageError
+from triggerfish_storage.haste import check_short
 
 BLOCKS_LIMIT: Final = 50_000
 
@@ -64,6 +65,7 @@ def put_block_list(
     now: datetime,
 ) -> Blob:
     """Make the listed blocks the blob; what else was staged for it is gone."""
+    check_short(tx, len(listed))
     place = begin_write(tx, address, conditions, now)
     existing = place.blob
     if existing is not None and existing.type != "BlockBlob":

@@ -24,6 +24,7 @@ from triggerfish_storage.blobs.rows import find_place
 from triggerfish_storage.clock import micros
 from triggerfish_storage.contents import Content, add_content, drop_contents
 from triggerfish_storage.errors import StorageError
+from triggerfish_storage.haste import ROWS_LIMIT, check_few, short
 
 KEPT_FOR: Final = timedelta(days=7)
 
@@ -49,6 +50,8 @@ _EXPIRED: Final = """
     LIMIT :count"""
 _LAST_STAGED: Final = """
     SELECT max(staged) FROM block WHERE container_id = :container AND name = :name"""
+_BEYOND: Final = """
+    SELECT 1 FROM block WHERE container_id = :container AND name = :name LIMIT 1 OFFSET :near"""
 _DISCARD: Final = """
     DELETE FROM block WHERE container_id = :container AND name = :name RETURNING content_id"""
 
@@ -103,7 +106,7 @@ def staged_blocks(
     values = {"container": container_id, "name": name}
     found = [
         Staged(block, length, content_id, staged, encryption_of(encryption))
-        for block, length, content_id, staged, encryption in tx.execute(_STAGED, values)
+        for block, length, content_id, staged, encryption in short(tx, tx.execute(_STAGED, values))
     ]
     if found and max(block.staged for block in found) <= micros(now - KEPT_FOR):
         return []
@@ -113,6 +116,7 @@ def staged_blocks(
 def discard_blocks(tx: sqlite3.Connection, container_id: int, name: str) -> None:
     """Forget what was staged for a name."""
     values = {"container": container_id, "name": name}
+    check_few(tx, _BEYOND, values)
     drop_contents(tx, [row[0] for row in tx.execute(_DISCARD, values).fetchall()])
 
 
@@ -130,8 +134,14 @@ def expired_names(tx: sqlite3.Connection, now: datetime, count: int = 100) -> li
 def discard_expired_blocks(
     tx: sqlite3.Connection, names: Sequence[tuple[int, str]], now: datetime
 ) -> None:
-    """Forget the blocks of ``expired_names``, but for those that have come to life again."""
+    """Forget the blocks of ``expired_names``, but for those that have come to life again.
+
+    Some of the names stay for the next time where these have many blocks.
+    """
+    before = tx.total_changes
     for container_id, name in names:
+        if tx.total_changes - before > ROWS_LIMIT:
+            return
         values = {"container": container_id, "name": name}
         (last,) = tx.execute(_LAST_STAGED, values).fetchone()
         if last is not None and last <= micros(now - KEPT_FOR):

@@ -23,7 +23,7 @@ from triggerfish_storage.blobs.container_rows import (
     get_container,
     save_container,
 )
-from triggerfish_storage.blobs.deletion import PURGE_CHUNK, purge_blobs
+from triggerfish_storage.blobs.deletion import PURGE_CHUNK, purge_first
 from triggerfish_storage.blobs.guards import check_all_mutable
 from triggerfish_storage.blobs.model import (
     NO_CONDITIONS,
@@ -155,7 +155,7 @@ def purge_some(tx: sqlite3.Connection, limit: int = PURGE_CHUNK) -> bool:
         return False
     values = {"container": row[0], "limit": limit}
     blobs = [blob_id for (blob_id,) in tx.execute(_SOME_BLOBS, values)]
-    purge_blobs(tx, blobs)
+    purge_first(tx, blobs)
     staged = tx.execute(_SOME_BLOCKS, values).fetchall()
     drop_contents(tx, [content_id for (content_id,) in staged])
     if not blobs and not staged:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Final, Literal
@@ -20,29 +20,44 @@ from triggerfish_storage import service_properties
 from triggerfish_storage.blobs import errors, versions
 from triggerfish_storage.blobs.blob_columns import BLOB_COLUMNS, blob_of
 from triggerfish_storage.blobs.conditions import check_write
-from triggerfish_storage.blobs.extents import clear_extents
 from triggerfish_storage.blobs.guards import check_mutable
 from triggerfish_storage.blobs.model import NO_CONDITIONS, Address, Blob, Conditions
-from triggerfish_storage.blobs.rows import Place, find_place, free_snapshot, move_blob, save_blob
-from triggerfish_storage.blobs.tags import index_tags, unindex_tags
+from triggerfish_storage.blobs.rows import Place, find_place, free_snapshot, move_blob
+from triggerfish_storage.blobs.tags import index_tags
 from triggerfish_storage.clock import micros
 from triggerfish_storage.contents import drop_contents
 from triggerfish_storage.errors import StorageError
+from triggerfish_storage.haste import are_many, check_few, short
 from triggerfish_storage.protocol import xml
 
 PURGE_CHUNK: Final = 100  # blobs, each of which may have some hundred pages
 
 DeleteSnapshots = Literal["", "include", "only"]
 
+# Versions come back with what else was deleted, but nobody has to mention them.
+_HAS_SNAPSHOTS: Final = """
+    SELECT 1 FROM blob
+    WHERE container_id = :container AND name = :name AND snapshot < 9223372036854775807
+        AND snapshot <> created AND deleted IS NULL
+    LIMIT 1"""
 _SNAPSHOTS: Final = f"""
     SELECT {BLOB_COLUMNS} FROM blob
     WHERE container_id = :container AND name = :name AND snapshot < 9223372036854775807
-        AND (:versions OR snapshot <> created)"""  # noqa: S608 - names of columns
-_FORGET: Final = "DELETE FROM blob WHERE id = :blob"
+        AND snapshot <> created AND deleted IS NULL"""  # noqa: S608 - names of columns
+_DELETED: Final = f"""
+    SELECT {BLOB_COLUMNS} FROM blob
+    WHERE container_id = :container AND name = :name AND deleted IS NOT NULL"""  # noqa: S608
 _GIVEN: Final = "IN (SELECT value FROM json_each(:ids))"
+_PARTS_BEYOND: Final = f"SELECT 1 FROM extent WHERE blob_id {_GIVEN} LIMIT 1 OFFSET :near"  # noqa: S608
 _CLEAR_MANY: Final = f"DELETE FROM extent WHERE blob_id {_GIVEN} RETURNING content_id"  # noqa: S608
 _UNINDEX_MANY: Final = f"DELETE FROM blob_tag WHERE blob_id {_GIVEN}"  # noqa: S608 - a constant
 _FORGET_MANY: Final = f"DELETE FROM blob WHERE id {_GIVEN}"  # noqa: S608 - a constant
+_MARK_MANY: Final = f"""
+    UPDATE blob SET deleted = :now, expires = :expires, lease_id = NULL, lease_seconds = NULL,
+        lease_until = NULL, lease_breaking = NULL
+    WHERE id {_GIVEN}"""  # noqa: S608 - a constant
+_RESTORE_MANY: Final = f"""
+    UPDATE blob SET deleted = NULL, expires = NULL WHERE id {_GIVEN}"""  # noqa: S608 - a constant
 EXPIRED: Final = "SELECT id FROM blob WHERE expires <= :now ORDER BY expires LIMIT :limit"
 
 
@@ -68,23 +83,18 @@ def delete_blob(
     check_write(blob, conditions, now)
     if address.is_snapshot and snapshots:
         raise StorageError(common.INVALID_QUERY_PARAMETER_VALUE, QueryParameterName="snapshot")
-    doomed = (
-        [] if address.is_snapshot else _snapshots(tx, place.container_id, blob.name, deleted=False)
-    )
-    if doomed and not snapshots:
-        raise StorageError(errors.SNAPSHOTS_PRESENT)
-    if snapshots != "only":
-        doomed.append(blob)
+    doomed = _doomed(tx, blob, address, snapshots)
     for each in doomed:
         check_mutable(each, now)
     kept_for = None if for_good else retention(tx, address.account)
-    for each in doomed:
-        if place.keeps_versions and not each.is_snapshot:
-            versions.set_aside(tx, each)
-        elif kept_for is None:
-            purge_blob(tx, each.id)
-        else:
-            _mark(tx, each, now, kept_for)
+    staying = [each for each in doomed if place.keeps_versions and not each.is_snapshot]
+    going = doomed[: len(doomed) - len(staying)]  # the blob itself is the last one
+    if kept_for is None:
+        purge_blobs(tx, [each.id for each in going])
+    else:
+        _mark(tx, [each.id for each in going], now, kept_for)
+    for each in staying:
+        versions.set_aside(tx, each)
     return kept_for is None and not (place.keeps_versions and not address.is_snapshot)
 
 
@@ -95,15 +105,13 @@ def undelete_blob(tx: sqlite3.Connection, address: Address) -> None:
     """
     place = find_place(tx, address)
     blob = place.any_blob
-    found = _snapshots(tx, place.container_id, address.blob, deleted=True)
+    found = _all(tx, _DELETED, {"container": place.container_id, "name": address.blob})
     if blob is None and not found:
         raise StorageError(errors.BLOB_NOT_FOUND)
-    if blob is not None and blob.deleted is not None:
-        found.append(blob)
+    tx.execute(_RESTORE_MANY, {"ids": json.dumps([each.id for each in found])})
     for each in found:
-        restored = each._replace(deleted=None, expires=None)
-        save_blob(tx, restored)
-        index_tags(tx, restored)
+        if not each.is_snapshot:
+            index_tags(tx, each)
 
 
 def make_way(tx: sqlite3.Connection, place: Place, account: str, now: datetime) -> Blob | None:
@@ -122,31 +130,35 @@ def make_way(tx: sqlite3.Connection, place: Place, account: str, now: datetime) 
         kept_for = retention(tx, account)
         if kept_for is None:
             return blob
-        _mark(tx, blob, now, kept_for)
+        _mark(tx, [blob.id], now, kept_for)
     move_blob(tx, blob, free_snapshot(tx, blob, now))
     return None
 
 
-def purge_blob(tx: sqlite3.Connection, blob_id: int) -> None:
-    """Take a blob or snapshot away with its bytes and tags."""
-    clear_extents(tx, blob_id)
-    unindex_tags(tx, blob_id)
-    tx.execute(_FORGET, {"blob": blob_id})
-
-
 def purge_blobs(tx: sqlite3.Connection, blob_ids: Sequence[int]) -> None:
-    """Take many away at a quarter of what they cost one by one."""
+    """Take blobs and snapshots away with their bytes and tags.
+
+    Many at a quarter of what they cost one by one.
+    """
     values = {"ids": json.dumps(blob_ids)}
+    check_few(tx, _PARTS_BEYOND, values)
     drop_contents(tx, [row[0] for row in tx.execute(_CLEAR_MANY, values).fetchall()])
     tx.execute(_UNINDEX_MANY, values)
     tx.execute(_FORGET_MANY, values)
+
+
+def purge_first(tx: sqlite3.Connection, blob_ids: Sequence[int]) -> None:
+    """Take the first ones away: as many as have few parts together, or one that has many."""
+    while len(blob_ids) > 1 and are_many(tx, _PARTS_BEYOND, {"ids": json.dumps(blob_ids)}):
+        blob_ids = blob_ids[: len(blob_ids) // 2]
+    purge_blobs(tx, blob_ids)
 
 
 def purge_expired(tx: sqlite3.Connection, now: datetime, limit: int = PURGE_CHUNK) -> bool:
     """Take away some of what was deleted long enough ago; return whether there was any."""
     values = {"now": micros(now), "limit": limit}
     found = tx.execute(EXPIRED, values).fetchall()
-    purge_blobs(tx, [blob_id for (blob_id,) in found])
+    purge_first(tx, [blob_id for (blob_id,) in found])
     return bool(found)
 
 
@@ -177,15 +189,27 @@ def _target(place: Place, *, for_good: bool) -> Blob:
     return blob
 
 
-def _mark(tx: sqlite3.Connection, blob: Blob, now: datetime, kept_for: timedelta) -> None:
-    save_blob(tx, blob._replace(deleted=now, expires=now + kept_for, lease=None))
-    unindex_tags(tx, blob.id)
+def _mark(
+    tx: sqlite3.Connection, blob_ids: Sequence[int], now: datetime, kept_for: timedelta
+) -> None:
+    ids = json.dumps(blob_ids)
+    values = {"ids": ids, "now": micros(now), "expires": micros(now + kept_for)}
+    tx.execute(_MARK_MANY, values)
+    tx.execute(_UNINDEX_MANY, {"ids": ids})
 
 
-def _snapshots(
-    tx: sqlite3.Connection, container_id: int, name: str, *, deleted: bool
+def _doomed(
+    tx: sqlite3.Connection, blob: Blob, address: Address, snapshots: DeleteSnapshots
 ) -> list[Blob]:
-    # Versions come back with what else was deleted, but nobody has to mention them.
-    values = {"container": container_id, "name": name, "versions": deleted}
-    found = [blob_of(row) for row in tx.execute(_SNAPSHOTS, values)]
-    return [each for each in found if (each.deleted is not None) == deleted]
+    """Return what is to be deleted: snapshots first, the blob last."""
+    values = {"container": blob.container_id, "name": blob.name}
+    if not snapshots:
+        if not address.is_snapshot and tx.execute(_HAS_SNAPSHOTS, values).fetchone() is not None:
+            raise StorageError(errors.SNAPSHOTS_PRESENT)
+        return [blob]
+    found = _all(tx, _SNAPSHOTS, values)
+    return found if snapshots == "only" else [*found, blob]
+
+
+def _all(tx: sqlite3.Connection, statement: str, values: Mapping[str, object]) -> list[Blob]:
+    return [blob_of(row) for row in short(tx, tx.execute(statement, values))]

@@ -21,7 +21,7 @@ from triggerfish_storage.blobs.container_rows import (
     save_container,
 )
 from triggerfish_storage.blobs.containers import create_container
-from triggerfish_storage.blobs.deletion import purge_blob
+from triggerfish_storage.blobs.deletion import purge_blobs
 from triggerfish_storage.blobs.extents import Extent, add_extents, all_extents, packed
 from triggerfish_storage.blobs.guards import check_mutable
 from triggerfish_storage.blobs.model import Address, Blob, Container
@@ -138,7 +138,7 @@ def _make_way(tx: sqlite3.Connection, blob: Blob, now: datetime) -> None:
         move_blob(tx, found, free_snapshot(tx, found, now))
         return
     check_mutable(found, now)
-    purge_blob(tx, found.id)
+    purge_blobs(tx, [found.id])
 
 
 def _find(tx: sqlite3.Connection, container_id: int, name: str, snapshot: int) -> Blob | None:

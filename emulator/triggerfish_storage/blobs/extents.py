@@ -18,6 +18,7 @@ from triggerfish_storage.contents import (
     drop_contents,
     share_contents,
 )
+from triggerfish_storage.haste import check_few, short
 
 PRELOAD_LIMIT_BYTES: Final = 4 * 1024 * 1024
 
@@ -32,7 +33,8 @@ _COPY: Final = """
     INSERT INTO extent (blob_id, start, length, content_id, content_offset, block)
     SELECT :target, start, length, content_id, content_offset, block FROM extent
     WHERE blob_id = :source RETURNING content_id"""
-_REMOVE: Final = "DELETE FROM extent WHERE blob_id = :blob AND start = :start"
+_REMOVE: Final = "DELETE FROM extent WHERE blob_id = :blob AND start BETWEEN :first AND :last"
+_BEYOND: Final = "SELECT 1 FROM extent WHERE blob_id = :blob LIMIT 1 OFFSET :near"
 _OVERLAPPING: Final = """
     SELECT start, length, content_id, content_offset, block FROM extent
     WHERE blob_id = :blob AND start < :end AND start >= coalesce(
@@ -101,41 +103,57 @@ def add_extents(tx: sqlite3.Connection, blob_id: int, extents: Iterable[Extent])
 
 def all_extents(tx: sqlite3.Connection, blob_id: int) -> list[Extent]:
     """Return the stretches in order."""
-    return [Extent(*row) for row in tx.execute(_ALL, {"blob": blob_id})]
+    return [Extent(*row) for row in short(tx, tx.execute(_ALL, {"blob": blob_id}))]
 
 
 def clear_extents(tx: sqlite3.Connection, blob_id: int) -> None:
     """Take all bytes away from a blob."""
+    check_few(tx, _BEYOND, {"blob": blob_id})
     dropped = [row[0] for row in tx.execute(_CLEAR, {"blob": blob_id}).fetchall()]
     drop_contents(tx, dropped)
 
 
 def cut_extents(tx: sqlite3.Connection, blob_id: int, begin: int, end: int) -> None:
     """Take the bytes from ``begin`` up to ``end`` away; what lies around them stays."""
-    for cut in _overlapping(tx, blob_id, begin, end):
-        tx.execute(_REMOVE, {"blob": blob_id, "start": cut.start})
-        rest = []
-        if cut.start < begin:
-            rest.append(cut._replace(length=begin - cut.start))
-        behind = cut.start + cut.length - end
-        if behind > 0:
-            skipped = cut.length - behind
-            rest.append(cut._replace(start=end, length=behind, offset=cut.offset + skipped))
-        add_extents(tx, blob_id, rest)
+    cut = list(overlapping(tx, blob_id, begin, end))
+    if not cut:
+        return
+    tx.execute(_REMOVE, {"blob": blob_id, "first": cut[0].start, "last": cut[-1].start})
+    left: list[Extent] = []
+    gone: list[int] = []
+    for extent in cut:
+        rest = list(_outside(extent, begin, end))
+        left += rest
         if not rest:
-            drop_contents(tx, [cut.content_id])
+            gone.append(extent.content_id)
         elif len(rest) > 1:
-            share_contents(tx, [cut.content_id])
+            share_contents(tx, [extent.content_id])
+    add_extents(tx, blob_id, left)
+    drop_contents(tx, gone)
 
 
-def _overlapping(tx: sqlite3.Connection, blob_id: int, begin: int, end: int) -> list[Extent]:
+def overlapping(tx: sqlite3.Connection, blob_id: int, begin: int, end: int) -> Iterator[Extent]:
+    """Give the stretches that have bytes from ``begin`` up to ``end``, in order."""
     values = {"blob": blob_id, "begin": begin, "end": end}
-    found = [Extent(*row) for row in tx.execute(_OVERLAPPING, values)]
-    return [extent for extent in found if extent.start + extent.length > begin]
+    for row in short(tx, tx.execute(_OVERLAPPING, values)):
+        extent = Extent(*row)
+        if extent.start + extent.length > begin:
+            yield extent
+
+
+def _outside(extent: Extent, begin: int, end: int) -> Iterator[Extent]:
+    """Give what an extent has before ``begin`` and from ``end`` on."""
+    if extent.start < begin:
+        yield extent._replace(length=begin - extent.start)
+    behind = extent.start + extent.length - end
+    if behind > 0:
+        skipped = extent.length - behind
+        yield extent._replace(start=end, length=behind, offset=extent.offset + skipped)
 
 
 def copy_extents(tx: sqlite3.Connection, source_id: int, target_id: int) -> None:
     """Give a blob without bytes those of another one."""
+    check_few(tx, _BEYOND, {"blob": source_id})
     values = {"source": source_id, "target": target_id}
     share_contents(tx, [row[0] for row in tx.execute(_COPY, values).fetchall()])
 
@@ -150,7 +168,7 @@ def find_parts(tx: sqlite3.Connection, blob_id: int, begin: int, end: int) -> li
     }
     parts: list[Part] = []
     position = begin
-    for start, length, content_id, offset, file, data in tx.execute(PARTS, values):
+    for start, length, content_id, offset, file, data in short(tx, tx.execute(PARTS, values)):
         skipped = max(0, position - start)
         stop = min(start + length, end)
         if start + skipped >= stop:

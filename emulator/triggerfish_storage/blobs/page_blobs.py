@@ -16,7 +16,7 @@ from triggerfish_storage import errors as common
 from triggerfish_storage.blobs import errors, versions
 from triggerfish_storage.blobs.conditions import check_read, check_write
 from triggerfish_storage.blobs.encryption import check_change
-from triggerfish_storage.blobs.extents import Extent, add_extent, all_extents, cut_extents
+from triggerfish_storage.blobs.extents import Extent, add_extent, cut_extents, overlapping
 from triggerfish_storage.blobs.guards import check_mutable, check_ordinary
 from triggerfish_storage.blobs.lifecycle import begin_write, finish_write, save_change
 from triggerfish_storage.blobs.model import (
@@ -150,25 +150,33 @@ def get_page_ranges(
     end: int | None,
     *,
     previous: int | None = None,
+    limit: int | None = None,
     conditions: Conditions = NO_CONDITIONS,
     now: datetime,
 ) -> tuple[Blob, PageRanges]:
-    """Return which pages were written, or differ from those of the ``previous`` snapshot."""
+    """Return which pages were written, or differ from those of the ``previous`` snapshot.
+
+    The first ``limit`` of them, and where more begin.
+    """
     blob = _page_blob(tx, address)
     check_read(blob, conditions, now)
     if blob.length and begin >= blob.length:
         raise StorageError(common.INVALID_RANGE)
     begin -= begin % PAGE_BYTES  # whole pages are listed
     stop = blob.length if end is None else min(end + -end % PAGE_BYTES, blob.length)
-    extents = all_extents(tx, blob.id)
     if previous is None:
-        return blob, written_ranges(extents, begin, stop)
-    older, *between = _states_since(tx, blob, previous)
-    return blob, difference(extents, older, begin, stop, between=between)
+        found = written_ranges(overlapping(tx, blob.id, begin, stop), begin, stop, limit)
+    else:
+        older, *between = (
+            list(overlapping(tx, id_, begin, stop)) for id_ in _states_since(tx, blob, previous)
+        )
+        extents = list(overlapping(tx, blob.id, begin, stop))
+        found = difference(extents, older, begin, stop, between=between)
+    return blob, found if limit is None else found.cut(limit)
 
 
-def _states_since(tx: sqlite3.Connection, blob: Blob, previous: int) -> list[list[Extent]]:
-    """Return the bytes of a snapshot, and of all snapshots between it and ``blob``.
+def _states_since(tx: sqlite3.Connection, blob: Blob, previous: int) -> list[int]:
+    """Return the id of a snapshot, and those of all snapshots between it and ``blob``.
 
     Raises BlobOverwritten where that was written anew since, unless versions are kept: then it
     counts as created with each of them.
@@ -186,7 +194,7 @@ def _states_since(tx: sqlite3.Connection, blob: Blob, previous: int) -> list[lis
         raise StorageError(errors.PREVIOUS_SNAPSHOT_NOT_FOUND)
     if found[0][2] != micros(blob.created) and not versions.keeps_versions(tx):
         raise StorageError(errors.BLOB_OVERWRITTEN)
-    return [all_extents(tx, snapshot_id) for snapshot_id, *_ in found]
+    return [snapshot_id for snapshot_id, *_ in found]
 
 
 def _page_blob(tx: sqlite3.Connection, address: Address) -> Blob:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import islice, repeat
 
 from triggerfish_storage.blobs.extents import Extent
 
@@ -42,12 +42,18 @@ class PageRanges:
         )
 
 
-def written_ranges(extents: Iterable[Extent], begin: int, end: int) -> PageRanges:
-    """Return what was written between two offsets, neighbours joined."""
+def written_ranges(
+    extents: Iterable[Extent], begin: int, end: int, limit: int | None = None
+) -> PageRanges:
+    """Return what was written between two offsets, neighbours joined.
+
+    With a ``limit`` no more extents are looked at than tell so many ranges, and that more follow.
+    """
     inside = (
         (max(extent.start, begin), min(extent.start + extent.length, end)) for extent in extents
     )
-    return PageRanges(_joined(one for one in inside if one[0] < one[1]))
+    joined = _joined(one for one in inside if one[0] < one[1])
+    return PageRanges(list(joined if limit is None else islice(joined, limit + 1)))
 
 
 def difference(
@@ -79,7 +85,7 @@ def difference(
                 written.append((start, stop))
         elif any(state is not None for state in (former, *meanwhile)):
             cleared.append((start, stop))
-    return PageRanges(_joined(written), _joined(cleared))
+    return PageRanges(list(_joined(written)), list(_joined(cleared)))
 
 
 def _sources(extents: Sequence[Extent], edges: Sequence[int]) -> Iterator[_Source]:
@@ -95,11 +101,14 @@ def _sources(extents: Sequence[Extent], edges: Sequence[int]) -> Iterator[_Sourc
             yield current.content_id, current.offset - current.start
 
 
-def _joined(ranges: Iterable[Range]) -> list[Range]:
-    found: list[Range] = []
+def _joined(ranges: Iterable[Range]) -> Iterator[Range]:
+    last: Range | None = None
     for begin, end in ranges:
-        if found and found[-1][1] == begin:
-            found[-1] = (found[-1][0], end)
-        else:
-            found.append((begin, end))
-    return found
+        if last is not None and last[1] == begin:
+            last = (last[0], end)
+            continue
+        if last is not None:
+            yield last
+        last = (begin, end)
+    if last is not None:
+        yield last

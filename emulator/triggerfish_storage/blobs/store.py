@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple, TypeVar
 from uuid import uuid4
@@ -37,9 +37,11 @@ from triggerfish_storage.blobs.ranges import WHOLE, ByteRange
 from triggerfish_storage.blobs.rows import find_blob, get_blob, read_blob
 from triggerfish_storage.changes import Change, Changes
 from triggerfish_storage.content_folder import Contents
-from triggerfish_storage.contents import Content
+from triggerfish_storage.contents import Content, Part
 from triggerfish_storage.database import Database, DatabaseError
+from triggerfish_storage.disposal import Hold
 from triggerfish_storage.errors import StorageError
+from triggerfish_storage.haste import TakesLong
 from triggerfish_storage.service_properties import ServiceProperties
 
 T = TypeVar("T")
@@ -222,7 +224,7 @@ class BlobStore:
         address = self.at(container, blob)
         return self._database.look(lambda tx: find_blob(tx, address))
 
-    def open(
+    async def open(
         self,
         address: Address,
         *,
@@ -232,26 +234,36 @@ class BlobStore:
         now: datetime,
     ) -> Download:
         """Begin to read a blob; what is overwritten or deleted meanwhile is read to its end."""
-        blob, data = self._database.look(lambda tx: read_blob(tx, address))
-        check_read(blob, conditions, now)
-        check_key(blob, key_sha256)
-        check_ordinary(blob)
-        blob = as_of(blob, now)
-        check_online(blob, now)
-        begin, end = wanted.within(blob.length)
-        if data is not None:
-            return Download(blob, begin, end, data[begin:end])
-        parts = self._database.look(lambda tx: find_parts(tx, blob.id, begin, end))  # as it was
-        body: bytes | AsyncIterator[bytes]
-        if end - begin <= PRELOAD_LIMIT_BYTES and all(part.file is None for part in parts):
-            body = b"".join(part.loaded() for part in parts)
-        else:
-            body = self.contents.read(parts, self.contents.hold(), self._database)
-        return Download(blob, begin, end, body)
+
+        def unit(tx: sqlite3.Connection) -> tuple[Download, Sequence[Part]]:
+            blob, data = read_blob(tx, address)
+            check_read(blob, conditions, now)
+            check_key(blob, key_sha256)
+            check_ordinary(blob)
+            blob = as_of(blob, now)
+            check_online(blob, now)
+            begin, end = wanted.within(blob.length)
+            if data is not None:
+                return Download(blob, begin, end, data[begin:end]), ()
+            parts = find_parts(tx, blob.id, begin, end)
+            if end - begin <= PRELOAD_LIMIT_BYTES and all(part.file is None for part in parts):
+                return Download(blob, begin, end, b"".join(part.loaded() for part in parts)), ()
+            return Download(blob, begin, end, b""), parts
+
+        hold: Hold | None = None
+        try:
+            found, parts = self._database.look(unit)
+        except TakesLong:
+            hold = self.contents.hold()  # before others can take the files away
+            found, parts = await self._database.read(unit)
+        if not parts:
+            return found
+        body = self.contents.read(parts, hold or self.contents.hold(), self._database)
+        return found._replace(body=body)
 
     async def get(self, container: str, blob: str, *, now: datetime) -> tuple[Blob, bytes]:
         """Return a blob with all its bytes; raises BlobNotFound."""
-        download = self.open(self.at(container, blob), now=now)
+        download = await self.open(self.at(container, blob), now=now)
         return download.blob, await download.read()
 
     async def set_metadata(

@@ -114,7 +114,7 @@ async def test_overwritten_and_deleted_contents_leave_no_file(store, folder, clo
 @pytest.mark.usefixtures("container")
 async def test_a_blob_that_is_deleted_while_it_is_read_is_read_to_its_end(store, folder, clock):
     await store.put("data", "a", LARGE, now=clock.now())
-    download = store.open(store.at("data", "a"), now=clock.now())
+    download = await store.open(store.at("data", "a"), now=clock.now())
     read = [await anext(download.body)]
 
     await store.delete("data", "a", now=clock.now())
@@ -127,7 +127,7 @@ async def test_a_blob_that_is_deleted_while_it_is_read_is_read_to_its_end(store,
 @pytest.mark.usefixtures("container")
 async def test_a_reader_that_never_begins_keeps_nothing_for_ever(store, folder, clock):
     await store.put("data", "a", LARGE, now=clock.now())
-    download = store.open(store.at("data", "a"), now=clock.now())
+    download = await store.open(store.at("data", "a"), now=clock.now())
     await store.delete("data", "a", now=clock.now())
     assert len(files_in(folder)) == 1
 
@@ -179,7 +179,7 @@ async def test_a_sweep_beside_others_leaves_what_is_written_or_read_meanwhile(
     await store.contents.keep(LARGE)  # and then the process dies
     await store.put("data", "read", LARGE, now=clock.now())
     names = await store.contents.present()
-    download = store.open(store.at("data", "read"), now=clock.now())
+    download = await store.open(store.at("data", "read"), now=clock.now())
     begun = await anext(download.body)
     await store.delete("data", "read", now=clock.now())
     newer = await store.contents.keep(LARGE)
@@ -243,7 +243,7 @@ async def test_a_large_blob_goes_in_and_out_in_constant_memory(store, clock):
         await store.write(
             lambda tx: put_blob(tx, address, content, Draft(), now=clock.now()), content=content
         )
-        download = store.open(address, now=clock.now())
+        download = await store.open(address, now=clock.now())
         read = sum([len(part) async for part in download.body])
         _, peak = tracemalloc.get_traced_memory()
     finally:

@@ -67,7 +67,7 @@ async def test_what_was_read_is_not_written_over_as_the_kernel_may_be_sending_it
 
 async def test_what_is_being_read_is_not_written_over(store, clock, put) -> None:
     content, _ = await put("a")
-    download = store.open(store.at("data", "a"), now=clock.now())
+    download = await store.open(store.at("data", "a"), now=clock.now())
 
     for _ in range(3):
         await put("a")

@@ -92,8 +92,8 @@ async def test_a_blob_comes_along_with_the_hash_of_its_customers_key(
     async with opened(tmp_path / "two", clock) as account:
         address = account.blobs.at("uploads", "a.csv")
         with pytest.raises(StorageError, match="BlobUsesCustomerSpecifiedEncryption"):
-            account.blobs.open(address, now=clock.now())
-        found = account.blobs.open(address, key_sha256=key_sha256, now=clock.now())
+            await account.blobs.open(address, now=clock.now())
+        found = await account.blobs.open(address, key_sha256=key_sha256, now=clock.now())
         assert await found.read() == b"secret"
 
 
@@ -168,7 +168,7 @@ async def test_versions_of_blobs_come_along(
 
     async with open_account(tmp_path / "two", clock=clock, keeps_versions=True) as account:
         address = account.blobs.at("uploads", "a.csv", first.version)._replace(is_version=True)
-        earlier = account.blobs.open(address, now=clock.now())
+        earlier = await account.blobs.open(address, now=clock.now())
         assert await earlier.read() == b"one"
         page = await account.blobs.page("uploads", Listing(versions=True))
 

@@ -89,7 +89,7 @@ async def get_blob_content(call: Call, store: BlobStore) -> Reply:
     wanted = range_of(call)
     with_md5 = call.header_flag("x-ms-range-get-content-md5")
     with_crc64 = call.header_flag("x-ms-range-get-content-crc64")
-    download = store.open(
+    download = await store.open(
         blob_address(call),
         wanted=wanted,
         conditions=conditions_of(call),

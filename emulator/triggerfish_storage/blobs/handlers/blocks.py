@@ -5,6 +5,8 @@ Protocol: https://learn.microsoft.com/rest/api/storageservices/put-block
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
@@ -17,7 +19,7 @@ from triggerfish_storage.blobs.handlers.bodies import (
     receive,
     receive_document,
 )
-from triggerfish_storage.blobs.model import Address, Conditions, Encryption
+from triggerfish_storage.blobs.model import Address, Blob, Conditions, Encryption
 from triggerfish_storage.blobs.request_headers import (
     blob_address,
     conditions_of,
@@ -33,6 +35,7 @@ from triggerfish_storage.protocol.operations import Call, Reply
 
 BLOCK_LIMIT_BYTES: Final = 4000 * 1024 * 1024
 _LIST_LIMIT_BYTES: Final = 8 * 1024 * 1024
+_SHORT_BYTES: Final = 64 * 1024  # of a list that is parsed while others wait
 _KINDS: Final = ("committed", "uncommitted", "all")
 
 
@@ -63,7 +66,10 @@ async def put_block_list(call: Call, store: BlobStore) -> Reply:
     """Put Block List: make staged and committed blocks the blob."""
     address, draft, conditions = own_address(call), draft_of(call), write_conditions_of(call)
     document, checksum = await receive_document(call, limit=_LIST_LIMIT_BYTES)
-    listed = wire.parse_block_list(document)
+    if len(document) > _SHORT_BYTES:
+        listed = await asyncio.to_thread(wire.parse_block_list, document)
+    else:
+        listed = wire.parse_block_list(document)
     blob = await store.write(
         lambda tx: block_lists.put_block_list(
             tx, address, listed, draft, conditions=conditions, now=call.now
@@ -79,13 +85,16 @@ async def get_block_list(call: Call, store: BlobStore) -> Reply:
     kind = call.text("blocklisttype", "").lower() or "committed"
     if kind not in _KINDS:
         raise call.bad_parameter("blocklisttype")
-    found = await store.read(
-        lambda tx: block_lists.get_block_list(tx, address, conditions, call.now)
-    )
+
+    def unit(tx: sqlite3.Connection) -> tuple[Blob | None, bytes]:
+        found = block_lists.get_block_list(tx, address, conditions, call.now)
+        return found.blob, wire.block_list(found, kind)
+
+    blob, body = await store.read(unit)
     headers: dict[str, str] = {}
-    if found.blob is not None:
-        headers = {**stamp(found.blob), "x-ms-blob-content-length": str(found.blob.length)}
-    return Reply(200, wire.block_list(found, kind), headers)
+    if blob is not None:
+        headers = {**stamp(blob), "x-ms-blob-content-length": str(blob.length)}
+    return Reply(200, body, headers)
 
 
 class _Staging(NamedTuple):

@@ -114,12 +114,13 @@ async def get_page_ranges(call: Call, store: BlobStore) -> Reply:
             begin,
             end,
             previous=previous,
+            limit=limit,
             conditions=conditions,
             now=call.now,
         )
     )
     headers = {**stamp(blob), "x-ms-blob-content-length": str(blob.length)}
-    return Reply(200, wire.page_list(ranges.cut(limit)), headers)
+    return Reply(200, wire.page_list(ranges), headers)
 
 
 def page_blob_length(call: Call) -> int | None:

@@ -88,7 +88,7 @@ class StoreBlobs:
         self, container: str, blob: str, *, offset: int = 0, length: int | None = None, **given: Any
     ) -> bytes:
         last = None if length is None else offset + length - 1
-        download = self._store.open(
+        download = await self._store.open(
             self._store.at(container, blob),
             wanted=WHOLE if (offset, length) == (0, None) else ByteRange(offset, last),
             conditions=_conditions(given),

@@ -81,7 +81,7 @@ async def test_a_download_that_has_begun_reads_on_to_its_end(
     place = await asyncio.to_thread(take, tmp_path / "data", clock)
     content = os.urandom(5_000_000)
     await account.blobs.put("uploads", "a", content, now=clock.now())
-    pieces = account.blobs.open(account.blobs.at("uploads", "a"), now=clock.now()).pieces()
+    pieces = (await account.blobs.open(account.blobs.at("uploads", "a"), now=clock.now())).pieces()
     first = await anext(pieces)
 
     await asyncio.to_thread(ask, tmp_path / "data", asked_restore(place))
@@ -98,7 +98,7 @@ async def test_a_file_that_was_about_to_be_deleted_is_kept_where_the_snapshot_ne
     content = os.urandom(5_000_000)
     await account.blobs.put("uploads", "a", content, now=clock.now())
     place = await asyncio.to_thread(take, tmp_path / "data", clock)
-    pieces = account.blobs.open(account.blobs.at("uploads", "a"), now=clock.now()).pieces()
+    pieces = (await account.blobs.open(account.blobs.at("uploads", "a"), now=clock.now())).pieces()
     await anext(pieces)
     await account.blobs.delete("uploads", "a", now=clock.now())  # the reader holds its file
 
