@@ -31,6 +31,7 @@ from triggerfish_storage.protocol.operations import Handler, Level, Operation, S
 Row = Operation[BlobStore]
 
 _ANY: Final = "*"
+_ANY_LETTER: Final = "racwdxyltfmeopiu"
 _FROM_URL: Final = {"x-ms-copy-source": _ANY}
 
 
@@ -112,9 +113,6 @@ SERVICE: Final = (
         restype="service",
         comp="userdelegationkey",
     ),
-    _service("BlobBatch", "POST", batch.submit_batch, "dwxycar", comp="batch"),
-    # The JavaScript client takes the account in the path for a container.
-    _service("BlobBatch", "POST", batch.submit_batch, "dwxycar", comp="batch", restype="container"),
 )
 
 CONTAINERS: Final = (
@@ -163,7 +161,6 @@ CONTAINERS: Final = (
         "blobs",
         sas="container",
     ),
-    _container("BlobBatch", "POST", batch.submit_batch, "dwxycar", "batch"),
     _container("RestoreContainer", "PUT", service.refuse, "cw", "undelete", sas="account"),
     _container("RenameContainer", "PUT", service.refuse, "cw", "rename", sas="account"),
 )
@@ -256,6 +253,26 @@ PAGES: Final = (
     _blob("IncrementalCopyBlob", "PUT", copies.copy_incrementally, "cw", "incrementalcopy"),
 )
 
+# Each request inside shows credentials of its own; to send them together, any will do.
+BATCHES: Final = tuple(
+    Operation(
+        "BlobBatch",
+        "POST",
+        path,
+        batch.submit_batch,
+        _ANY_LETTER,
+        query,
+        level="any",
+        sas="account" if path == "/" else "any",
+    )
+    for path, query in (
+        ("/", {"comp": "batch"}),
+        # The JavaScript client takes the account in the path for a container.
+        ("/", {"comp": "batch", "restype": "container"}),
+        ("/{container}", {"restype": "container", "comp": "batch"}),
+    )
+)
+
 # Who asks for nothing in particular may ask what kind of account this is.
 ACCOUNT: Final = tuple(
     Operation(
@@ -263,8 +280,9 @@ ACCOUNT: Final = tuple(
         method,
         path,
         service.get_account_information,
-        "rwdlacuptfmexyi",
+        _ANY_LETTER,
         {"restype": "account", "comp": "properties"},
+        level="any",
     )
     for method in ("GET", "HEAD")
     for path in ("/", "/{container}", "/{container}/{blob...}")
@@ -288,4 +306,12 @@ _OF_BLOBS: Final = (*BLOBS, *BLOCKS, *APPENDING, *PAGES)
 # A path of one segment, where nothing says that it is a container, is a blob of ``$root``.
 ROOT: Final = tuple(replace(row, path="/{blob}", level="object") for row in _OF_BLOBS)
 
-OPERATIONS: Final = (*SERVICE, *CONTAINERS, *_OF_BLOBS, *ROOT, *ACCOUNT, *DATA_LAKE)
+OPERATIONS: Final = (
+    *SERVICE,
+    *BATCHES,
+    *CONTAINERS,
+    *_OF_BLOBS,
+    *ROOT,
+    *ACCOUNT,
+    *DATA_LAKE,
+)

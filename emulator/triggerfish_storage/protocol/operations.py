@@ -25,7 +25,7 @@ from triggerfish_storage.protocol.headers import METADATA_PREFIX
 S = TypeVar("S")
 Authorise = Callable[["Call"], Awaitable[frozenset[str] | None]]
 
-Level = Literal["service", "container", "object"]
+Level = Literal["service", "container", "object", "any"]
 SasKind = Literal["any", "container", "account", "none"]
 
 METADATA_LIMIT_BYTES: Final = 8192

@@ -31,7 +31,7 @@ from triggerfish_storage.protocol.sas_text import (
     signs,
 )
 
-_RESOURCE_TYPES: Final = {"service": "s", "container": "c", "object": "o"}
+_RESOURCE_TYPES: Final = {"service": "s", "container": "c", "object": "o", "any": "sco"}
 _VERSION: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _DEPTH: Final = re.compile(r"\d{1,3}")
 _ANY_PROTOCOL, _HTTPS, _BOTH = frozenset({""}), frozenset({"https"}), frozenset({"https", "http"})
@@ -268,7 +268,7 @@ def _is_inside(allowed: str, address: str) -> bool:
 def _check_account(sas: Presented, operation: Operation[Any], service: ServiceName) -> None:
     if service[0] not in sas.given("ss"):
         raise StorageError(errors.AUTHORIZATION_SERVICE_MISMATCH)
-    if _RESOURCE_TYPES[operation.resource_level] not in sas.given("srt"):
+    if not set(_RESOURCE_TYPES[operation.resource_level]) & set(sas.given("srt")):
         raise StorageError(errors.AUTHORIZATION_RESOURCE_TYPE_MISMATCH)
 
 

@@ -319,6 +319,20 @@ async def test_tags_are_listed_for_who_may_read_them(
     assert (plain.status, tags.code) == (200, code)
 
 
+@pytest.mark.parametrize("letter", ["d", "t"])
+@pytest.mark.parametrize("types", ["s", "c", "o"])
+async def test_batches_and_what_an_account_is_ask_for_no_resource_type(
+    blob: Raw, types: str, letter: str
+) -> None:
+    token = account_sas(services="b", permission=letter, resource_types=types)
+    targets = [("GET", "/?restype=account&comp=properties"), ("POST", "/?comp=batch")]
+
+    answers = [await blob.request(how, f"{what}&{token}", sign=False) for how, what in targets]
+
+    # Only then is it seen that there is nothing in the batch.
+    assert [answer.status for answer in answers] == [200, 400]
+
+
 @pytest.mark.parametrize(
     ("types", "code"), [("o", ""), ("sc", "AuthorizationResourceTypeMismatch")]
 )
