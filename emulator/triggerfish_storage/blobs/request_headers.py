@@ -156,6 +156,9 @@ def draft_of(
     headers = call.headers
     tier = headers.get("x-ms-access-tier", "")
     until, mode = immutability_of(call)
+    hold = call.header_flag("x-ms-legal-hold")
+    if (until or hold) and not call.allows("i"):
+        raise StorageError(errors.AUTHORIZATION_PERMISSION_MISMATCH)
     return Draft(
         headers=content_headers_of(call, fall_back=is_blob),
         metadata=call.metadata(),
@@ -164,7 +167,7 @@ def draft_of(
         md5=md5_of(call, "x-ms-blob-content-md5"),
         immutable_until=until,
         immutability_mode=mode,
-        legal_hold=call.header_flag("x-ms-legal-hold"),
+        legal_hold=hold,
         encryption=encryption_of(call),
     )
 

@@ -319,6 +319,30 @@ async def test_tags_are_listed_for_who_may_read_them(
     assert (plain.status, tags.code) == (200, code)
 
 
+@pytest.mark.parametrize(
+    "guard",
+    [
+        {"x-ms-legal-hold": "true"},
+        {"x-ms-immutability-policy-until-date": "Wed, 01 May 2024 13:00:00 GMT"},
+    ],
+    ids=["hold", "policy"],
+)
+async def test_who_writes_a_blob_guards_it_as_far_as_that_is_allowed(
+    blob: Raw, guard: dict[str, str]
+) -> None:
+    await blob.request("PUT", "/data?restype=container")
+    headers = {"x-ms-blob-type": "BlockBlob", **guard}
+    tokens = [blob_sas("data/a", sp="cw"), blob_sas("data/a", sp="cwi")]
+
+    refused, done = [
+        await blob.request("PUT", f"/data/a?{token}", headers=headers, sign=False)
+        for token in tokens
+    ]
+
+    assert refused.code == "AuthorizationPermissionMismatch"
+    assert done.status == 201
+
+
 @pytest.mark.parametrize("letter", ["d", "t"])
 @pytest.mark.parametrize("types", ["s", "c", "o"])
 async def test_batches_and_what_an_account_is_ask_for_no_resource_type(
