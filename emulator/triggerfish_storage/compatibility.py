@@ -166,6 +166,8 @@ table names, and else as a request that no service knows.
 | preflight requests (`OPTIONS`) | by the CORS rules of the service's properties |
 | `x-ms-version` | any; one newer than the newest known as that one |
 | SharedKey, SharedKeyLite, account SAS, service SAS, stored access policies | checked |
+| the letters of a SAS (`sp`) | in any order; the reference has one for those of a service |
+| headers that a SAS overrides (`rscd` …) | where it signs them, which an account SAS does not |
 | the date that is signed with a key (`x-ms-date`) | any: clocks can be moved here |
 | user delegation SAS | checked; keys last seven days at most, and as long as the account's key |
 | bearer tokens | with `--oauth basic`: taken, without checking who signed them; else refused |
