@@ -1,6 +1,6 @@
 """Find Blobs by Tags, in one container or all of an account.
 
-One comparison, an equality if there is one, walks the index; the others are checked on what
+One comparison, of equalities one that few match, walks the index; the others are checked on what
 it finds. A page costs by what that comparison matches, not by how many blobs or containers
 there are; one that has looked at enough ends early with a marker, as Azure's may.
 
@@ -20,6 +20,7 @@ from triggerfish_storage.blobs.model import Address
 from triggerfish_storage.blobs.tag_filter import CONTAINER, Comparison
 
 LOOKED_AT_LIMIT: Final = 20_000  # blobs and containers, for one page
+COUNTED_LIMIT: Final = 1_000  # blobs that match an equality, to choose among several
 
 # Containers without any tag are passed over by the index of tags.
 NEXT_CONTAINER: Final = "SELECT min(container_id) FROM blob_tag WHERE container_id >= :container"
@@ -28,9 +29,12 @@ FIND: Final = """
     SELECT blob_tag.value, blob_tag.blob_id, blob.name, blob.tags
     FROM blob_tag JOIN blob ON blob.id = blob_tag.blob_id
     WHERE blob_tag.container_id = :container AND blob_tag.key = :key
-        AND blob_tag.value >= :low AND blob_tag.value <= :high
-        AND (blob_tag.value, blob_tag.blob_id) >= (:value, :blob)
+        AND (blob_tag.value, blob_tag.blob_id) >= (:value, :blob) AND blob_tag.value <= :high
     ORDER BY blob_tag.value, blob_tag.blob_id"""
+COUNT: Final = """
+    SELECT count(*) FROM (
+        SELECT 1 FROM blob_tag
+        WHERE container_id = :container AND key = :key AND value = :value LIMIT :near)"""
 _GREATEST: Final = "\U0010ffff" * 257  # longer than any value may be
 
 
@@ -112,16 +116,33 @@ def _containers(
 def _walk(
     tx: sqlite3.Connection, id_: int, tags: Sequence[Comparison], position: TagPosition
 ) -> sqlite3.Cursor:
-    driver = next((c for c in tags if c.operator == "="), tags[0])
+    driver = _driver(tx, id_, tags)
     same = [c for c in tags if c.key == driver.key]
     lows = [c.value for c in same if c.operator in ("=", ">", ">=")]
     highs = [c.value for c in same if c.operator in ("=", "<", "<=")]
+    value, blob_id = position.value, position.blob_id
+    if driver.operator == "=":  # a page before may have walked another one
+        value = driver.value
+    value, blob_id = max((value, blob_id), (max(lows, default=""), 0))
     values = {
         "container": id_,
         "key": driver.key,
-        "low": max(lows, default=""),
         "high": min(highs, default=_GREATEST),
-        "value": position.value,
-        "blob": position.blob_id,
+        "value": value,
+        "blob": blob_id,
     }
     return tx.execute(FIND, values)
+
+
+def _driver(tx: sqlite3.Connection, id_: int, tags: Sequence[Comparison]) -> Comparison:
+    """Return the comparison to walk by: of equalities one that few blobs match, else the first."""
+    equal = [c for c in tags if c.operator == "="]
+    if len(equal) < 2:
+        return equal[0] if equal else tags[0]
+    return min(equal, key=lambda c: _count(tx, id_, c))
+
+
+def _count(tx: sqlite3.Connection, id_: int, equality: Comparison) -> int:
+    values = {"container": id_, "key": equality.key, "value": equality.value}
+    found: int = tx.execute(COUNT, {**values, "near": COUNTED_LIMIT}).fetchone()[0]
+    return found
