@@ -162,6 +162,8 @@ def list_blobs(tx: sqlite3.Connection, address: Address, listing: Listing) -> Pa
         for name, snapshot, row in _entries(tx, container, listing, position):
             if row == _NOT_LOOKED_AT:
                 return Page(entries, Position(name, snapshot))
+            if row is None and _is_blob(tx, container, name):
+                continue
             common = _common_prefix(name, listing)
             if len(entries) == listing.limit:
                 return Page(entries, Position(common) if common else Position(name, snapshot))
@@ -290,17 +292,21 @@ def _page_values(container: int, listing: Listing, start: Position) -> dict[str,
     }
 
 
+def _is_blob(tx: sqlite3.Connection, container: int, name: str) -> bool:
+    values = {"container": container, "name": name}
+    return tx.execute(_IS_BLOB, values).fetchone() is not None
+
+
 def _staged(
     tx: sqlite3.Connection, container: int, listing: Listing, start: str
 ) -> Iterator[_Entry]:
+    """Give names with staged blocks, those of blobs too: these follow the blob, which is given."""
     values = {"container": container, "name": start, "beyond": listing.beyond}
     while True:
         (name,) = tx.execute(_NEXT_STAGED, values).fetchone()
         if name is None:
             return
-        values["name"] = name
-        if tx.execute(_IS_BLOB, values).fetchone() is None:
-            yield name, CURRENT, None
+        yield name, CURRENT, None
         values["name"] = name + "\0"  # the next possible name
 
 

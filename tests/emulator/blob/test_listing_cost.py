@@ -150,6 +150,33 @@ async def test_staged_names_wait_for_the_blobs_that_are_not_looked_at_yet(
     assert pages == [["a"], ["d0019/f0998", "d0019/f0999", "d0019/g"]]
 
 
+async def test_staged_names_of_blobs_cost_by_what_a_page_shows(large, database, steps_of):
+    """However many blobs have blocks that wait to be committed."""
+    plain, _ = await steps_of(large, Listing(limit=100, uncommitted=True))
+    names = [{"name": f"d{n // 1000:04}/f{n % 1000:04}"} for n in range(10_000)]
+    await database.write(lambda tx: tx.executemany(STAGE, names))
+
+    flat, shown = await steps_of(large, Listing(limit=100, uncommitted=True))
+    folders, tops = await steps_of(large, Listing(delimiter="/", uncommitted=True))
+
+    assert shown == [name["name"] for name in names[:100]]
+    assert len(tops) == 20
+    assert max(flat, folders) < plain * 3
+
+
+async def test_a_page_that_ends_before_a_staged_name_of_its_last_blob_shows_it_once(
+    large, database
+):
+    names = [{"name": f"d0000/f{n:04}"} for n in range(6)]
+    await database.write(lambda tx: tx.executemany(STAGE, names))
+
+    pages = await pages_of(
+        database, large, Listing(prefix="d0000/f000", limit=2, uncommitted=True), list_blobs
+    )
+
+    assert pages == [[f"d0000/f{n:04}", f"d0000/f{n + 1:04}"] for n in range(0, 10, 2)]
+
+
 async def test_a_page_of_containers_ends_with_its_prefix(store, database, clock):
     for name in ("aa", "ab-1", "ab-2", "b"):
         await store.create_container(name, now=clock.now())
