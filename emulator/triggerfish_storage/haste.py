@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 ROWS_LIMIT: Final = 1_000  # of one unit in haste
+SIZE_LIMIT: Final = 4 * 1024 * 1024  # characters or bytes, of rows that go in one unit
 
 
 class TakesLong(Exception):  # noqa: N818 - not an error, but where to go on
@@ -46,3 +47,19 @@ def check_few(tx: sqlite3.Connection, beyond: str, values: Mapping[str, object])
     """Raise TakesLong where there ``are_many`` and others wait for all of them."""
     if isinstance(tx, HastyConnection) and are_many(tx, beyond, values):
         raise TakesLong
+
+
+def first_few(rows: sqlite3.Cursor) -> list[tuple[Any, ...]]:
+    """Return the first rows, whose last column is their size: as many as may go in one unit.
+
+    One at least. Taking a row away costs by its size, as its pages become free one by one.
+    """
+    found: list[tuple[Any, ...]] = []
+    size = 0
+    for row in rows:
+        found.append(row)
+        size += row[-1]
+        if size >= SIZE_LIMIT:
+            break
+    rows.close()
+    return found

@@ -19,6 +19,7 @@ from typing import Final
 from triggerfish_storage import errors
 from triggerfish_storage.clock import micros
 from triggerfish_storage.errors import StorageError
+from triggerfish_storage.haste import first_few
 from triggerfish_storage.one_row import json_rows
 from triggerfish_storage.queues.errors import QUEUE_ALREADY_EXISTS, QUEUE_NOT_FOUND
 
@@ -40,11 +41,10 @@ MOVE: Final = """
 """
 DISCARD: Final = "UPDATE backlog SET discarded = 1 WHERE id = :backlog_id"
 DISCARDED: Final = "SELECT id FROM backlog WHERE discarded = 1 ORDER BY id LIMIT 1"
-REMOVE_DISCARDED: Final = """
-    DELETE FROM message WHERE seq IN (
-        SELECT seq FROM message WHERE backlog_id = :backlog_id LIMIT :count
-    )
+DOOMED: Final = """
+    SELECT seq, length(text) FROM message WHERE backlog_id = :backlog_id LIMIT :count
 """
+REMOVE_DISCARDED: Final = "DELETE FROM message WHERE seq IN (SELECT value FROM json_each(:seqs))"
 REMOVE_BACKLOG: Final = "DELETE FROM backlog WHERE id = :backlog_id"
 SET_METADATA: Final = """
     UPDATE queue SET metadata = :metadata WHERE account = :account AND name = :name
@@ -165,7 +165,9 @@ def remove_discarded(tx: sqlite3.Connection) -> bool:
     if found is None:
         return False
     values = {"backlog_id": found[0], "count": DISCARD_CHUNK}
-    if tx.execute(REMOVE_DISCARDED, values).rowcount < DISCARD_CHUNK:
+    doomed = first_few(tx.execute(DOOMED, values))
+    tx.execute(REMOVE_DISCARDED, {"seqs": json.dumps([seq for seq, _ in doomed])})
+    if not doomed:
         tx.execute(REMOVE_BACKLOG, {"backlog_id": found[0]})
     return True
 

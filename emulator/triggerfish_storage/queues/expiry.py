@@ -6,17 +6,18 @@ Every function works inside the transaction it is given.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
 from triggerfish_storage.clock import instant, micros
+from triggerfish_storage.haste import first_few
 
 PURGE_CHUNK: Final = 500
 
 REMOVED: Final = "UPDATE backlog SET messages = messages - 1 WHERE id = :backlog_id"
 EXPIRED: Final = """
-    SELECT seq, backlog_id FROM message WHERE expires_at <= :now ORDER BY expires_at LIMIT :count
+    SELECT seq, backlog_id, length(text) FROM message WHERE expires_at <= :now
+    ORDER BY expires_at LIMIT :count
 """
 PURGE: Final = "DELETE FROM message WHERE seq = :seq"
 NEXT_EXPIRY: Final = "SELECT min(expires_at) FROM message"
@@ -24,16 +25,16 @@ NEXT_EXPIRY: Final = "SELECT min(expires_at) FROM message"
 
 def purge(tx: sqlite3.Connection, *, now: datetime) -> bool:
     """Remove a few expired messages; False once there are none left."""
-    expired = tx.execute(EXPIRED, {"now": micros(now), "count": PURGE_CHUNK}).fetchall()
-    remove(tx, expired)
-    return bool(expired)
+    return remove(tx, tx.execute(EXPIRED, {"now": micros(now), "count": PURGE_CHUNK}))
 
 
-def remove(tx: sqlite3.Connection, messages: Sequence[tuple[int, int]]) -> None:
-    """Remove messages, each given with its backlog."""
-    for seq, backlog_id in messages:
+def remove(tx: sqlite3.Connection, messages: sqlite3.Cursor) -> bool:
+    """Remove the first of some messages, each given with its backlog and length; False if none."""
+    doomed = first_few(messages)
+    for seq, backlog_id, _ in doomed:
         tx.execute(PURGE, {"seq": seq})
         tx.execute(REMOVED, {"backlog_id": backlog_id})
+    return bool(doomed)
 
 
 def has_expired(tx: sqlite3.Connection, *, now: datetime) -> bool:

@@ -51,7 +51,8 @@ _FRONT: Final = """
 """
 VISIBLE: Final = f"SELECT {_SEEN} {_FRONT} LIMIT :count"  # expired ones too
 EXPIRED_IN_FRONT: Final = f"""
-    SELECT seq, backlog_id FROM (SELECT seq, backlog_id, expires_at {_FRONT} LIMIT :near)
+    SELECT seq, backlog_id, length(text)
+    FROM (SELECT seq, backlog_id, expires_at, text {_FRONT} LIMIT :near)
     WHERE expires_at <= :now
 """  # noqa: S608 - columns
 BEHIND_EXPIRED: Final = f"""
@@ -212,7 +213,7 @@ def _visible(
     if all(row[5] > at for row in rows):
         return rows
     if removes_expired:
-        remove(tx, tx.execute(EXPIRED_IN_FRONT, values | {"near": PURGE_CHUNK}).fetchall())
+        remove(tx, tx.execute(EXPIRED_IN_FRONT, values | {"near": PURGE_CHUNK}))
     values["near"] = max(count, LOOKED_AT_LIMIT)
     return tx.execute(BEHIND_EXPIRED, values).fetchall()
 

@@ -17,6 +17,7 @@ from typing import Final
 
 from triggerfish_storage import errors as common
 from triggerfish_storage.errors import StorageError
+from triggerfish_storage.haste import first_few
 from triggerfish_storage.one_row import json_rows
 from triggerfish_storage.tables import errors
 
@@ -46,9 +47,10 @@ LIST: Final = json_rows(
     ORDER BY folded LIMIT :count""",
 )
 HIDDEN: Final = "SELECT id FROM entity_table WHERE account = '' LIMIT 1"
-PURGE: Final = """
-    DELETE FROM entity WHERE id IN (SELECT id FROM entity WHERE table_id = :table LIMIT :count)
+DOOMED: Final = """
+    SELECT id, length(properties) FROM entity WHERE table_id = :table LIMIT :count
 """
+PURGE: Final = "DELETE FROM entity WHERE id IN (SELECT value FROM json_each(:ids))"
 FORGET: Final = "DELETE FROM entity_table WHERE id = :table"
 
 
@@ -125,7 +127,9 @@ def purge_some(tx: sqlite3.Connection) -> bool:
     if found is None:
         return False
     values = {"table": found[0], "count": PURGE_CHUNK}
-    if tx.execute(PURGE, values).rowcount < PURGE_CHUNK:
+    doomed = first_few(tx.execute(DOOMED, values))
+    tx.execute(PURGE, {"ids": json.dumps([id_ for id_, _ in doomed])})
+    if not doomed:
         tx.execute(FORGET, values)
     return True
 

@@ -24,7 +24,7 @@ _NAMES = {"account": ACCOUNT, "queue": "orders", "name": "orders"}
 _VALUES: Mapping[str, Any] = dict.fromkeys(
     (
         *("now", "until", "receipt", "held", "count", "seq", "secret", "given", "visible_at"),
-        *("text", "backlog_id", "first", "beyond", "more"),
+        *("text", "backlog_id", "first", "beyond", "more", "seqs"),
     ),
     1,
 )
@@ -52,9 +52,10 @@ _VALUES: Mapping[str, Any] = dict.fromkeys(
         (directory.COUNT, "SEARCH backlog USING INTEGER PRIMARY KEY"),
         (directory.DISCARDED, "SCAN backlog USING INDEX backlog_discarded"),
         (
-            directory.REMOVE_DISCARDED,
-            "SEARCH message USING COVERING INDEX message_visible (backlog_id=?)",
+            directory.DOOMED,
+            "SEARCH message USING INDEX message_visible (backlog_id=?)",
         ),
+        (directory.REMOVE_DISCARDED, "SEARCH message USING INTEGER PRIMARY KEY"),
         (
             directory.FIND,
             "SEARCH queue USING INDEX sqlite_autoindex_queue_1 (account=? AND name=?)",

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from triggerfish_storage import haste
 from triggerfish_storage.database import Database
 from triggerfish_storage.protocol.accounts import DEFAULT_ACCOUNT as ACCOUNT
 from triggerfish_storage.queues import directory, expiry, rows
@@ -44,6 +46,27 @@ async def test_rows_of_cleared_deleted_and_expired_messages_go_in_small_units(
     assert store.count("kept", now=clock.now()) == 25
     assert store.count("expired", now=clock.now()) == 0
     assert database.look(next_queue_upkeep) == clock.now() + rows.LIFE - timedelta(seconds=5)
+
+
+async def test_long_messages_go_fewer_at_a_time(
+    database: Database, store: QueueStore, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(haste, "SIZE_LIMIT", 500)
+    for queue in ("cleared", "expired", "taken"):
+        await store.create(queue)
+        for _ in range(20):
+            await store.put(queue, "x" * 100, now=clock.now(), life=timedelta(seconds=5))
+    await store.clear("cleared")
+    await clock.advance(seconds=5)
+
+    left = [database.look(_count_rows)]
+    await store.take("taken", count=1, now=clock.now(), hide_for=SOON)
+    left.append(database.look(_count_rows))
+    while await queue_upkeep(database, clock.now()):
+        left.append(database.look(_count_rows))
+
+    assert max(before - after for before, after in pairwise(left)) == 5
+    assert left[-1] == 0
 
 
 async def test_discarded_rows_are_removed_after_a_restart_too(

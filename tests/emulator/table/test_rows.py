@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from triggerfish_storage import haste
 from triggerfish_storage.tables import directory, rows, search
 from triggerfish_storage.tables.action import Action
 from triggerfish_storage.tables.edm import Property
@@ -50,7 +51,8 @@ async def fill(store: TableStore, count: int, table: str = "people") -> None:
         (directory.FIND, "sqlite_autoindex_entity_table_1 (account=? AND folded=?)"),
         (directory.LIST, "sqlite_autoindex_entity_table_1 (account=? AND folded>?)"),
         (directory.HIDDEN, "sqlite_autoindex_entity_table_1 (account=?)"),
-        (directory.PURGE, "sqlite_autoindex_entity_1 (table_id=?)"),
+        (directory.DOOMED, "sqlite_autoindex_entity_1 (table_id=?)"),
+        (directory.PURGE, "INTEGER PRIMARY KEY (rowid=?)"),
     ],
 )
 async def test_no_statement_goes_through_a_table(database: Any, sql: str, index: str) -> None:
@@ -141,8 +143,25 @@ async def test_a_deleted_tables_entities_go_bit_by_bit(own: TableStore, database
 
     left = database.look(lambda tx: tx.execute("SELECT count(*) FROM entity").fetchone()[0])
     hidden = database.look(directory.has_hidden)
-    assert (steps, left, hidden) == (3, 0, False)
+    assert (steps, left, hidden) == (4, 0, False)
     assert own.exists("people")
+
+
+async def test_large_entities_of_a_deleted_table_go_fewer_at_a_time(
+    own: TableStore, database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(own, 100)
+    size = database.look(lambda tx: tx.execute("SELECT sum(length(properties)) FROM entity"))
+    monkeypatch.setattr(haste, "SIZE_LIMIT", size.fetchone()[0] // 4)
+    await own.delete_table("people")
+
+    left = []
+    while await table_upkeep(database):
+        left.append(
+            database.look(lambda tx: tx.execute("SELECT count(*) FROM entity").fetchone()[0])
+        )
+
+    assert left == pytest.approx([75, 50, 25, 0, 0], abs=3)
 
 
 async def test_a_written_table_is_announced(own: TableStore, changes: Any) -> None:
