@@ -9,13 +9,14 @@ Protocol: https://learn.microsoft.com/rest/api/storageservices/query-entities
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from triggerfish_storage.tables.edm import Property
 from triggerfish_storage.tables.entity import SYSTEM, Entity, Keys, system_properties
 from triggerfish_storage.tables.filter import EVERYTHING, Filter
+from triggerfish_storage.tables.key_ranges import BEHIND_ALL, FIRST, End, KeyRange, key_ranges
 from triggerfish_storage.tables.matching import (
     bounds_of,
     matches,
@@ -32,7 +33,6 @@ CHUNK_SIZE: Final = 4 * 1024 * 1024  # characters that they are to have together
 FIRST_CHUNK: Final = 8  # where nothing is known of their size, and all are wanted
 _BOTH_KEYS: Final = frozenset({"PartitionKey", "RowKey"})
 _PARTITION_KEY: Final = frozenset({"PartitionKey"})
-_BEHIND_ALL_TEXT: Final = b""  # bytes sort behind any text
 
 # Several entities in one row, for the same reason as ``one_row``'s, but not as JSON: their
 # properties stay the text that they are. The separators are control characters, which keys
@@ -46,17 +46,6 @@ IN_ORDER: Final = """
             AND (partition_key, row_key) < (:end_partition, :end_row)
         ORDER BY partition_key, row_key LIMIT :count)
 """
-
-
-class End(NamedTuple):
-    """The keys that entities lie before; bytes are behind all that a key can be."""
-
-    partition: str | bytes
-    row: str | bytes
-
-
-FIRST: Final = Keys("", "")
-BEHIND_ALL: Final = End(_BEHIND_ALL_TEXT, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +67,19 @@ class EntityPage:
 
 def find(tx: sqlite3.Connection, table_id: int, query: Query) -> EntityPage:
     """Return a page of the entities that a filter lets through, in the order of their keys."""
-    first, end, left = _plan(query.filter)
+    ranges = key_ranges(query.filter)
+    left = residue(query.filter, _bounded_by(ranges)) if len(ranges) == 1 else query.filter
     names = names_of(left)
     page: list[Entity] = []
     size = 0
-    start = max(first, query.start or first)
-    found = in_order(tx, table_id, start, end, at_first=query.limit + 1)
+    start = query.start or FIRST
+    found = (
+        entity
+        for one in ranges
+        for entity in in_order(
+            tx, table_id, max(one.start, start), one.end, at_first=query.limit + 1
+        )
+    )
     for looked_at, entity in enumerate(found):
         if len(page) == query.limit or size > PAGE_SIZE or looked_at == LOOKED_AT_LIMIT:
             return EntityPage(page, entity.keys)
@@ -135,16 +131,10 @@ def point_of(tree: Filter) -> Keys | None:
     return Keys(partition, row) if partition is not None and row is not None else None
 
 
-def _plan(tree: Filter) -> tuple[Keys, End, Filter]:
-    """Return where to begin, where to end, and what is left to be checked between them."""
-    partitions = bounds_of(tree, "PartitionKey")
-    rows = bounds_of(tree, "RowKey")
-    if partitions.single is not None:
-        end = End(partitions.single, _BEHIND_ALL_TEXT if rows.end is None else rows.end)
-        return Keys(partitions.first, rows.first), end, residue(tree, _BOTH_KEYS)
-    # Rows are bounded within one partition only; over several the filter has to look at them.
-    end = BEHIND_ALL if partitions.end is None else End(partitions.end, "")
-    return Keys(partitions.first, ""), end, residue(tree, _PARTITION_KEY)
+def _bounded_by(ranges: Sequence[KeyRange]) -> frozenset[str]:
+    """Return the keys of which the only range says all that a filter's conjunction does."""
+    [one] = ranges
+    return _BOTH_KEYS if one.start.partition == one.end.partition else _PARTITION_KEY
 
 
 def _looked_at(entity: Entity, names: frozenset[str]) -> Mapping[str, Property]:

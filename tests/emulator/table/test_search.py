@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from triggerfish_storage.tables import directory, rows, search
+from triggerfish_storage.tables import key_ranges as ranges
 from triggerfish_storage.tables.edm import Property
 from triggerfish_storage.tables.entity import Entity, Keys
-from triggerfish_storage.tables.filter import parse_filter
+from triggerfish_storage.tables.filter import All, AnyOf, parse_filter
+from triggerfish_storage.tables.key_ranges import key_ranges
 from triggerfish_storage.tables.search import Query, find, in_order
 from triggerfish_storage.testing import START
 
@@ -80,6 +82,9 @@ async def test_large_entities_are_read_a_few_at_a_time(
         ("PartitionKey eq 'a' and PartitionKey eq 'b'", 0),
         ("PartitionKey ne 'a'", 28),
         ("RowKey eq 'z'", 5),
+        ("PartitionKey eq 'a' and (RowKey eq 'z' or RowKey eq '0' or RowKey eq '1')", 2),
+        ("(PartitionKey eq 'a' or PartitionKey eq '') and (RowKey eq 'z' or RowKey lt '0')", 6),
+        ("PartitionKey eq 'a' and RowKey ge 'z' or PartitionKey ge 'a' and RowKey eq 'z'", 6),
     ],
 )
 async def test_bounds_hold_exactly_what_is_asked_for(
@@ -88,6 +93,64 @@ async def test_bounds_hold_exactly_what_is_asked_for(
     page = await database.read(lambda tx: find(tx, table, Query(parse_filter(text))))
 
     assert (len(page.entities), page.following) == (count, None)
+
+
+@pytest.mark.parametrize("in_one", [True, False])
+async def test_keys_that_are_named_one_by_one_are_read_and_no_others(
+    database: Any, in_one: bool
+) -> None:
+    """Forty of 5,000, a page of which ends between them."""
+
+    def fill(tx: sqlite3.Connection) -> int:
+        directory.create(tx, ACCOUNT, "many")
+        for number in range(5_000):
+            rows.insert(tx, ACCOUNT, "many", Keys("p", f"{number:04}"), {}, now=START)
+        return directory.table_id(tx, ACCOUNT, "many")
+
+    many: int = await database.write(fill)
+    named = [f"{number:04}" for number in range(0, 4_000, 100)]
+    if in_one:
+        text = " or ".join(f"RowKey eq '{row}'" for row in named)
+        tree = parse_filter(f"PartitionKey eq 'p' and ({text})")
+    else:
+        points = [f"(PartitionKey eq 'p' and RowKey eq '{row}')" for row in reversed(named)]
+        tree = All((AnyOf(tuple(map(parse_filter, points))),))
+    read: list[Keys] = []
+
+    def looked_at(tx: sqlite3.Connection) -> None:
+        for one in key_ranges(tree):
+            read.extend(entity.keys for entity in in_order(tx, many, one.start, one.end))
+
+    await database.read(looked_at)
+    first = await database.read(lambda tx: find(tx, many, Query(tree, 25)))
+    rest = await database.read(lambda tx: find(tx, many, Query(tree, 25, first.following)))
+
+    assert [keys.row for keys in read] == named
+    assert [entity.keys.row for entity in (*first.entities, *rest.entities)] == named
+    assert (len(first.entities), rest.following) == (25, None)
+
+
+def test_what_is_not_a_key_is_read_before_and_behind_it() -> None:
+    tree = parse_filter("PartitionKey ne 'p'")
+
+    [before, behind] = key_ranges(tree)
+
+    assert before.end == ("p", "")
+    assert behind.start == ("p\0", "")
+
+
+async def test_more_keys_than_there_may_be_ranges_are_looked_for_among_all(
+    database: Any, table: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranges, "RANGES_LIMIT", 3)
+    tree = parse_filter(
+        "(PartitionKey eq 'a' or PartitionKey eq 'b') and (RowKey eq '0' or RowKey eq 'z')"
+        " and (RowKey eq '0' or RowKey eq ' ' or RowKey eq 'y' or RowKey eq 'x')"
+    )
+
+    page = await database.read(lambda tx: find(tx, table, Query(tree)))
+
+    assert [entity.keys for entity in page.entities] == [Keys("a", "0")]
 
 
 async def test_a_page_of_large_entities_ends_early(
