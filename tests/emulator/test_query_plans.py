@@ -37,8 +37,6 @@ ALLOWED: Final = {
     "contents._DROP": {"USE TEMP B-TREE FOR GROUP BY"},
     # Backlogs being removed, which have an index of their own.
     "queues.directory.DISCARDED": {"SCAN backlog USING INDEX backlog_discarded"},
-    # Names whose blocks are older than a week, each once; found by the index of these blocks.
-    "blobs.blocks._EXPIRED": {"USE TEMP B-TREE FOR DISTINCT"},
     # As many as there are containers, queues and tables, once for an export.
     "transfer.folder_origin._ACCOUNTS": {
         "SCAN container USING COVERING INDEX sqlite_autoindex_container_1",

@@ -39,17 +39,13 @@ _STAGED: Final = """
     SELECT block, length, content_id, staged, encryption FROM block
     WHERE container_id = :container AND name = :name ORDER BY block"""
 OLD: Final = "SELECT 1 FROM block WHERE staged <= :limit LIMIT 1"
-_EXPIRED: Final = """
-    SELECT container_id, name
-    FROM (
-        SELECT DISTINCT container_id, name FROM block INDEXED BY block_staged
-        WHERE staged <= :limit) AS old
-    WHERE NOT EXISTS (
-        SELECT 1 FROM block WHERE container_id = old.container_id AND name = old.name
-            AND staged > :limit)
-    LIMIT :count"""
-_LAST_STAGED: Final = """
-    SELECT max(staged) FROM block WHERE container_id = :container AND name = :name"""
+_OLD_NAMES: Final = """
+    SELECT staged, id, container_id, name FROM block INDEXED BY block_staged
+    WHERE staged <= :limit AND (staged, id) > (:staged, :id)
+    ORDER BY staged, id LIMIT :count"""
+_HAS_YOUNGER: Final = """
+    SELECT 1 FROM block WHERE container_id = :container AND name = :name AND staged > :limit
+    LIMIT 1"""
 _BEYOND: Final = """
     SELECT 1 FROM block WHERE container_id = :container AND name = :name LIMIT 1 OFFSET :near"""
 _DISCARD: Final = """
@@ -64,6 +60,23 @@ class Staged(NamedTuple):
     content_id: int
     staged: int
     encryption: Encryption | None = None
+
+
+class Position(NamedTuple):
+    """A block in the order of arrival."""
+
+    staged: int = -(2**63)
+    id: int = 0
+
+
+class OldBlocks(NamedTuple):
+    """Names whose blocks are all too old, and behind which block there may be more of them."""
+
+    names: Sequence[tuple[int, str]]
+    following: Position | None
+
+
+BEFORE_ALL: Final = Position()
 
 
 def put_block(
@@ -125,24 +138,36 @@ def has_old_blocks(tx: sqlite3.Connection, now: datetime) -> bool:
     return tx.execute(OLD, {"limit": micros(now - KEPT_FOR)}).fetchone() is not None
 
 
-def expired_names(tx: sqlite3.Connection, now: datetime, count: int = 100) -> list[tuple[int, str]]:
-    """Return some containers and names whose last block is older than a week."""
-    values = {"limit": micros(now - KEPT_FOR), "count": count}
-    return tx.execute(_EXPIRED, values).fetchall()
+def old_blocks(
+    tx: sqlite3.Connection, behind: Position, now: datetime, count: int = ROWS_LIMIT
+) -> OldBlocks:
+    """Return the containers and names of some blocks older than a week that no younger one keeps.
+
+    In the order of arrival, ``behind`` those that were looked at before.
+    """
+    values = {**behind._asdict(), "limit": micros(now - KEPT_FOR), "count": count}
+    found = tx.execute(_OLD_NAMES, values).fetchall()
+    named = dict.fromkeys((container_id, name) for _, _, container_id, name in found)
+    following = Position(*found[-1][:2]) if len(found) == count else None
+    return OldBlocks([one for one in named if not _has_younger(tx, *one, now)], following)
 
 
-def discard_expired_blocks(
+def discard_old_blocks(
     tx: sqlite3.Connection, names: Sequence[tuple[int, str]], now: datetime
-) -> None:
-    """Forget the blocks of ``expired_names``, but for those that have come to life again.
+) -> bool:
+    """Forget the blocks of ``old_blocks``, but for those that have come to life again.
 
-    Some of the names stay for the next time where these have many blocks.
+    False where these are so many that some names are left for the next time.
     """
     before = tx.total_changes
     for container_id, name in names:
         if tx.total_changes - before > ROWS_LIMIT:
-            return
-        values = {"container": container_id, "name": name}
-        (last,) = tx.execute(_LAST_STAGED, values).fetchone()
-        if last is not None and last <= micros(now - KEPT_FOR):
+            return False
+        if not _has_younger(tx, container_id, name, now):
             discard_blocks(tx, container_id, name)
+    return True
+
+
+def _has_younger(tx: sqlite3.Connection, container_id: int, name: str, now: datetime) -> bool:
+    values = {"container": container_id, "name": name, "limit": micros(now - KEPT_FOR)}
+    return tx.execute(_HAS_YOUNGER, values).fetchone() is not None

@@ -95,6 +95,7 @@ class BlobStore:
         self._database = database
         self._changes = changes
         self._due = due or asyncio.Event()  # set where upkeep has blobs to purge
+        self._looked_at = blocks.BEFORE_ALL  # of staged blocks that are old
 
     def at(self, container: str, blob: str = "", snapshot: int = CURRENT) -> Address:
         """Return the address of a container, blob or snapshot of this account."""
@@ -341,11 +342,20 @@ class BlobStore:
                 lambda tx: containers.purge_some(tx) or deletion.purge_expired(tx, now)
             )
         if self._database.look(lambda tx: blocks.has_old_blocks(tx, now)):
-            names = await self._database.read(lambda tx: blocks.expired_names(tx, now))
-            await self._database.write(lambda tx: blocks.discard_expired_blocks(tx, names, now))
-            done = done or bool(names)
+            done = await self._discard_old_blocks(now) or done
         await self.contents.collect(self._database)
         return done
+
+    async def _discard_old_blocks(self, now: datetime) -> bool:
+        """Go on looking for blocks that nobody commits any more; False at their end."""
+        behind = self._looked_at
+        names, following = await self._database.read(lambda tx: blocks.old_blocks(tx, behind, now))
+        if names and not await self._database.write(
+            lambda tx: blocks.discard_old_blocks(tx, names, now)
+        ):
+            return True
+        self._looked_at = following or blocks.BEFORE_ALL
+        return following is not None
 
 
 def _is_due(tx: sqlite3.Connection, now: datetime) -> bool:
