@@ -26,6 +26,7 @@ from triggerfish_storage.clock import Clock
 _ROUND_SECONDS: Final = 2.0
 _PUSHED_ROUND_SECONDS: Final = 60.0
 _AT_ONCE: Final = 16
+_LOOKED_AT_IN_A_ROW: Final = 100  # blobs, of which an embedded account tells without waiting
 
 
 @dataclass(slots=True)
@@ -105,6 +106,8 @@ class ContainerScan:
                             group.create_task(self._queue(trigger, blob, slots))
                     if stopping.is_set():
                         return True
+                    if looked_at % _LOOKED_AT_IN_A_ROW == 0:
+                        await asyncio.sleep(0)  # for all others of this process
             except AccountError as error:
                 self._complain(f"Container '{self.container}' cannot be scanned: {error}")
                 return False

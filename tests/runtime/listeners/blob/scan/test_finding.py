@@ -42,6 +42,33 @@ async def test_after_a_restart_nothing_runs_again(
     assert len(scans.queued(world)) == 2
 
 
+async def test_others_have_their_turn_while_a_large_container_is_looked_at(
+    world: World, uploads: Uploads, scans: Scans
+) -> None:
+    await uploads.put(world, "a")
+    [known] = [blob async for blob in world.account.blobs.list("uploads")]
+    turns: list[int] = []  # how many blobs had been looked at
+    looked_at = 0
+
+    async def listed() -> AsyncIterator[BlobProperties]:
+        nonlocal looked_at
+        for _ in range(1000):
+            looked_at += 1
+            yield known
+
+    async def others() -> None:
+        while looked_at < 1000:
+            turns.append(looked_at)
+            await asyncio.sleep(0)
+
+    scan = scans.of(world, "uploads/{name}.txt")
+    async with asyncio.TaskGroup() as group:
+        group.create_task(others())
+        group.create_task(scan._look_at(listed(), asyncio.Event()))
+
+    assert [turn // 100 for turn in turns if turn] == list(range(1, 10))
+
+
 async def test_what_is_written_later_is_found(world: World, uploads: Uploads, scans: Scans) -> None:
     await uploads.put(world, "a")
     async with world.running(scans.of(world).run):
