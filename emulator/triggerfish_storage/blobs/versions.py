@@ -26,11 +26,11 @@ _TURN_ON: Final = """
     ON CONFLICT DO NOTHING"""
 _TURN_OFF: Final = "DELETE FROM service WHERE account = '' AND name = 'blob'"
 _IS_ON: Final = "SELECT 1 FROM service WHERE account = '' AND name = 'blob'"
+# The last instant that something of a blob has, where one is taken.
 _IS_TAKEN: Final = """
-    SELECT max(snapshot) FROM blob
-    WHERE container_id = :container AND name = :name AND snapshot < 9223372036854775807
-        AND EXISTS (SELECT 1 FROM blob WHERE container_id = :container AND name = :name
-            AND snapshot = :version)"""
+    SELECT (SELECT max(snapshot) FROM blob
+        WHERE container_id = :container AND name = :name AND snapshot < 9223372036854775807)
+    FROM blob WHERE container_id = :container AND name = :name AND snapshot = :version"""
 _CREATED: Final = "UPDATE blob SET created = snapshot WHERE id = :id"
 
 
@@ -72,5 +72,5 @@ def _place(tx: sqlite3.Connection, blob: Blob) -> None:
 def _free_id(tx: sqlite3.Connection, blob: Blob) -> int:
     """Return the version's id; another one where something of before versions has that instant."""
     values = {"container": blob.container_id, "name": blob.name, "version": blob.version}
-    (last,) = tx.execute(_IS_TAKEN, values).fetchone()
-    return blob.version if last is None else int(last) + 1
+    found = tx.execute(_IS_TAKEN, values).fetchone()
+    return blob.version if found is None else int(found[0]) + 1

@@ -23,6 +23,7 @@ from triggerfish_storage.blobs import (
     lifecycle,
     page_blobs,
     snapshots,
+    versions,
 )
 from triggerfish_storage.blobs.copies import CopyOrder
 from triggerfish_storage.blobs.model import Address, Draft
@@ -251,6 +252,33 @@ async def test_what_a_blob_was_before_is_not_gone_through_when_it_is_deleted(
     await store.delete("data", "other", snapshots="only", now=clock.now())
 
     assert cost("other") <= before + 1
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+async def test_a_write_costs_the_same_however_many_states_a_blob_had(
+    database, clock, effort, keeps
+):
+    """Versions, or what soft delete keeps of a blob that is written over."""
+    await keep_deleted(database)
+
+    def put(tx: sqlite3.Connection) -> None:
+        lifecycle.put_blob(tx, at("hot"), SMALL, Draft(), now=clock.now())
+
+    def begin(tx: sqlite3.Connection) -> int:
+        versions.turn(tx, on=keeps)
+        containers.create_container(tx, at(""), now=clock.now())
+        for _ in range(3):
+            put(tx)
+        return effort(tx, put)
+
+    def go_on(tx: sqlite3.Connection) -> int:
+        for _ in range(500):
+            put(tx)
+        return effort(tx, put)
+
+    first = await database.write_long(begin)
+
+    assert await database.write_long(go_on) <= first + 3
 
 
 async def test_what_is_purged_at_once_has_few_parts(database, clock, effort):
