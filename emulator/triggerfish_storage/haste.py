@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 ROWS_LIMIT: Final = 1_000  # of one unit in haste
-SIZE_LIMIT: Final = 4 * 1024 * 1024  # characters or bytes, of rows that go in one unit
+SIZE_LIMIT: Final = 1024 * 1024  # characters or bytes, of rows that go in one unit
 
 
 class TakesLong(Exception):  # noqa: N818 - not an error, but where to go on
