@@ -32,7 +32,7 @@ def test_the_lines_of_the_readme_work(orders: Any, cli: Callable[..., str]) -> N
     assert "process_order" in cli("history", "--failed")
     cli("replay", "--poison", "orders")
     orders.wait_for("to queue 'orders-poison'")
-    cli("invoke", "daily_report")
+    assert "Report written" in cli("invoke", "daily_report")
     assert ".json" in cli("blob", "list", "reports")
 
 

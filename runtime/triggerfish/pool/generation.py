@@ -136,7 +136,7 @@ class Generation:
                 self._start_one() as worker,
                 asyncio.TaskGroup() as group,
             ):
-                worker.join(self._options, self._unusable)
+                worker.join(self._options, self._log, self._unusable)
                 watching = group.create_task(worker.watch())
                 if not self._take_in(worker, await worker.load(self._app)):
                     watching.cancel()

@@ -99,7 +99,7 @@ class Suspects:
         """Run suspects in one worker, for as long as it lives and there are any."""
         try:
             async with self._start_one() as worker, asyncio.TaskGroup() as group:
-                worker.join(self._options, lambda _: None)
+                worker.join(self._options, self._log, lambda _: None)
                 watching = group.create_task(worker.watch())
                 found = await worker.load(self._app)
                 while not isinstance(found, AppLoadError):

@@ -65,6 +65,7 @@ class Worker:
 
     def __init__(self, start: Start, process: Process) -> None:
         self._start = start
+        self._log_line = start.log
         self._process = process
         self._on_unusable: Callable[[Worker], None] = lambda _: None
         self._load_seconds = 0.0
@@ -103,8 +104,13 @@ class Worker:
         """Whether it has started well and still runs."""
         return self._is_ready and self._connection is not None and self._connection.is_open
 
-    def join(self, options: PoolOptions, on_unusable: Callable[[Worker], None]) -> None:
-        """Belong to a generation from now on, which is told when this worker is lost."""
+    def join(self, options: PoolOptions, log: Log, on_unusable: Callable[[Worker], None]) -> None:
+        """Belong to a generation from now on, which is told when this worker is lost.
+
+        What it logs goes to ``log`` then: where it was started as a spare there was no history
+        yet to keep lines with their invocations.
+        """
+        self._log_line = log
         self._load_seconds = options.load_timeout.total_seconds()
         self._limit = options.function_timeout
         self._on_unusable = on_unusable
@@ -189,7 +195,7 @@ class Worker:
         if kind in (frames.RESULT, frames.RAISED):
             self._in_hand.finish(head[1], messages.result(head, payload))
         elif kind == frames.LOG:
-            self._start.log(messages.log_line(head))
+            self._log_line(messages.log_line(head))
         elif kind == frames.PLACE:
             place = self._places.pop(head[1], None)
             if place is not None and not place.done():
@@ -279,10 +285,10 @@ class Worker:
 
     def _log(self, level: LogLevel, text: str, request: InvocationRequest | None = None) -> None:
         if request is None:
-            self._start.log(LogLine(level, SYSTEM, text))
+            self._log_line(LogLine(level, SYSTEM, text))
         else:
             category = f"Function.{request.function}"
-            self._start.log(LogLine(level, category, text, request.id, request.function))
+            self._log_line(LogLine(level, category, text, request.id, request.function))
 
 
 @asynccontextmanager

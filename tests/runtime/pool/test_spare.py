@@ -29,6 +29,9 @@ def pid(msg: str): return str(os.getpid())
 
 @queue
 def ends(msg: str): os._exit(1)
+
+@queue
+def says(msg: str): print("said")
 """
 
 
@@ -75,6 +78,19 @@ async def test_a_generation_takes_the_worker_in_reserve(reserve, launch, tmp_pat
         launch(app, interpreter=counted.interpreter, spare=spare) as running,
     ):
         assert [await pid(running)] == counted.pids[:1]
+
+
+async def test_what_it_says_goes_where_the_generation_logs(reserve, launch, tmp_path, log):
+    app, keep = reserve
+    counted = Counted(tmp_path)
+    async with (
+        keep(counted) as spare,
+        launch(app, interpreter=counted.interpreter, spare=spare) as running,
+    ):
+        await running.run("says")
+
+        assert [line.message for line in running.log.lines if line.function == "says"] == ["said"]
+        assert log.lines == []
 
 
 async def test_another_one_is_started_in_its_place(reserve, launch, tmp_path, monkeypatch):
