@@ -24,7 +24,14 @@ from triggerfish.cli.blob_transfer import download, replacing, upload
 from triggerfish.cli.history_view import emit_raw, is_text, size
 from triggerfish.model import TriggerfishError
 from triggerfish_storage.cli.failing import ending_well
-from triggerfish_storage.cli.output import emit_json, emit_table, json_option, remark, wants_table
+from triggerfish_storage.cli.output import (
+    counted,
+    emit_json,
+    emit_table,
+    json_option,
+    remark,
+    wants_table,
+)
 from triggerfish_storage.cli.progress import progress
 from triggerfish_storage.client import ListedBlob, StorageClient
 from triggerfish_storage.transfer.tally import Advance
@@ -92,7 +99,11 @@ def put(
     total = sum(one.size_bytes for one in uploads)
     with progress("Putting", total or None, in_bytes=True) as advance:
         target.run(put_each)
-    remark(f"{uploads[0].to} was put." if len(uploads) == 1 else f"{len(uploads)} blobs put.")
+    remark(
+        f"{uploads[0].to} was put."
+        if len(uploads) == 1
+        else f"{counted(len(uploads), 'blob')} put."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +239,7 @@ def _get_many(target: Target, path: BlobPath, destination: str) -> None:
     places = dict.fromkeys(files) if destination == "-" else files
     _get_all(target, path.container, places, total=sum(one.length for one in found))
     if destination != "-":
-        remark(f"{len(found)} blobs written below {destination}.")
+        remark(f"{counted(len(found), 'blob')} written below {destination}.")
 
 
 def _get_all(

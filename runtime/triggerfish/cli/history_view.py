@@ -250,14 +250,14 @@ def entry_document(entry: Entry) -> dict[str, Any]:
         **summary_document(entry.summary),
         "reason": entry.delivery.reason,
         "metadata": entry.delivery.metadata,
-        "payload": _content(entry.delivery.payload),
+        "payload": content_document(entry.delivery.payload),
         "payloadIsWhole": entry.payload_is_whole,
         "outputs": [
             {
                 "binding": output.binding,
                 "target": output.target,
                 "size": output.size_bytes,
-                "head": _content(output.head),
+                "head": content_document(output.head),
             }
             for output in entry.outputs
         ],
@@ -275,7 +275,8 @@ def entry_document(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _content(content: bytes) -> dict[str, str]:
+def content_document(content: bytes) -> dict[str, str]:
+    """Return a content as JSON shows it: a text, or bytes that are none as base64."""
     try:
         return {"text": content.decode()}
     except UnicodeDecodeError:

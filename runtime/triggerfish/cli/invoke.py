@@ -19,6 +19,7 @@ import click
 
 from triggerfish.bindings.plan import BY_HAND
 from triggerfish.cli.history_view import (
+    content_document,
     emit_raw,
     entry_document,
     log_line,
@@ -83,7 +84,7 @@ def invoke(
     running = place.running_host()
     described = running.function(function)
     if described["invoke_url_template"]:
-        ctx.exit(_call(running, described, _input(text, file, blob)))
+        ctx.exit(_call(running, described, _input(text, file, blob), as_json=as_json))
     with ExitStack() as stack:
         reader = _history(stack, place) if wait else None
         given = _text_of(_input(text, file, blob), file)
@@ -93,6 +94,8 @@ def invoke(
         if reader is None:
             running.run(name, given)
             remark(f"'{name}' was started; its outcome is in the host's log and history.")
+            if as_json:
+                emit_json({"function": name, "status": "started"})
             return
         entry = _run_and_wait(running, reader, name, given)
     if as_json:
@@ -129,7 +132,9 @@ def _text_of(given: bytes | None, file: Path | None) -> str:
         ) from error
 
 
-def _call(running: RunningHost, described: dict[str, Any], body: bytes | None) -> int:
+def _call(
+    running: RunningHost, described: dict[str, Any], body: bytes | None, *, as_json: bool
+) -> int:
     """Call an HTTP function at its URL; return the exit code."""
     url = str(described["invoke_url_template"])
     while (shorter := _OMITTED.sub("", url)) != url:
@@ -144,7 +149,11 @@ def _call(running: RunningHost, described: dict[str, Any], body: bytes | None) -
     if allowed and method not in allowed:
         method = allowed[0]
     status, answer = running.call(method, url, body)
-    emit_raw(answer)
+    if as_json:
+        content = content_document(answer)
+        emit_json({"method": method, "url": url, "status": status, "body": content})
+    else:
+        emit_raw(answer)
     remark(f"{method} {url}: {status}")
     if status >= 500:  # the answer says nothing of what went wrong, and has no id to look it up by
         remark(f"Why: triggerfish history --failed --function {described['name']} -n 1")

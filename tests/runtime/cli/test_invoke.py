@@ -173,6 +173,12 @@ def test_without_waiting_the_run_is_started_only(host: Host) -> None:
     assert "'Ship' was started" in result.stderr
 
 
+def test_a_run_that_is_not_waited_for_is_a_document_too(host: Host) -> None:
+    result = run(host, "ship", "-d", "x", "--no-wait", "--json")
+
+    assert json.loads(result.stdout) == {"function": "Ship", "status": "started"}
+
+
 def test_a_run_that_does_not_begin_is_told(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     host.begins = False
     monkeypatch.setattr(command, "_BEGIN_SECONDS", 0.0)
@@ -258,6 +264,20 @@ def test_an_http_function_is_called_at_its_url(
 
     assert (result.exit_code, result.stdout) == (0, "hello\n")
     assert host.requests == [request_seen]
+
+
+def test_an_http_answer_as_json_has_its_status_and_body(host: Host) -> None:
+    host.routes["web"] = "/api/missing"
+
+    result = run(host, "web", "-d", "x", "--json")
+
+    assert result.exit_code == 1
+    assert json.loads(result.stdout) == {
+        "method": "POST",
+        "url": f"http://127.0.0.1:{host.port}/api/missing",
+        "status": 404,
+        "body": {"text": "hello\n"},
+    }
 
 
 @pytest.mark.parametrize("path", _STATUS)
