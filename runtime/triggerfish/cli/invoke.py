@@ -34,7 +34,7 @@ from triggerfish.history.entries import Entry, Status
 from triggerfish.history.queries import Filter
 from triggerfish.history.reader import HistoryError, open_reader
 from triggerfish.model import TriggerfishError
-from triggerfish_storage.cli.output import emit_json, fail, json_option, remark
+from triggerfish_storage.cli.output import emit_json, fail, json_option, remark, wants_table
 
 _BEGIN_SECONDS: Final = 5.0
 # A parameter at the end of a route that a call can do without: {id?}, {id=5}, {*rest}.
@@ -154,6 +154,8 @@ def _call(
         emit_json({"method": method, "url": url, "status": status, "body": content})
     else:
         emit_raw(answer)
+        if wants_table() and answer and not answer.endswith(b"\n"):
+            click.echo()  # what follows is on the same terminal
     remark(f"{method} {url}: {status}")
     if status >= 500:  # the answer says nothing of what went wrong, and has no id to look it up by
         remark(f"Why: triggerfish history --failed --function {described['name']} -n 1")

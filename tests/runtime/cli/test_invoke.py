@@ -46,6 +46,7 @@ class Host:
     errors: list[str] = field(default_factory=list)
     routes: dict[str, str] = field(default_factory=dict)
     methods: list[str] | None = None
+    says: bytes = b"hello\n"
     trigger: dict[str, str] = field(default_factory=lambda: HTTP)
 
     def answer(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
@@ -53,7 +54,7 @@ class Host:
             return 200, json.dumps([{"name": "Ship"}]).encode()
         if not path.startswith("/admin/functions/"):
             self.requests.append((method, path, body))
-            return _STATUS.get(path, 200), b"hello\n"
+            return _STATUS.get(path, 200), self.says
         name = path.removeprefix("/admin/functions/")
         if name.endswith("/status"):
             return 200, json.dumps({"errors": self.errors} if self.errors else {}).encode()
@@ -264,6 +265,19 @@ def test_an_http_function_is_called_at_its_url(
 
     assert (result.exit_code, result.stdout) == (0, "hello\n")
     assert host.requests == [request_seen]
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "says", "shown"),
+    [(True, b"hi", "hi\n"), (True, b"hi\n", "hi\n"), (True, b"", ""), (False, b"hi", "hi")],
+)
+def test_what_follows_an_http_answer_on_a_terminal_is_on_a_line_of_its_own(
+    host: Host, monkeypatch: pytest.MonkeyPatch, is_terminal: bool, says: bytes, shown: str
+) -> None:
+    monkeypatch.setattr(command, "wants_table", lambda: is_terminal)
+    host.routes["web"], host.says = "/api/web", says
+
+    assert run(host, "web").stdout == shown
 
 
 def test_an_http_answer_as_json_has_its_status_and_body(host: Host) -> None:
