@@ -43,9 +43,9 @@ def remark(message: str) -> None:
     click.echo(message, err=True)
 
 
-def counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str, plural: str = "") -> str:
     """Return a number of things in words, such as ``1 message`` or ``3 messages``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def emit_json(document: object) -> None:
@@ -102,8 +102,9 @@ def emit_fields(fields: Iterable[tuple[str, object]]) -> None:
     shown = [(name, _text(value)) for name, value in fields]
     width = max((len(name) for name, _ in shown), default=0) + 1
     for name, text in shown:
-        label = click.style(f"{name}:".ljust(width), bold=True)
-        body = f"\n{_indented(text)}" if "\n" in text else f" {text}"
+        has_lines = "\n" in text
+        label = click.style(f"{name}:" if has_lines else f"{name}:".ljust(width), bold=True)
+        body = f"\n{_indented(text)}" if has_lines else f" {text}"
         click.echo(label + body, color=wants_colours(sys.stdout))
 
 

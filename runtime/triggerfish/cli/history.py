@@ -33,6 +33,7 @@ from triggerfish.history.entries import Status, Summary
 from triggerfish.history.queries import Filter
 from triggerfish.history.reader import open_reader
 from triggerfish_storage.cli.output import (
+    counted,
     emit_json,
     emit_json_line,
     json_option,
@@ -170,4 +171,5 @@ def clear(*, before: datetime | None, yes: bool, app: Path | None, data: Path | 
         pass  # there is one, and it is ours
     if not yes:
         click.confirm(f"Delete {'part of ' if before else ''}the history in {file}?", abort=True)
-    remark(f"{clear_history(file, before=before)} deliveries deleted.")
+    deleted = clear_history(file, before=before)
+    remark(f"{counted(deleted, 'delivery', 'deliveries')} deleted.")

@@ -248,9 +248,9 @@ def test_json_has_a_form_for_instants_lengths_bytes_and_paths(capsys):
 
 
 def test_fields_are_aligned_and_long_values_indented(capsys):
-    output.emit_fields([("id", "a"), ("traceback", "one\ntwo\n"), ("none", None)])
+    output.emit_fields([("identity", "a"), ("log", "one\ntwo\n"), ("none", None)])
 
-    assert capsys.readouterr().out == "id:        a\ntraceback:\n  one\n  two\nnone:      \n"
+    assert capsys.readouterr().out == "identity: a\nlog:\n  one\n  two\nnone:     \n"
 
 
 def test_remarks_and_errors_go_to_stderr(capsys):

@@ -28,8 +28,9 @@ def test_clearing_leaves_what_runs_and_gives_the_space_back(
 def test_clearing_may_leave_what_is_new(
     data: Path, ids: Mapping[str, str], run: Run, listed: Listed
 ) -> None:
-    assert run("clear", "-y", "--before", "1h", "--data", str(data)).exit_code == 0
+    result = run("clear", "-y", "--before", "1h", "--data", str(data))
 
+    assert (result.exit_code, result.stderr) == (0, "1 delivery deleted.\n")
     assert listed(data) == [ids["running"], ids["bytes"], ids["broken"]]
 
 
