@@ -32,6 +32,7 @@ from triggerfish_storage.transfer.setting_lines import read_etag
 
 _TYPES: Final[tuple[BlobType, ...]] = ("BlockBlob", "AppendBlob", "PageBlob")
 _PRIORITIES: Final[tuple[Priority, ...]] = ("Standard", "High")
+_TIERS: Final = ("", *(tier for tiers in TIERS.values() for tier in tiers))
 _MODES: Final = ("", "Unlocked", "Locked")
 
 
@@ -117,7 +118,7 @@ def read_blob(line: Line, container_id: int, now: datetime) -> DescribedBlob:
         md5=b"" if has_md5 else _bytes(line, "contentMd5"),
         metadata=line.metadata(),
         tags=check_tags(list(line.mapping("tags").items())),
-        tier=line.text("accessTier"),
+        tier=line.one_of("accessTier", _TIERS),
         tier_changed=line.instant("accessTierChanged"),
         sequence_number=line.integer("sequenceNumber"),
         block_count=line.integer("committedBlockCount"),

@@ -44,6 +44,10 @@ if TYPE_CHECKING:
         ),
         ({"blobs/uploads.jsonl": '{"name": 5}'}, '"name" has to be a text'),
         ({"blobs/up1.jsonl": '{"name": "a", "type": "Tape"}', "blobs/up1/a": ""}, "'Tape'"),
+        (
+            {"blobs/up1.jsonl": '{"name": "a", "accessTier": "Warm"}', "blobs/up1/a": ""},
+            "'Warm'; expected: Hot, Cool",
+        ),
         ({"blobs/up1.jsonl": '{"name": "a", "etag": "?"}', "blobs/up1/a": ""}, '"etag" looks'),
         ({"blobs/up1.jsonl": '{"name": "a", "tags": {"": ""}}', "blobs/up1/a": ""}, "EmptyTagName"),
         (
