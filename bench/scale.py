@@ -6,8 +6,9 @@ that are asked in turn, operation by operation, round after round, by sixteen co
 ratio of 1.0 says that the rate does not fall. Beside the rate stands the processor time of
 the server: on a machine that others use too, it says more.
 
-At the end the queue, container and table that were filled for it are deleted: the time until
-that is acknowledged, and the slowest of the small requests that others send while the rows go.
+At the end the queue, container and table that were filled for it are deleted, unless they are
+from a run before: the time until that is acknowledged, and the slowest of the small requests that
+others send while the rows go.
 
     python bench/scale.py [--count 1000000] [--keep FOLDER] [--seconds 1] [--rounds 3]
 """
@@ -58,6 +59,7 @@ class Filled:
     folder: Path
     server: Server
     start_seconds: float
+    is_new: bool  # else what is deleted at the end may be gone from before
 
 
 @dataclass(frozen=True)
@@ -88,12 +90,13 @@ class Found:
 def start(stack: contextlib.ExitStack, folder: Path, count: int) -> Filled:
     """Fill a folder unless it is kept from before, and serve it."""
     data = folder / f"{count}"
-    if not (data / "storage.db").exists():
+    is_new = not (data / "storage.db").exists()
+    if is_new:
         command = [sys.executable, scale_fill.__file__, str(data), str(count)]
         subprocess.run(command, check=True)
     began = time.perf_counter()
     server = start_us(stack, data)
-    return Filled(Stored(count), data, server, time.perf_counter() - began)
+    return Filled(Stored(count), data, server, time.perf_counter() - began, is_new)
 
 
 async def measure(accounts: Sequence[Filled], options: argparse.Namespace) -> Found:
@@ -109,7 +112,7 @@ async def measure(accounts: Sequence[Filled], options: argparse.Namespace) -> Fo
     for filled in accounts:
         found.once.add(f"start {filled.stored.count}", filled.start_seconds)
         for name, doomed in DOOMED.items():
-            if options.only in name:
+            if filled.is_new and options.only in name:
                 await _delete(filled, name, doomed, found)
     return found
 
