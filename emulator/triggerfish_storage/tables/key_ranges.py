@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from triggerfish_storage.tables.entity import Keys
 from triggerfish_storage.tables.filter import All, AnyOf, Compare, Filter, Not
-from triggerfish_storage.tables.matching import Bounds, bounds_of
+from triggerfish_storage.tables.matching import Bounds, bounds_of, conjunction
 
 RANGES_LIMIT: Final = 1_000  # of one filter; more are read as what lies around them
 
@@ -58,17 +58,21 @@ def _boxes(tree: Filter) -> Sequence[_Box]:
             return (_Box(bounds_of(part, "PartitionKey"), bounds_of(part, "RowKey")),)
         case Not():
             return _ANYWHERE
-        case All(operands):
-            return reduce(_both, map(_boxes, operands), _ANYWHERE)
+        case All():
+            return reduce(_both, map(_boxes, conjunction(tree)), _ANYWHERE)
         case AnyOf(operands):
             found = [box for operand in operands for box in _boxes(operand)]
             return found if len(found) <= RANGES_LIMIT else _ANYWHERE
 
 
 def _both(some: Sequence[_Box], others: Sequence[_Box]) -> Sequence[_Box]:
-    """Return where two conditions can be true together, or where one of them can."""
-    if len(some) * len(others) > RANGES_LIMIT:
-        return min(some, others, key=len)
+    """Return where two conditions can be true together; if these are too many, where ``some`` can.
+
+    A single comparison is one box, so it always narrows what was there before: ``residue`` counts
+    on that.
+    """
+    if len(others) > 1 and len(some) * len(others) > RANGES_LIMIT:
+        return some
     return [
         _Box(one.partition.within(other.partition), one.row.within(other.row))
         for one in some

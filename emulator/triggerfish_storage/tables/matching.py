@@ -89,7 +89,7 @@ class Bounds:
 def bounds_of(tree: Filter, name: str) -> Bounds:
     """Return the bounds that a filter's conjunctions put on a key."""
     bounds = Bounds()
-    for part in _conjunction(tree):
+    for part in conjunction(tree):
         if _is_bound(part, {name}):
             bounds = bounds.within(_bounds(part.operator, str(part.value[1])))
     return bounds
@@ -97,7 +97,7 @@ def bounds_of(tree: Filter, name: str) -> Bounds:
 
 def residue(tree: Filter, bounded: frozenset[str]) -> Filter:
     """Return what of a filter is left to be checked within the bounds of these names."""
-    left = tuple(part for part in _conjunction(tree) if not _is_bound(part, bounded))
+    left = tuple(part for part in conjunction(tree) if not _is_bound(part, bounded))
     return All(left) if left else EVERYTHING
 
 
@@ -111,10 +111,11 @@ def _is_bound(part: Filter, names: Set[str]) -> TypeGuard[Compare]:
     )
 
 
-def _conjunction(tree: Filter) -> Iterator[Filter]:
+def conjunction(tree: Filter) -> Iterator[Filter]:
+    """Give the conditions that a filter wants to be true all together."""
     if isinstance(tree, All):
         for operand in tree.operands:
-            yield from _conjunction(operand)
+            yield from conjunction(operand)
     else:
         yield tree
 

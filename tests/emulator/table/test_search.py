@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from itertools import permutations, product
 from typing import Any
 
 import pytest
@@ -151,6 +152,22 @@ async def test_more_keys_than_there_may_be_ranges_are_looked_for_among_all(
     page = await database.read(lambda tx: find(tx, table, Query(tree)))
 
     assert [entity.keys for entity in page.entities] == [Keys("a", "0")]
+
+
+async def test_where_ranges_would_be_too_many_all_that_single_comparisons_say_counts(
+    database: Any, table: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranges, "RANGES_LIMIT", 3)
+    parts = (
+        "(RowKey eq '0' or RowKey eq 'z' or RowKey eq '')",
+        "(RowKey eq '0' or RowKey eq '00')",
+        "PartitionKey eq 'a'",
+    )
+
+    for form, order in product(("{} and {} and {}", "{} and ({} and {})"), permutations(parts)):
+        tree = parse_filter(form.format(*order))
+        page = await database.read(lambda tx, tree=tree: find(tx, table, Query(tree)))
+        assert [entity.keys for entity in page.entities] == [Keys("a", "0")]
 
 
 async def test_a_page_of_large_entities_ends_early(
