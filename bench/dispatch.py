@@ -190,7 +190,8 @@ async def opened(stages: int, folder: Path) -> AsyncIterator[Stages]:
         stores = await stack.enter_async_context(open_account(folder))
         account = EmbeddedAccount(stores, blob_endpoint="", log=nobody_looks)
         ledger: Any = NoHistory()
-        log, run = nobody_looks, echo
+        log: Callable[[LogLine], None] = nobody_looks
+        run = echo
         if stages > STAGES.index("history"):
             ledger = await stack.enter_async_context(open_ledger(folder, report=nobody_looks))
         if stages > STAGES.index("log lines"):
@@ -218,8 +219,9 @@ async def cost(stages: int, messages: int, profile: cProfile.Profile | None) -> 
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         async with opened(stages, Path(folder)) as host:
             text = base64.b64encode(BODY.encode()).decode()
-            for _ in range(messages // CHUNK):
-                await host.account.apply([PutMessage("inbox", text)] * CHUNK)
+            for put in range(0, messages, CHUNK):
+                chunk = [PutMessage("inbox", text)] * min(CHUNK, messages - put)
+                await host.account.apply(chunk)
             gc.collect()
             if profile:
                 profile.enable()
@@ -240,7 +242,7 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true", help="show where the host's time goes")
     results.add_option(parser)
     given = parser.parse_args()
-    messages = given.messages - given.messages % CHUNK
+    messages = given.messages
     profile = cProfile.Profile() if given.profile else None
     found: dict[int, list[Cost]] = {}
     for _ in range(given.rounds):

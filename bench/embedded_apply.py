@@ -1,19 +1,21 @@
 """How many invocations a second the embedded account can write: an output and a completion each.
 
 Takes messages in batches and applies PutMessage + DeleteMessage for each, 32 in flight, all
-durable. Prints one JSON line. Run: python bench/embedded_apply.py [MESSAGES]
+durable.
+
+    python bench/embedded_apply.py [--messages 20000]
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
-import json
-import sys
 import tempfile
 import time
 from datetime import timedelta
 from pathlib import Path
 
+import results
 import uvloop
 
 from triggerfish.model import DeleteMessage, PutMessage
@@ -65,10 +67,15 @@ async def _work(account: EmbeddedAccount, messages: int) -> None:
 
 
 def main() -> None:
-    messages = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--messages", type=int, default=20_000)
+    results.add_option(parser)
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        rate = uvloop.run(measure(Path(folder), messages))
-    print(json.dumps({"bench": "embedded_apply", "messages": messages, "per_second": round(rate)}))
+        rate = uvloop.run(measure(Path(folder), options.messages))
+    print(results.table(("", "a second"), [("applied", results.number(rate))]))
+    found = {"messages": options.messages, "per_second": round(rate, 1)}
+    results.write("embedded_apply", found, options.json)
 
 
 if __name__ == "__main__":

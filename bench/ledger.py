@@ -1,21 +1,24 @@
 """What the history costs for each delivery: on the event loop's thread, and in the writer.
 
-Run: ``python bench/ledger.py [DELIVERIES]``. Prints CPU time per delivery and writes one line
-of JSON. Aim: at most 15 µs on either thread; full is the ledger at its cap, where each new
-delivery also pushes an old one out.
+Shows processor time for a delivery. Aim: at most 15 µs on either thread; full is the ledger at its
+cap, where each new delivery also pushes an old one out.
+
+    python bench/ledger.py [--deliveries 50000]
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import gc
 import json
-import sys
 import tempfile
 import time
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
+
+import results
 
 from triggerfish.history.batch import Limits
 from triggerfish.history.entries import End, Written
@@ -82,18 +85,29 @@ async def run(ledger: Ledger, prepared: list[tuple[Delivery, LogLine, End]]) -> 
     }
 
 
-async def main(count: int) -> None:
+async def measure(count: int) -> tuple[dict[str, dict[str, float]], int]:
+    """Return what the ledger costs when empty and full, and the bytes that it keeps of each."""
     limits = Limits(max_deliveries=2 * count)
     with tempfile.TemporaryDirectory() as folder:
         async with open_ledger(Path(folder), report=print, limits=limits) as ledger:
-            results = {"empty": await run(ledger, prepare(count))}
+            found = {"empty": await run(ledger, prepare(count))}
             await run(ledger, prepare(count))
-            results["full"] = await run(ledger, prepare(count))
+            found["full"] = await run(ledger, prepare(count))
         size = (Path(folder) / "history.db").stat().st_size
-    for name, result in results.items():
-        print(f"{name:6} {result}")
-    print(json.dumps({"bench": "ledger", "count": count, "bytes_each": size // count, **results}))
+    return found, size // count
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--deliveries", type=int, default=50_000)
+    results.add_option(parser)
+    options = parser.parse_args()
+    found, bytes_each = asyncio.run(measure(options.deliveries))
+    rows = [(name, *map(results.number, figures.values())) for name, figures in found.items()]
+    print(results.table(("ledger", "µs on the loop", "µs in the writer", "a second"), rows))
+    count = {"deliveries": options.deliveries, "bytes_each": bytes_each}
+    results.write("ledger", {**count, **found}, options.json)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 50_000))
+    main()

@@ -69,7 +69,16 @@ def dramatiq_rate(folder: Path, given: argparse.Namespace) -> Rate:
     with redis(folder) as (port, redis_pid):
         environment = {"REDIS_PORT": str(port)}
         feed([python, "-c", DRAMATIQ_FEED], folder, given.messages, environment)
-        command = [python, "-m", "dramatiq", "app", "--queues", INBOX, "--processes", "1"]
+        command: list[str | Path] = [
+            python,
+            "-m",
+            "dramatiq",
+            "app",
+            "--queues",
+            INBOX,
+            "--processes",
+            "1",
+        ]
         command += ["--threads", str(given.threads)]
         with (
             program(
@@ -85,7 +94,8 @@ def dramatiq_rate(folder: Path, given: argparse.Namespace) -> Rate:
 def redis(folder: Path) -> Iterator[tuple[int, int]]:
     """Run a Redis of our own, which keeps what it has acknowledged; give port and process."""
     [port] = free_ports(1)
-    options = ["--port", str(port), "--dir", folder, "--appendonly", "yes", "--save", ""]
+    options: list[str | Path] = ["--port", str(port), "--dir", folder]
+    options += ["--appendonly", "yes", "--save", ""]
     log = folder / "redis.log"
     with program([peers.redis_server(), *options], log=log) as process:
         until(lambda: listens(port), within=10, what="Redis", process=process, log=log)
@@ -102,7 +112,8 @@ def huey_rate(folder: Path, given: argparse.Namespace) -> Rate:
     folder.mkdir()
     Path(folder, "app.py").write_text(HUEY_APP)
     feed([python, "-c", HUEY_FEED], folder, given.messages)
-    command = [python, "-m", "huey.bin.huey_consumer", "app.inbox", "--workers", str(given.threads)]
+    command: list[str | Path] = [python, "-m", "huey.bin.huey_consumer", "app.inbox"]
+    command += ["--workers", str(given.threads)]
     with (
         program(command, folder=folder, log=folder / "out.log") as consumer,
         closing(sqlite3.connect(folder / "queues.db")) as database,

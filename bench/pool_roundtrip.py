@@ -22,6 +22,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from statistics import median
 
+import results
 import uvloop
 
 from triggerfish.interpreter import Interpreter
@@ -160,6 +161,7 @@ def main() -> None:
     parser.add_argument("--in-flight", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--rounds", type=int, default=3)
+    results.add_option(parser)
     given = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -169,9 +171,9 @@ def main() -> None:
         measuring = measure(Path(folder), given.in_flight, given.seconds, given.rounds)
         found = runner.run(measuring)
     bound = found["bare echo of frames"]
-    for name, value in found.items():
-        print(f"{name:24} {value:9,.0f}/s {value / bound:6.0%} of the echo")
-    print(json.dumps({"bench": "pool_roundtrip", "in_flight": given.in_flight, **found}))
+    rows = [(name, results.number(rate), f"{rate / bound:.2f}") for name, rate in found.items()]
+    print(results.table(("round trips", "a second", "of the echo"), rows))
+    results.write("pool_roundtrip", {"in_flight": given.in_flight, "per_second": found}, given.json)
 
 
 if __name__ == "__main__":

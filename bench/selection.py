@@ -19,7 +19,7 @@ def needed(after: Mapping[str, str], only: str) -> list[str]:
     ``after`` names all of them, each with the one that makes what it finds, or with nothing.
     """
     wanted = {name for name in after if only in name}
-    for name in reversed(after):
+    for name in reversed(list(after)):
         if name in wanted and after[name]:
             wanted.add(after[name])
     return [name for name in after if name in wanted]

@@ -40,10 +40,8 @@ def start_azurite(stack: contextlib.ExitStack, data: Path, installed: Path) -> S
     """Serve a data folder by Azurite; raises ``peers.Absent`` where that is not installed."""
     ports = _free_ports()
     options = [word for name, port in ports.items() for word in (f"--{name}Port", str(port))]
-    command = [
-        *(peers.azurite(installed), "--silent", "--disableTelemetry", "--skipApiVersionCheck"),
-        *("--location", data, *options),
-    ]
+    command: list[str | Path] = [peers.azurite(installed), "--silent", "--disableTelemetry"]
+    command += ["--skipApiVersionCheck", "--location", data, *options]
     return _serving(stack, command, data.with_suffix(".log"), ports)
 
 
