@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
 
 import click
 
@@ -225,7 +225,7 @@ def options_from(given: Mapping[str, Any]) -> Options:
     return Options(
         ports={name: given[f"{name}_port"] for name in services},
         addresses={name: given[f"{name}_host"] or given["address"] for name in services},
-        folder=None if given["in_memory"] else given["folder"],
+        folder=_folder(given),
         durability="full" if given["durability"] == "full" else "process",
         is_silent=given["silent"],
         tls=server_context(given["cert"], given["key"], given["pwd"]),
@@ -234,3 +234,19 @@ def options_from(given: Mapping[str, Any]) -> Options:
         keeps_versions=given["blob_versions"],
         rehydrates_after=timedelta(seconds=given["rehydrate_after"]),
     )
+
+
+def _folder(given: Mapping[str, Any]) -> Path | None:
+    """Return where the account is kept, None for in memory.
+
+    The command line may overrule a variable, such as one of a container; said in one place, both
+    together are a mistake, as they are for Azurite.
+    """
+    if not given["in_memory"]:
+        return cast(Path, given["folder"])
+    source = click.get_current_context().get_parameter_source
+    if source("in_memory") == source("folder"):
+        raise click.UsageError(
+            "--in-memory keeps nothing, and --data names a folder that keeps it: give one of them."
+        )
+    return None

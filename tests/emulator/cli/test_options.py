@@ -91,6 +91,7 @@ def test_in_memory_has_no_folder(started: list[Options]) -> None:
         (("--key", __file__), "--key needs the certificate"),
         (("--pwd", "secret"), "--pwd needs the certificate"),
         (("--cert", __file__), "no PFX file that --pwd opens, and no PEM file"),
+        (("--in-memory", "--location", "here"), "--in-memory keeps nothing"),
         (("--nonsense",), "--nonsense"),
     ],
 )
@@ -145,6 +146,16 @@ def test_a_variable_for_in_memory_counts_under_both_names(
     monkeypatch.setenv("TRIGGERFISH_IN_MEMORY_PERSISTENCE", "1")
 
     assert invoke().exit_code == 0
+
+    assert started[0].folder is None
+
+
+def test_in_memory_on_the_command_line_overrules_the_folder_of_a_variable(
+    started: list[Options], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRIGGERFISH_DATA", "/data")
+
+    assert invoke("--in-memory").exit_code == 0
 
     assert started[0].folder is None
 
