@@ -176,6 +176,8 @@ def _unusable(error: OSError | UnicodeError, service: str, address: str, port: i
             problem = f"only administrators may. Choose one above 1023 with --{service}-port."
         case errno.EADDRNOTAVAIL | errno.EAFNOSUPPORT | socket.EAI_NONAME | socket.EAI_AGAIN:
             problem = _NOT_HERE
+        case None:  # asyncio's own since Python 3.12, where the system has none of the addresses
+            problem = _NOT_HERE
         case _:
             problem = f"{error.strerror or error}."
     return PortUnusable(service, address, port, problem)

@@ -30,15 +30,16 @@ from triggerfish_storage.blobs.model import Address, Blob, DefaultScope
 from triggerfish_storage.clock import micros
 from triggerfish_storage.errors import StorageError
 
-# By position, as what single requests run finds its values sooner so: ``_located`` gives them.
+# By position, as what single requests run finds its values sooner so (``_located`` gives them), but
+# not by number, of which Python 3.12 warns up to 3.12.3, for every statement.
 FIND_PLACE: Final = """
     SELECT container.id, EXISTS (
-            SELECT 1 FROM block WHERE block.container_id = container.id AND block.name = ?3),
+            SELECT 1 FROM block WHERE block.container_id = container.id AND block.name = ?),
         blob.id, EXISTS (SELECT 1 FROM service WHERE account = '' AND name = 'blob'),
         container.encryption
     FROM container LEFT JOIN blob
-        ON blob.container_id = container.id AND blob.name = ?3 AND blob.snapshot = ?4
-    WHERE container.account = ?1 AND container.name = ?2"""
+        ON blob.container_id = container.id AND blob.name = ? AND blob.snapshot = ?
+    WHERE container.account = ? AND container.name = ?"""
 LOAD_BLOB: Final = f"SELECT {BLOB_COLUMNS}, data IS NULL FROM blob WHERE id = :id"  # noqa: S608
 _LOCATE: Final = """
     SELECT blob.snapshot FROM container JOIN blob
@@ -46,10 +47,9 @@ _LOCATE: Final = """
             AND blob.snapshot IN (:snapshot, 9223372036854775807)
     WHERE container.account = :account AND container.name = :container
         AND blob.created = :snapshot"""
-_BLOB_HERE: Final = """FROM container JOIN blob
-        ON blob.container_id = container.id AND blob.name = ?3 AND blob.snapshot = ?4
-    WHERE container.account = ?1 AND container.name = ?2
-        AND blob.deleted IS NULL"""
+_BLOB_HERE: Final = """FROM container JOIN blob ON blob.container_id = container.id
+    WHERE container.account = ? AND container.name = ?
+        AND blob.name = ? AND blob.snapshot = ? AND blob.deleted IS NULL"""
 FIND_BLOB: Final = f"SELECT {BLOB_COLUMNS} {_BLOB_HERE}"
 READ_BLOB: Final = f"SELECT {BLOB_COLUMNS}, blob.data {_BLOB_HERE}"
 
@@ -107,7 +107,9 @@ def keep_above(tx: sqlite3.Connection, number: int) -> None:
 
 def find_place(tx: sqlite3.Connection, address: Address) -> Place:
     """Return what there is at an address, soft-deleted or not; raises ContainerNotFound."""
-    found = tx.execute(FIND_PLACE, _located(tx, address)).fetchone()
+    account, container_name, name, snapshot = _located(tx, address)
+    values = (name, name, snapshot, account, container_name)
+    found = tx.execute(FIND_PLACE, values).fetchone()
     if found is None:
         raise StorageError(errors.CONTAINER_NOT_FOUND)
     container, has_staged, blob_id, keeps_versions, encryption = found

@@ -38,12 +38,12 @@ _WORTH_CHECKING: Final = 6 * PROPERTY_LIMIT
 # that finds none gives NULL, which nothing equals, and which is not inserted.
 ADD: Final = """
     INSERT OR IGNORE INTO entity (table_id, partition_key, row_key, modified, properties)
-    VALUES ((SELECT id FROM entity_table WHERE account = ?1 AND folded = ?2), ?3, ?4, ?5, ?6)
+    VALUES ((SELECT id FROM entity_table WHERE account = ? AND folded = ?), ?, ?, ?, ?)
 """
 GET: Final = """
     SELECT modified, properties FROM entity
-    WHERE table_id = (SELECT id FROM entity_table WHERE account = ?1 AND folded = ?2)
-        AND partition_key = ?3 AND row_key = ?4
+    WHERE table_id = (SELECT id FROM entity_table WHERE account = ? AND folded = ?)
+        AND partition_key = ? AND row_key = ?
 """
 FIND: Final = GET.replace("SELECT modified", "SELECT id, modified", 1)
 SAVE: Final = "UPDATE entity SET modified = :modified, properties = :properties WHERE id = :id"

@@ -129,7 +129,7 @@ def test_a_value_that_its_type_cannot_have_is_refused(
         (b"\xff", "InvalidInput"),
         (b'{"a":NaN}', "InvalidInput"),
         (b'{"a":"\\ud800"}', "InvalidInput"),
-        (b'{"a":' * 2000 + b"1" + b"}" * 2000, "InvalidInput"),
+        (b'{"a":' * 50_000 + b"1" + b"}" * 50_000, "InvalidInput"),
         (b'{"a":' + b"9" * 5000 + b"}", "InvalidInput"),
         (b'{"a":1,"a":2}', "DuplicatePropertiesSpecified"),
         (b'{"PartitionKey":5}', "InvalidInput"),
