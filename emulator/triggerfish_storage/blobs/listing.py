@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 
 from triggerfish_storage.blobs.blob_columns import BLOB_COLUMNS, blob_of
 from triggerfish_storage.blobs.container_rows import CONTAINER_COLUMNS, container_id, container_of
-from triggerfish_storage.blobs.model import CURRENT, Address, Blob, Container
+from triggerfish_storage.blobs.model import Address, Blob, Container
 from triggerfish_storage.one_row import json_rows
 
 PAGE_LIMIT: Final = 5000
@@ -250,6 +250,7 @@ def _behind(prefix: str) -> str | bytes:
 
 
 _Entry = tuple[str, int, tuple[Any, ...] | None]
+_STAGED: Final = 0  # the place of staged blocks among the snapshots of a name
 _NOT_LOOKED_AT: Final = ()  # instead of a row: from here on the next page has to look
 
 
@@ -259,7 +260,7 @@ def _entries(
     blobs = _blobs(tx, container, listing, start)
     if not listing.uncommitted:
         return blobs
-    staged = _staged(tx, container, listing, start.name)
+    staged = _staged(tx, container, listing, start)
     return heapq.merge(blobs, staged, key=lambda entry: entry[:2])
 
 
@@ -298,16 +299,25 @@ def _is_blob(tx: sqlite3.Connection, container: int, name: str) -> bool:
 
 
 def _staged(
-    tx: sqlite3.Connection, container: int, listing: Listing, start: str
+    tx: sqlite3.Connection, container: int, listing: Listing, start: Position
 ) -> Iterator[_Entry]:
-    """Give names with staged blocks, those of blobs too: these follow the blob, which is given."""
-    values = {"container": container, "name": start, "beyond": listing.beyond}
+    """Give names with staged blocks, those of blobs too, before all that is stored of a name.
+
+    So a page can start between the two, as what is stored may be given too: where it is deleted.
+    """
+    name = start.name if start.snapshot == _STAGED else _next_name(start.name)
     while True:
+        values = {"container": container, "name": name, "beyond": listing.beyond}
         (name,) = tx.execute(_NEXT_STAGED, values).fetchone()
         if name is None:
             return
-        yield name, CURRENT, None
-        values["name"] = name + "\0"  # the next possible name
+        yield name, _STAGED, None
+        name = _next_name(name)
+
+
+def _next_name(name: str) -> str:
+    """Return the next possible name."""
+    return name + "\0"
 
 
 def _common_prefix(name: str, listing: Listing) -> str:

@@ -4,6 +4,7 @@ import re
 from xml.etree import ElementTree
 
 import pytest
+from azure.storage.blob import RetentionPolicy
 
 
 async def test_a_listing_gives_every_blob_metadata_to_look_into(container, blob):
@@ -85,3 +86,17 @@ async def test_a_blob_that_has_only_staged_blocks_is_listed_as_a_free_one(contai
     assert (entry.name, entry.size, entry.server_encrypted) == ("staged", 0, False)
     assert (entry.lease.status, entry.lease.state) == ("unlocked", "available")
     assert (entry.blob_tier, entry.blob_tier_inferred) == ("Hot", True)
+
+
+async def test_staged_blocks_of_a_deleted_blob_are_listed_beside_it(sdk, blob, container):
+    await sdk.set_service_properties(delete_retention_policy=RetentionPolicy(enabled=True, days=3))
+    await blob.delete_blob()
+    await blob.stage_block("b1", b"1")
+
+    listed = container.list_blobs(include=["deleted", "uncommittedblobs"], results_per_page=1)
+    names = []
+    async for entry in listed:
+        names.append((entry.name, entry.deleted))
+        assert len(names) <= 2
+
+    assert sorted(names, key=str) == [("a", None), ("a", True)]
