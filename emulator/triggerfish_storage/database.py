@@ -45,7 +45,7 @@ I = TypeVar("I")  # noqa: E741 - an item
 
 GROUP_LIMIT: Final = 512
 READERS: Final = 2
-INTERRUPT_EVERY_SECONDS: Final = 0.01
+LOOK_WHO_IS_GONE_EVERY: Final = 1_000_000  # of SQLite's instructions: some 20 ms
 LOOK_AT_LOG_EVERY: Final = 8  # commits, each of which may be large
 
 
@@ -120,23 +120,14 @@ class Database:
         await self._not_busy()
         if self._is_closed:
             raise DatabaseError(f"{self.path}: closed, nothing can be written any more.")
+        gone = threading.Event()
         try:
             connection = connect_writer(self.path, "process")
-        except sqlite3.OperationalError as error:
-            raise self._explained(error) from error
-        self._is_busy = True
-        gone = threading.Event()
-        working = self._loop.run_in_executor(self._disk, _alone_with, connection, unit, gone)
-        working.add_done_callback(lambda _: self._settle([]))
-        try:
-            return await asyncio.shield(working)
-        except asyncio.CancelledError:
-            gone.set()
-            while not working.done():
-                connection.interrupt()  # what runs in this moment, if anything does
-                await asyncio.wait([working], timeout=INTERRUPT_EVERY_SECONDS)
-            working.exception()  # that it was interrupted, which nobody else is to be told
-            raise
+            connection.set_progress_handler(gone.is_set, LOOK_WHO_IS_GONE_EVERY)
+            self._is_busy = True
+            working = self._loop.run_in_executor(self._disk, _alone_with, connection, unit, gone)
+            working.add_done_callback(lambda _: self._settle([]))
+            return await to_the_end(working, hurry=gone.set)
         except sqlite3.OperationalError as error:
             raise self._explained(error) from error
 
