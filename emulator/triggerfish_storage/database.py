@@ -74,7 +74,8 @@ class Database:
         # Where commits run on this thread, the writer is between transactions whenever we are
         # not inside one, and its cache is warm; else looking needs a connection of its own.
         self._near = connect_reader(path, in_haste=True) if self._on_thread else self._writer
-        self._long = asyncio.Lock()
+        # Held by what keeps this thread from committing, where it is the one that does.
+        self._quiet = asyncio.Lock()
 
     async def write(self, unit: Unit[T]) -> T:
         """Run ``unit`` in the next transaction; return once it is committed.
@@ -113,11 +114,10 @@ class Database:
         """
         if self._on_thread:
             return await to_the_end(self.write(unit))
-        async with self._long:
+        async with self._quiet:
             return await self._write_beside(unit)
 
     async def _write_beside(self, unit: Unit[T]) -> T:
-        await self._not_busy()
         if self._is_closed:
             raise DatabaseError(f"{self.path}: closed, nothing can be written any more.")
         gone = threading.Event()
@@ -150,17 +150,11 @@ class Database:
         if self._on_thread:
             await self._loop.run_in_executor(self._disk, action, self._writer)
         else:
-            async with self._long:
-                await self._not_busy()
+            async with self._quiet:
                 self._end_view()
                 action(self._writer)
         self.commits += 1
         self._look_at_log()
-
-    async def _not_busy(self) -> None:
-        """Wait for what keeps the loop's thread from committing: emptying the log."""
-        while self._is_busy and self._checkpoint is not None:
-            await asyncio.wait([self._checkpoint])
 
     def look(self, unit: Unit[T]) -> T:
         """Run ``unit`` here and now: only for look-ups by index, cheaper than a crossing.
@@ -269,11 +263,12 @@ class Database:
         if self._on_thread:  # the same thread commits: nothing comes between
             await self._loop.run_in_executor(self._disk, self._log.copy_rest)
             return
-        self._is_busy = True
-        try:
-            await self._loop.run_in_executor(self._disk, self._log.copy_rest)
-        finally:
-            self._settle([])
+        async with self._quiet:
+            self._is_busy = True
+            try:
+                await self._loop.run_in_executor(self._disk, self._log.copy_rest)
+            finally:
+                self._settle([])
 
     async def _stop(self) -> None:
         self._is_closed = True

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from triggerfish_storage import database
+from triggerfish_storage import database, write_ahead_log
 from triggerfish_storage.database import Database, DatabaseError, open_database
 
 if TYPE_CHECKING:
@@ -140,6 +140,33 @@ async def test_a_long_write_that_cannot_begin_keeps_nobody_else_from_writing(
 
         await things.write(add("b"))
         assert things.look(names) == ["b"]
+
+
+async def test_emptying_the_log_is_no_beginning_for_others_while_a_long_write_goes_on(
+    things: Database, add: Add, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write_ahead_log, "LIMIT_BYTES", 0)
+    monkeypatch.setattr(database, "LOOK_AT_LOG_EVERY", 1)
+    may_copy = threading.Event()
+    monkeypatch.setattr(things._log, "copy_most", lambda: may_copy.wait(10))
+    await things.write(add("a"))  # now the log is being copied
+    first, second = Held(add), Held(lambda name: add(f"second {name}"))
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(things.write_long(first))
+        await asyncio.sleep(0)
+        may_copy.set()
+        await asyncio.to_thread(first.begun.wait, 10)
+        group.create_task(things.write_long(second))
+        first.may_end.set()
+        await asyncio.to_thread(second.begun.wait, 10)
+        short = group.create_task(things.write(add("b")))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not short.done()
+        second.may_end.set()
+
+    assert things.look(names) == ["a", "b", "long", "longer", "second long", "second longer"]
 
 
 async def test_a_long_write_that_is_interrupted_is_nobodys_failure(
