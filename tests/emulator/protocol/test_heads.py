@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -65,13 +67,14 @@ def body_of(incoming: Incoming, body: Body | None) -> object:
     return body.is_complete, body.received_bytes, body.announced, body.expects_continue
 
 
-def read(data: bytes, *, by_parser: bool) -> object:
-    """Return all that is known once ``data`` has arrived."""
+def read(*pieces: bytes, by_parser: bool) -> tuple[object, ...]:
+    """Return all that is known once the pieces have arrived: the requests first."""
     with pytest.MonkeyPatch.context() as patch:
         if by_parser:
             patch.setattr(reader_module, "read_head", None)
         reader = RequestReader(Flow(), Blocks(), link=Link())
-        reader.feed(data)
+        for piece in pieces:
+            reader.feed(piece)
     requests = [
         (
             (incoming.method, incoming.target, list(incoming.headers.items())),
@@ -153,22 +156,39 @@ def test_bytes_are_asked_for() -> None:
         heads.read_head("GET / HTTP/1.1\r\n\r\n")
 
 
-@example([(len(PLAIN), 0, BEHIND)])  # a body is whole, and a request behind it
-@example([(125, 1, b"GET")])  # no length, and so a piece of a head behind it
-@given(
-    st.lists(
-        st.tuples(
-            st.integers(0, len(PLAIN) + 2), st.integers(0, 3), st.sampled_from([b"", *PIECES])
-        ),
-        max_size=4,
-    )
+Change = tuple[int, int, bytes]  # where, how many bytes are left out there, what is put in
+
+CHANGES = st.lists(
+    st.tuples(st.integers(0, len(PLAIN) + 2), st.integers(0, 3), st.sampled_from([b"", *PIECES])),
+    max_size=4,
 )
-def test_both_ways_read_the_same(changes: list[tuple[int, int, bytes]]) -> None:
-    data = PLAIN + b"ab"
+
+
+def changed(data: bytes, changes: list[Change]) -> bytes:
     for at, left_out, piece in sorted(changes, reverse=True):
         data = data[:at] + piece + data[at + left_out :]
+    return data
+
+
+@example([(len(PLAIN), 0, BEHIND)])  # a body is whole, and a request behind it
+@example([(125, 1, b"GET")])  # no length, and so a piece of a head behind it
+@given(CHANGES)
+def test_both_ways_read_the_same(changes: list[Change]) -> None:
+    data = changed(PLAIN + b"ab", changes)
 
     assert read(data, by_parser=False) == read(data, by_parser=True)
+
+
+@given(CHANGES, st.lists(st.integers(0, len(PLAIN + BEHIND + PLAIN)), max_size=5))
+def test_both_ways_read_the_same_requests_from_what_comes_in_pieces(
+    changes: list[Change], cuts: list[int]
+) -> None:
+    data = changed(PLAIN, changes) + BEHIND + PLAIN + b"abc"
+    ends = [*sorted(cuts), len(data)]
+    pieces = [data[begin:end] for begin, end in pairwise([0, *ends]) if begin < end]
+
+    # The parser may find out later that a head is too long.
+    assert read(*pieces, by_parser=False)[0] == read(*pieces, by_parser=True)[0]
 
 
 @pytest.mark.parametrize("piece", PIECES, ids=lambda piece: repr(piece[:30]))
