@@ -8,7 +8,7 @@ Protocol: https://learn.microsoft.com/rest/api/storageservices/copy-blob
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from triggerfish_storage import errors as common
@@ -38,13 +38,24 @@ _NO_LIMIT: Final = 2**63 - 1  # what is a blob somewhere may be one here
 async def copy_blob(call: Call, store: BlobStore) -> Reply:
     """Copy Blob: from this account, or from any URL."""
     local = sources.own_source(call)
-    blob, _ = await _copy(call, store, local, limit=_NO_LIMIT, is_asynchronous=True)
+    wanted = _copying(call, store, is_asynchronous=True)
+    if local is None:
+        blob, _ = await _copy_foreign(call, store, wanted, limit=_NO_LIMIT)
+    else:
+        address, conditions, order = wanted
+        blob = await store.write(
+            lambda tx: copies.copy_blob(
+                tx, local, address, order, conditions=conditions, now=call.now
+            ),
+            changed=address,
+        )
     return Reply(202, headers=_outcome(blob, store))
 
 
 async def copy_blob_from_url(call: Call, store: BlobStore) -> Reply:
     """Copy Blob From URL: from a source that lets itself be read, and never more than 256 MiB."""
-    blob, told = await _copy(call, store, None, limit=_SYNC_LIMIT_BYTES)
+    wanted = _copying(call, store, is_asynchronous=False)
+    blob, told = await _copy_foreign(call, store, wanted, limit=_SYNC_LIMIT_BYTES)
     return Reply(202, headers={**_outcome(blob, store), **told})
 
 
@@ -130,15 +141,15 @@ async def _copy_foreign_snapshot(
     )
 
 
-async def _copy(
-    call: Call,
-    store: BlobStore,
-    local: Address | None,
-    *,
-    limit: int,
-    is_asynchronous: bool = False,
-) -> tuple[Blob, dict[str, str]]:
-    """Return the copy, and what to tell of the checksums of bytes that came from its URL."""
+class _Copying(NamedTuple):
+    """What a request says of a copy, which is read before its source is."""
+
+    address: Address
+    conditions: Conditions
+    order: copies.CopyOrder
+
+
+def _copying(call: Call, store: BlobStore, *, is_asynchronous: bool) -> _Copying:
     address, conditions = own_address(call), write_conditions_of(call)
     order = copies.CopyOrder(
         sources.source_url(call),
@@ -151,17 +162,17 @@ async def _copy(
         rehydrates_after=store.rehydrates_after,
         is_asynchronous=is_asynchronous,
     )
-    if local is not None:
-        blob = await store.write(
-            lambda tx: copies.copy_blob(
-                tx, local, address, order, conditions=conditions, now=call.now
-            ),
-            changed=address,
-        )
-        return blob, {}
+    return _Copying(address, conditions, order)
+
+
+async def _copy_foreign(
+    call: Call, store: BlobStore, wanted: _Copying, *, limit: int
+) -> tuple[Blob, dict[str, str]]:
+    """Return the copy of what is at a URL, and what to tell of the checksums of its bytes."""
+    address, conditions, order = wanted
     tags = await sources.source_tags(call) if order.keeps_tags else order.draft.tags
     pages = None
-    if is_asynchronous:
+    if order.is_asynchronous:
         source, pages = await page_sources.open_copied(call)
     else:
         source = await sources.open_source(call)
