@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Final
 
 from triggerfish_storage import errors as common
@@ -97,10 +98,7 @@ async def get_blob_content(call: Call, store: BlobStore) -> Reply:
         now=call.now,
     )
     blob, body = download.blob, download.body
-    headers = blob_headers(blob, call.now)
-    headers |= tier_headers(blob)
-    if store.keeps_versions:
-        headers |= version_headers(blob)
+    headers = _described(blob, store, call.now)
     if wanted is WHOLE:
         if with_md5 or with_crc64:
             raise StorageError(common.MISSING_REQUIRED_HEADER, HeaderName="x-ms-range")
@@ -116,15 +114,8 @@ async def get_blob_content(call: Call, store: BlobStore) -> Reply:
         if with_md5 or with_crc64:
             body = await _short(download)
             headers |= _sum_of(body, md5=with_md5)
-    overrides = _overrides(call)
-    content_type = overrides.pop("Content-Type", "") or blob.headers.content_type
-    reply = Reply(
-        200 if wanted is WHOLE else 206,
-        body,
-        headers | overrides,
-        content_type,
-        download.end - download.begin,
-    )
+    status, length = 200 if wanted is WHOLE else 206, download.end - download.begin
+    reply = _overridden(call, Reply(status, body, headers, blob.headers.content_type, length))
     if structured.FORM in call.headers:
         return _in_segments(call, reply, download._replace(body=body).pieces())
     return reply
@@ -134,14 +125,10 @@ async def get_blob_properties(call: Call, store: BlobStore) -> Reply:
     """Get Blob Properties: what Get Blob says, without the bytes."""
     address, conditions = blob_address(call), conditions_of(call)
     blob = store.properties(address, conditions=conditions, key_sha256=key_of(call), now=call.now)
-    headers = blob_headers(blob, call.now) | tier_headers(blob)
-    if store.keeps_versions:
-        headers |= version_headers(blob)
+    headers = _described(blob, store, call.now)
     if blob.md5:
         headers["Content-MD5"] = base64_text(blob.md5)
-    overrides = _overrides(call)
-    content_type = overrides.pop("Content-Type", "") or blob.headers.content_type
-    return Reply(200, b"", headers | overrides, content_type, blob.length)
+    return _overridden(call, Reply(200, b"", headers, blob.headers.content_type, blob.length))
 
 
 async def delete_blob(call: Call, store: BlobStore) -> Reply:
@@ -271,6 +258,21 @@ def _sum_of(body: bytes, *, md5: bool) -> dict[str, str]:
     crc64 = Crc64()
     crc64.update(body)
     return {"x-ms-content-crc64": base64_text(crc64.digest())}
+
+
+def _described(blob: Blob, store: BlobStore, now: datetime) -> dict[str, str]:
+    """Return what both Get Blob and Get Blob Properties say of a blob."""
+    headers = blob_headers(blob, now) | tier_headers(blob)
+    return headers | version_headers(blob) if store.keeps_versions else headers
+
+
+def _overridden(call: Call, reply: Reply) -> Reply:
+    """Return an answer that says what a signature wants it to."""
+    overrides = _overrides(call)
+    if not overrides:
+        return reply
+    content_type = overrides.pop("Content-Type", "") or reply.content_type
+    return reply._replace(headers={**reply.headers, **overrides}, content_type=content_type)
 
 
 def _overrides(call: Call) -> dict[str, str]:
