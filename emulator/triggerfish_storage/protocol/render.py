@@ -112,26 +112,32 @@ def error_reply(
         headers[_IN_HEADERS[name]] = error.details[name]
     if is_head or row.status in _BODILESS:
         return Reply(row.status, headers=headers, reason=reason)
-    request = f"\nRequestId:{request_id}\nTime:{iso_date(now)}"
-    message = row.message + request
+    about = f"\nRequestId:{request_id}\nTime:{iso_date(now)}"
     if service == "table":
-        # Its documents have no other elements: what is wrong with the request is said here too.
-        said = f"{error.details.get('Index', '')}{row.message} {error.details.get('Reason', '')}"
-        message = said.rstrip() + request
-    if service == "table" and accept.startswith("application/xml"):
+        return _table_error(error, headers, about, accept)
+    extra = "".join(
+        xml.tag(name, _legal(value)) for name, value in error.details.items() if name != _RANGE
+    )
+    inside = f"{xml.tag('Code', row.code)}{xml.tag('Message', row.message + about)}{extra}"
+    return Reply(row.status, xml.document(f"<Error>{inside}</Error>"), headers, reason=reason)
+
+
+def _table_error(error: StorageError, headers: Mapping[str, str], about: str, accept: str) -> Reply:
+    """Return an error of tables; ``about`` is what every message says of its request.
+
+    The documents have no other elements: what is wrong with the request is said in it too.
+    """
+    row, details = error.error, error.details
+    said = f"{details.get('Index', '')}{row.message} {details.get('Reason', '')}"
+    message = said.rstrip() + about
+    if accept.startswith("application/xml"):
         told = f'<m:message xml:lang="en-US">{xml.escape(_legal(message))}</m:message>'
         inside = f"{xml.tag('m:code', row.code)}{told}"
         body = xml.document(f"<m:error {_TABLE_NAMESPACE}>{inside}</m:error>")
         return Reply(row.status, body, headers, reason=row.message)
-    if service == "table":
-        document = {"code": row.code, "message": {"lang": "en-US", "value": message}}
-        body = json.dumps({"odata.error": document}, separators=(",", ":")).encode()
-        return Reply(row.status, body, headers, _TABLE_ERRORS)
-    extra = "".join(
-        xml.tag(name, _legal(value)) for name, value in error.details.items() if name != _RANGE
-    )
-    inside = f"{xml.tag('Code', row.code)}{xml.tag('Message', message)}{extra}"
-    return Reply(row.status, xml.document(f"<Error>{inside}</Error>"), headers, reason=reason)
+    document = {"code": row.code, "message": {"lang": "en-US", "value": message}}
+    body = json.dumps({"odata.error": document}, separators=(",", ":")).encode()
+    return Reply(row.status, body, headers, _TABLE_ERRORS)
 
 
 def _one_line(value: str) -> str:

@@ -114,12 +114,30 @@ async def list_blobs_of_container(call: Call, store: BlobStore) -> Reply:
         raise StorageError(common.AUTHORIZATION_PERMISSION_MISMATCH)
     if not store.keeps_versions:
         include -= {"versions"}
-    marker = call.text("marker", "")
+    listing = _listing(call, include)
+    body = await store.read(
+        lambda tx: list_wire.blob_page(
+            list_plainly(tx, address, listing),
+            listing,
+            include,
+            endpoint=call.endpoint,
+            container=address.container,
+            marker=call.text("marker", ""),
+            maxresults=call.text("maxresults", ""),
+            now=call.now,
+        )
+    )
+    return Reply(200, body)
+
+
+def _listing(call: Call, include: frozenset[str]) -> Listing:
+    """Return what a request wants listed."""
+    start = parse_marker(call.text("marker", ""))
     listing = Listing(
         prefix=call.text("prefix", ""),
         end=call.text("endbefore", ""),
         delimiter=call.text("delimiter", ""),
-        start=max(parse_marker(marker), Position(call.text("startfrom", ""))),
+        start=max(start, Position(call.text("startfrom", ""))),
         limit=page_limit(call),
         snapshots="snapshots" in include,
         versions="versions" in include,
@@ -134,20 +152,7 @@ async def list_blobs_of_container(call: Call, store: BlobStore) -> Reply:
             QueryParameterValue=call.text("include"),
             Reason="Snapshots are listed flat only.",
         )
-
-    body = await store.read(
-        lambda tx: list_wire.blob_page(
-            list_plainly(tx, address, listing),
-            listing,
-            include,
-            endpoint=call.endpoint,
-            container=address.container,
-            marker=marker,
-            maxresults=call.text("maxresults", ""),
-            now=call.now,
-        )
-    )
-    return Reply(200, body)
+    return listing
 
 
 def _public_access(call: Call) -> str:
