@@ -166,15 +166,18 @@ class Contents:
         finally:
             await self._disposal.let_go(hold)
 
-    async def collect(self, database: Database) -> None:
-        """Delete the files whose last use was committed away, as soon as no reader needs them."""
+    async def collect(self, database: Database) -> bool:
+        """Delete files whose last use was committed away, as soon as no reader needs them.
+
+        As many as are looked at in one step; return whether there may be more.
+        """
         if self._looked_at == database.commits:
-            return  # whoever shared the commit has looked
+            return False  # whoever shared the commit has looked
         self._looked_at = database.commits
         names = database.look(contents.discarded_files)
         fresh = [name for name in names if name not in self._collected]
         if not fresh:
-            return
+            return False
         self._collected.update(fresh)
         try:
             await self._disposal.discard(fresh)
@@ -183,6 +186,7 @@ class Contents:
         except BaseException:
             self._collected.difference_update(fresh)  # tried again
             raise
+        return len(names) == contents.DISCARDED_AT_ONCE
 
     async def _forget_collected(self, database: Database) -> None:
         """Delete the rows of what is discarded: some at a time, as each commit has its price."""

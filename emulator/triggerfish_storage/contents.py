@@ -20,6 +20,7 @@ from triggerfish_storage.content_files import Stretch
 
 IN_ROW_LIMIT_BYTES: Final = 32 * 1024
 PIECE_BYTES: Final = 1024 * 1024
+DISCARDED_AT_ONCE: Final = 1000  # files
 
 _ADD: Final = "INSERT INTO content (uses, data, file) VALUES (1, :data, :file) RETURNING id"
 _SHARE: Final = """
@@ -32,7 +33,7 @@ _DISCARD: Final = """
     WHERE id IN (SELECT value FROM json_each(:ids)) AND uses = 0 AND file IS NOT NULL"""
 _FORGET: Final = """
     DELETE FROM content WHERE id IN (SELECT value FROM json_each(:ids)) AND uses = 0"""
-_DISCARDED: Final = "SELECT name FROM discarded_file LIMIT 1000"
+_DISCARDED: Final = "SELECT name FROM discarded_file LIMIT :count"
 _DISCARD_DONE: Final = "DELETE FROM discarded_file WHERE name = :name"
 # The condition matters: without one SQLite writes a page even where there is nothing to delete.
 _ALL_DISCARDED_DONE: Final = "DELETE FROM discarded_file WHERE name IS NOT NULL"
@@ -109,8 +110,8 @@ def discard_files(tx: sqlite3.Connection, names: Iterable[str]) -> None:
 
 
 def discarded_files(tx: sqlite3.Connection) -> list[str]:
-    """Return the names of some files that are to be deleted."""
-    return [name for (name,) in tx.execute(_DISCARDED)]
+    """Return the names of some files that are to be deleted, ``DISCARDED_AT_ONCE`` at most."""
+    return [name for (name,) in tx.execute(_DISCARDED, {"count": DISCARDED_AT_ONCE})]
 
 
 def forget_discarded(tx: sqlite3.Connection, names: Iterable[str]) -> None:

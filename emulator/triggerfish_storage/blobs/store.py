@@ -94,7 +94,7 @@ class BlobStore:
         self.contents = contents
         self._database = database
         self._changes = changes
-        self._due = due or asyncio.Event()  # set where upkeep has blobs to purge
+        self._due = due or asyncio.Event()  # set where upkeep has blobs or files to take away
         self._looked_at = blocks.BEFORE_ALL  # of staged blocks that are old
 
     def at(self, container: str, blob: str = "", snapshot: int = CURRENT) -> Address:
@@ -119,7 +119,7 @@ class BlobStore:
             raise
         if changed is not None:
             self._changes.announce(Change("blob", changed.container, changed.blob))
-        await self.contents.collect(self._database)
+        await self._collect()
         return result
 
     def look(self, rule: Rule[T]) -> T:
@@ -134,7 +134,11 @@ class BlobStore:
         """Announce what a unit of work changed, and delete the files it left without use."""
         for address in addresses:
             self._changes.announce(Change("blob", address.container, address.blob))
-        await self.contents.collect(self._database)
+        await self._collect()
+
+    async def _collect(self) -> None:
+        if await self.contents.collect(self._database):
+            self._due.set()
 
     # --- containers ---------------------------------------------------------------------------
 
@@ -343,8 +347,7 @@ class BlobStore:
             )
         if self._database.look(lambda tx: blocks.has_old_blocks(tx, now)):
             done = await self._discard_old_blocks(now) or done
-        await self.contents.collect(self._database)
-        return done
+        return await self.contents.collect(self._database) or done
 
     async def _discard_old_blocks(self, now: datetime) -> bool:
         """Go on looking for blocks that nobody commits any more; False at their end."""

@@ -12,8 +12,15 @@ import pytest
 from triggerfish_storage import content_files
 from triggerfish_storage.blobs.lifecycle import put_blob
 from triggerfish_storage.blobs.model import Draft
+from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.content_folder import Contents
-from triggerfish_storage.contents import IN_ROW_LIMIT_BYTES, PIECE_BYTES
+from triggerfish_storage.contents import (
+    DISCARDED_AT_ONCE,
+    IN_ROW_LIMIT_BYTES,
+    PIECE_BYTES,
+    discard_files,
+)
+from triggerfish_storage.data_folder import new_name
 from triggerfish_storage.errors import StorageError
 
 SMALL = b"s" * IN_ROW_LIMIT_BYTES
@@ -202,6 +209,23 @@ async def test_a_sweep_leaves_what_is_to_be_discarded_to_its_readers(
 
     assert await store.contents.sweep(database, await store.contents.present()) == 0
     assert len(files_in(folder)) == 1
+
+
+async def test_files_that_go_in_great_number_are_left_to_upkeep(database, folder, changes, clock):
+    due = asyncio.Event()
+    store = BlobStore(database, Contents(folder), changes, due=due)
+    names = [new_name() for _ in range(2 * DISCARDED_AT_ONCE + 1)]
+    for name in names:
+        (folder / name).touch()
+    await database.write(lambda tx: discard_files(tx, names))
+
+    await store.committed()
+    assert len(files_in(folder)) == DISCARDED_AT_ONCE + 1
+    assert due.is_set()
+
+    while await store.upkeep(clock.now()):
+        pass
+    assert files_in(folder) == set()
 
 
 @pytest.mark.usefixtures("container")
