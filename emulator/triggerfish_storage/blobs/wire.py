@@ -22,6 +22,8 @@ from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol import xml
 from triggerfish_storage.protocol.header_text import legible
 
+PAGE_LIST: Final = "PageList"  # the element around page ranges
+
 _BLOCK_ID_LIMIT_BYTES: Final = 64
 _UNSAFE: Final = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _SPECIAL: Final = re.compile("[&<>\r]")
@@ -92,18 +94,22 @@ def page_list(ranges: PageRanges) -> bytes:
     parts = [_range(name, begin, end) for begin, end, name in sorted(found)]
     if ranges.following is not None:
         parts.append(f"<NextMarker>{ranges.following}</NextMarker>")
-    return xml.document(f"<PageList>{''.join(parts)}</PageList>")
+    return xml.document(f"<{PAGE_LIST}>{''.join(parts)}</{PAGE_LIST}>")
 
 
 def parse_page_list(body: bytes) -> tuple[list[Range], str]:
     """Return the written ranges of a Get Page Ranges body, and the marker of the next page."""
-    root = xml.parse(body.removeprefix(b"\xef\xbb\xbf"), "PageList")
-    written = [
+    root = xml.parse(body.removeprefix(b"\xef\xbb\xbf"), PAGE_LIST)
+    return written_pages(root), root.child_text("NextMarker", "")
+
+
+def written_pages(page_list: xml.Element) -> list[Range]:
+    """Return the written ranges of a document that Get Page Ranges gives."""
+    return [
         (int(one.child_text("Start")), int(one.child_text("End")) + 1)
-        for one in root.children
+        for one in page_list.children
         if one.name == "PageRange"
     ]
-    return written, root.child_text("NextMarker", "")
 
 
 def _range(name: str, begin: int, end: int) -> str:

@@ -14,7 +14,7 @@ from triggerfish_storage.blobs.archive import ARCHIVE
 from triggerfish_storage.blobs.exact import Layout
 from triggerfish_storage.blobs.model import Blob
 from triggerfish_storage.blobs.names import snapshot_text
-from triggerfish_storage.blobs.wire import parse_page_list
+from triggerfish_storage.blobs.wire import PAGE_LIST, written_pages
 from triggerfish_storage.client import blob_path
 from triggerfish_storage.protocol import xml
 from triggerfish_storage.remote.listed_blobs import blob_of
@@ -163,8 +163,8 @@ def _blocks(requests: Requests, container: str, blob: Blob) -> Layout:
 
 def _pages(requests: Requests, container: str, blob: Blob) -> list[tuple[int, int]]:
     query = {"comp": "pagelist", **_snapshot_query(blob)}
-    answer = requests.send(Request("blob", "GET", blob_path(container, blob.name), query))
-    return parse_page_list(answer.body)[0]
+    request = Request("blob", "GET", blob_path(container, blob.name), query)
+    return [one for page in requests.pages(request, PAGE_LIST) for one in written_pages(page)]
 
 
 def _snapshot_query(blob: Blob) -> dict[str, str]:

@@ -80,13 +80,13 @@ class Requests:
         finally:
             self._run(opening.__aexit__(None, None, None))
 
-    def pages(self, request: Request) -> Iterator[xml.Element]:
-        """Give the documents of a listing, page by page."""
+    def pages(self, request: Request, root: str = "EnumerationResults") -> Iterator[xml.Element]:
+        """Give the documents of a listing, page by page; ``root`` is the element around each."""
         marker = ""
         while True:
             query = {**request.query, **({"marker": marker} if marker else {})}
             page = self.send(request._replace(query=query))
-            document = xml.parse(page.body.removeprefix(b"\xef\xbb\xbf"), "EnumerationResults")
+            document = xml.parse(page.body.removeprefix(b"\xef\xbb\xbf"), root)
             yield document
             marker = document.child_text("NextMarker", "")
             if not marker:

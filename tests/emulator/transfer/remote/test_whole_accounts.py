@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from azure.storage.blob import BlobServiceClient, StandardBlobTier
 
+from triggerfish_storage.blobs.handlers import page_blobs
 from triggerfish_storage.blobs.model import Draft, Encryption, etag_text
 from triggerfish_storage.clock import micros
 from triggerfish_storage.protocol.xml import parse
@@ -98,6 +99,28 @@ async def test_a_blob_of_many_pieces_comes_out_and_goes_in(
     blob, found = await two.served.account.blobs.get("data", "big", now=datetime.now(UTC))
     assert found == content
     assert blob.md5 == hashlib.md5(content).digest()
+
+
+async def test_all_pages_of_a_page_blob_are_exported_however_many_lists_they_take(
+    accounts: list[Account], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_blobs, "RANGES_LIMIT", 2)
+    one, two = accounts
+    await one.ask(_make_disk)
+
+    await one.export(tmp_path / "saved")
+    await two.import_(tmp_path / "saved")
+
+    _, content = await two.served.account.blobs.get("data", "disk", now=datetime.now(UTC))
+    assert content == (b"p" * 512 + bytes(512)) * 5
+
+
+def _make_disk(string: str) -> None:
+    container = BlobServiceClient.from_connection_string(string).create_container("data")
+    disk = container.get_blob_client("disk")
+    disk.create_page_blob(10 * 512)
+    for begin in range(0, 10 * 512, 1024):
+        disk.upload_page(b"p" * 512, begin, 512)
 
 
 async def test_names_of_metadata_keep_their_case(accounts: list[Account], tmp_path: Path) -> None:
