@@ -125,10 +125,10 @@ async def get_entity(call: Call, store: TableStore) -> Reply:
 
 
 async def insert_entity(call: Call, store: TableStore) -> Reply:
-    """Insert Entity: a conflict where it exists."""
-    table, _ = split_address(call.path["table"])
+    """Insert Entity: a conflict where it exists. The address is a table's, and no entity's."""
+    table, keys = split_address(call.path["table"])
     body = await call.body.read(ENTITY_BODY_LIMIT_BYTES)
-    return await _perform(call, store, read_action("POST", table, None, call.headers, body))
+    return await _perform(call, store, read_action("POST", table, keys, call.headers, body))
 
 
 async def change_entity(call: Call, store: TableStore) -> Reply:

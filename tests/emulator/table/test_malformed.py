@@ -55,6 +55,7 @@ REFUSALS = [
         "415 AtomFormatNotSupported",
     ),
     ("POST", "/missing", JSON, {}, "404 TableNotFound"),
+    ("POST", "/people(PartitionKey='p',RowKey='new')", JSON, {}, "405 UnsupportedHttpVerb"),
     ("PUT", ADDRESS, b"{}", {"if_match": "x"}, "400 InvalidInput"),
     ("PUT", "/people(PartitionKey='p',RowKey='a%2Fb')", b"{}", {}, "400 OutOfRangeInput"),
     (
