@@ -185,6 +185,10 @@ class Call:
         """Return a length of time that a query parameter gives in seconds."""
         return timedelta(seconds=self.integer(name, default=default, low=low, high=high))
 
+    def page_limit(self, limit: int) -> int:
+        """Return how many entries a page may have; more than the service's ``limit`` means that."""
+        return min(limit, self.integer("maxresults", default=limit, low=1, high=2**31 - 1))
+
     def words(self, name: str, known: frozenset[str] | None = None) -> frozenset[str]:
         """Return the comma-separated words of a query parameter such as ``include``, in lower case.
 

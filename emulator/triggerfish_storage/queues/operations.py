@@ -34,6 +34,7 @@ WEEK: Final = 7 * 24 * 3600
 LIFE_LIMIT: Final = 2**31 - 1
 # 64 KiB of text may need several times that as XML (``&#13;`` for one character).
 TEXT_BODY_LIMIT_BYTES: Final = 1 << 20
+PAGE_LIMIT: Final = 5000
 LIST_INCLUDES: Final = frozenset({"metadata"})
 
 
@@ -43,7 +44,7 @@ LIST_INCLUDES: Final = frozenset({"metadata"})
 async def list_queues(call: Call, store: QueueStore) -> Reply:
     """List Queues: by name, one page at a time."""
     prefix, marker = call.text("prefix", ""), call.text("marker", "")
-    limit = call.integer("maxresults", default=5000, low=1, high=5000)
+    limit = call.page_limit(PAGE_LIMIT)
     includes = call.words("include", LIST_INCLUDES)
     queues, next_marker = await store.listing(prefix=prefix, marker=marker, limit=limit)
     body = wire.queue_list(

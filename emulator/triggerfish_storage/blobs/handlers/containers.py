@@ -10,8 +10,7 @@ from typing import Final
 from triggerfish_storage import errors as common
 from triggerfish_storage.blobs import containers, list_wire
 from triggerfish_storage.blobs.encryption_headers import default_scope_of
-from triggerfish_storage.blobs.handlers.service import page_limit
-from triggerfish_storage.blobs.listing import Listing, Position, list_plainly
+from triggerfish_storage.blobs.listing import PAGE_LIMIT, Listing, Position, list_plainly
 from triggerfish_storage.blobs.names import parse_marker
 from triggerfish_storage.blobs.request_headers import conditions_of, container_address
 from triggerfish_storage.blobs.response_headers import container_headers, stamp
@@ -138,7 +137,7 @@ def _listing(call: Call, include: frozenset[str]) -> Listing:
         end=call.text("endbefore", ""),
         delimiter=call.text("delimiter", ""),
         start=max(start, Position(call.text("startfrom", ""))),
-        limit=page_limit(call),
+        limit=call.page_limit(PAGE_LIMIT),
         snapshots="snapshots" in include,
         versions="versions" in include,
         versions_only="deletedwithversions" in include,

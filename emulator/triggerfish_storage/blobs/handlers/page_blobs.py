@@ -12,7 +12,6 @@ from triggerfish_storage.blobs import errors, page_blobs, wire
 from triggerfish_storage.blobs.encryption_headers import encryption_of
 from triggerfish_storage.blobs.handlers import sources
 from triggerfish_storage.blobs.handlers.bodies import content_length, receive
-from triggerfish_storage.blobs.handlers.service import page_limit
 from triggerfish_storage.blobs.model import Address, Conditions, Encryption
 from triggerfish_storage.blobs.names import parse_snapshot
 from triggerfish_storage.blobs.page_blobs import (
@@ -105,7 +104,7 @@ async def get_page_ranges(call: Call, store: BlobStore) -> Reply:
     address, conditions, wanted = blob_address(call), conditions_of(call), range_of(call)
     previous = _previous(call, address)
     end = None if wanted.last is None else wanted.last + 1
-    limit = page_limit(call, RANGES_LIMIT)
+    limit = call.page_limit(RANGES_LIMIT)
     begin = max(wanted.begin, call.integer("marker", default=0, low=0, high=SIZE_LIMIT_BYTES))
     blob, ranges = await store.read(
         lambda tx: page_blobs.get_page_ranges(

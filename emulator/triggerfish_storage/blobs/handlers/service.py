@@ -5,8 +5,6 @@ Protocol: https://learn.microsoft.com/rest/api/storageservices/operations-on-the
 
 from __future__ import annotations
 
-from typing import Final
-
 from triggerfish_storage import errors as common
 from triggerfish_storage.blobs import errors, list_wire
 from triggerfish_storage.blobs.container_rows import get_container
@@ -19,13 +17,12 @@ from triggerfish_storage.blobs.tag_search import find_blobs
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol.operations import Call, Reply
 
-_ANY_NUMBER: Final = 2**31 - 1
-
 
 async def list_all_containers(call: Call, store: BlobStore) -> Reply:
     """List Containers of the account."""
     include = call.words("include", frozenset({"metadata", "deleted", "system"}))
-    prefix, marker, limit = call.text("prefix", ""), call.text("marker", ""), page_limit(call)
+    prefix, marker = call.text("prefix", ""), call.text("marker", "")
+    limit = call.page_limit(PAGE_LIMIT)
     found, following = await store.read(
         lambda tx: list_containers(tx, call.account, prefix=prefix, start=marker, limit=limit)
     )
@@ -44,7 +41,7 @@ async def list_all_containers(call: Call, store: BlobStore) -> Reply:
 
 async def find_blobs_by_tags(call: Call, store: BlobStore) -> Reply:
     """Find Blobs by Tags, in all containers or in the one that the path names."""
-    where, limit = call.text("where"), page_limit(call)
+    where, limit = call.text("where"), call.page_limit(PAGE_LIMIT)
     container = container_address(call).container if "container" in call.path else ""
     start = parse_tag_marker(call.text("marker", ""))
     (comparisons,) = parse_tag_search(where).alternatives
@@ -80,8 +77,3 @@ async def refuse_path(call: Call, store: BlobStore) -> Reply:
     address = container_address(call)
     store.look(lambda tx: get_container(tx, address))
     raise StorageError(errors.HIERARCHICAL_NAMESPACE_NOT_ENABLED)
-
-
-def page_limit(call: Call, limit: int = PAGE_LIMIT) -> int:
-    """Return how many entries a page may have; more than the service's limit means the limit."""
-    return min(limit, call.integer("maxresults", default=limit, low=1, high=_ANY_NUMBER))
