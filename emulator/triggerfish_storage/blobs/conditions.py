@@ -178,19 +178,17 @@ def _tags_match(resource: Blob | Container, expression: str) -> bool:
 def _check_lease_id(resource: Blob | Container, lease_id: str, now: datetime) -> None:
     is_blob = isinstance(resource, Blob)
     lease = resource.lease
-    state = lease.state(now) if lease else "available"
-    if lease is None or state == "broken":
-        absent: ErrorCode = (
+    if lease is None:
+        raise StorageError(
             errors.LEASE_NOT_PRESENT_WITH_BLOB_OPERATION
             if is_blob
             else errors.LEASE_NOT_PRESENT_WITH_CONTAINER_OPERATION
         )
-        raise StorageError(absent)
     if lease.id.lower() != lease_id.lower():
         raise StorageError(
             errors.LEASE_ID_MISMATCH_WITH_BLOB_OPERATION
             if is_blob
             else errors.LEASE_ID_MISMATCH_WITH_CONTAINER_OPERATION
         )
-    if state == "expired":
+    if lease.state(now) in ("broken", "expired"):
         raise StorageError(errors.LEASE_LOST)
