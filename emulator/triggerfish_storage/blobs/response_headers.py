@@ -95,8 +95,9 @@ def blob_headers(blob: Blob, now: datetime) -> dict[str, str]:
         "x-ms-blob-type": blob.type,
         "x-ms-creation-time": http_date(blob.created),
         "x-ms-server-encrypted": "true",
-        **lease_headers(blob.lease, now),
     }
+    if not blob.is_snapshot:  # which nobody can lease
+        headers |= lease_headers(blob.lease, now)
     if any(blob.headers[1:]):
         headers |= _content_headers(blob.headers)
     if blob.metadata:

@@ -47,6 +47,20 @@ async def test_a_snapshot_may_have_metadata_of_its_own(container):
     assert (await blob.get_blob_properties()).metadata == {"k": "blob"}
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_only_the_blob_itself_tells_of_its_lease(container, raw, method):
+    blob = container.get_blob_client("a")
+    await blob.upload_blob(b"1")
+    await blob.acquire_lease()
+    taken = await blob.create_snapshot()
+
+    current = await raw(method, "/data/a")
+    snapshot = await raw(method, f"/data/a?snapshot={taken['snapshot']}")
+
+    assert current.headers["x-ms-lease-state"] == "leased"
+    assert not [name for name in snapshot.headers if name.lower().startswith("x-ms-lease")]
+
+
 async def test_a_blob_with_snapshots_is_deleted_only_on_clear_words(container, folder, refusal):
     blob = container.get_blob_client("a")
     await blob.upload_blob(b"1" * 50_000)
