@@ -19,9 +19,11 @@ from triggerfish_storage.protocol.operations import Reply
 _STATUS_LINES: Final = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus
 }
+_UNCACHED: Final = "Cache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\n"  # say tables
 # Test suites wait for an emulator to be up until this header says that it is one.
 _SERVERS: Final[Mapping[ServiceName, str]] = {
-    service: f"Server: Triggerfish-{service.capitalize()}/1.0 (like Azurite)\r\nDate: "
+    service: f"Server: Triggerfish-{service.capitalize()}/1.0 (like Azurite)\r\n"
+    f"{_UNCACHED if service == 'table' else ''}Date: "
     for service in get_args(ServiceName)
 }
 # What clients look for in headers: how long a blob is that has no such range (told there alone),

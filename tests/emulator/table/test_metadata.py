@@ -49,6 +49,14 @@ async def test_minimal_metadata_tells_etag_and_types(people: Raw) -> None:
     assert answer.headers["etag"] == ETAG
 
 
+@pytest.mark.parametrize("address", [ADDRESS, "/people()", "/people(PartitionKey='p',RowKey='no')"])
+async def test_no_answer_is_for_a_cache(people: Raw, address: str) -> None:
+    answer = await people.send("GET", address, headers=levelled("nometadata"))
+
+    assert answer.headers["cache-control"] == "no-cache"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
 @pytest.mark.parametrize(
     ("address", "described"),
     [("people(PartitionKey='p',RowKey='it''s')", "people/@Element"), ("people()", "people")],
