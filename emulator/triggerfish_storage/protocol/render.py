@@ -19,11 +19,15 @@ from triggerfish_storage.protocol.operations import Reply
 _STATUS_LINES: Final = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus
 }
-_UNCACHED: Final = "Cache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\n"  # say tables
+# What is asked of these two may be another answer the next time; of blobs, their writers decide.
+_UNCACHED: Final[Mapping[ServiceName, str]] = {
+    "queue": "Cache-Control: no-cache\r\n",
+    "table": "Cache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\n",
+}
 # Test suites wait for an emulator to be up until this header says that it is one.
 _SERVERS: Final[Mapping[ServiceName, str]] = {
     service: f"Server: Triggerfish-{service.capitalize()}/1.0 (like Azurite)\r\n"
-    f"{_UNCACHED if service == 'table' else ''}Date: "
+    f"{_UNCACHED.get(service, '')}Date: "
     for service in get_args(ServiceName)
 }
 # What clients look for in headers: how long a blob is that has no such range (told there alone),

@@ -38,6 +38,7 @@ async def test_every_response_says_who_when_and_which(queue: Raw) -> None:
         assert answer.headers["date"] == "Wed, 01 May 2024 12:00:00 GMT"
         assert answer.headers["server"] == "Triggerfish-Queue/1.0 (like Azurite)"
         assert answer.headers["keep-alive"] == "timeout=5"
+        assert answer.headers["cache-control"] == "no-cache"
     assert found.headers["x-ms-client-request-id"] == "mine"
     assert "x-ms-client-request-id" not in failed.headers
     assert found.headers["x-ms-request-id"] != failed.headers["x-ms-request-id"]
