@@ -108,6 +108,16 @@ async def test_a_request_inside_a_batch_may_leave_the_account_out(raw, sdk, acco
 
 
 @pytest.mark.usefixtures("data")
+async def test_an_answer_inside_a_batch_has_the_id_that_its_request_came_with(raw):
+    target = "/devstoreaccount1/data/a"
+    headers = {"x-ms-date": "Wed, 01 May 2024 12:00:00 GMT", "x-ms-client-request-id": "mine"}
+
+    answer = await sent_as_batch(raw, "", "DELETE", target, headers)
+
+    assert "x-ms-client-request-id: mine" in answer
+
+
+@pytest.mark.usefixtures("data")
 async def test_a_request_inside_a_batch_is_authorised_by_its_own_credentials(raw, sdk, clock):
     target = "/devstoreaccount1/data/a"
 

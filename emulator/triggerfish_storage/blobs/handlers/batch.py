@@ -51,11 +51,10 @@ async def submit_batch(call: Call, store: BlobStore) -> Reply:
     boundary = f"batchresponse_{uuid4()}"
     problem = _problem(parts)
     if problem is not None:
-        answers = [_rendered(boundary, "", call, _failed(StorageError(problem), call))]
+        answers = [_rendered(boundary, None, call, _failed(StorageError(problem), call))]
     else:
         answers = [
-            _rendered(boundary, part.content_id, call, await _answer(part, call, store))
-            for part in parts
+            _rendered(boundary, part, call, await _answer(part, call, store)) for part in parts
         ]
     # Nothing stands behind the last boundary: C++ clients take the end of a line for an answer.
     body = b"".join(answers) + f"--{boundary}--".encode()
@@ -116,16 +115,17 @@ def _router() -> Router[BlobStore]:
     return Router((delete, tier))
 
 
-def _rendered(boundary: str, content_id: str, call: Call, reply: Reply) -> bytes:
+def _rendered(boundary: str, part: _Part | None, call: Call, reply: Reply) -> bytes:
+    """Return an answer with what tells the client which ``part`` it is for."""
     start = f"--{boundary}\r\nContent-Type: application/http\r\n"
-    if content_id:
-        start += f"Content-ID: {content_id}\r\n"
+    if part is not None and part.content_id:
+        start += f"Content-ID: {part.content_id}\r\n"
     inner = head(
         reply,
         service="blob",
         now=call.now,
         request_id=call.request_id,
-        client_request_id=None,
+        client_request_id=dict(part.headers if part else ()).get("x-ms-client-request-id"),
         version=call.version,
         is_head=False,
         closes=False,
