@@ -79,9 +79,9 @@ def _plain(blob: PlainBlob, include: frozenset[str]) -> str:
 @lru_cache(maxsize=1024)
 def _shared(content_type: str, tier: str) -> tuple[str, str]:
     """Return what most blobs of a container have in common, before their MD5 and behind it."""
-    headers = _content_elements(ContentHeaders(content_type))
-    state = f"<BlobType>BlockBlob</BlobType>{_tier(tier)}{_NO_LEASE}"
-    return headers, f"{state}<ServerEncrypted>true</ServerEncrypted>"
+    before, behind = _content_elements(ContentHeaders(content_type))
+    state = f"{behind}<BlobType>BlockBlob</BlobType>{_tier(tier)}{_NO_LEASE}"
+    return before, f"{state}<ServerEncrypted>true</ServerEncrypted>"
 
 
 @lru_cache(maxsize=4096)
@@ -97,18 +97,19 @@ def _blob(stored: Blob, include: frozenset[str], now: datetime) -> str:
     deleted = "<Deleted>true</Deleted>" if blob.deleted is not None else ""
     tier = _tier(blob.tier) if blob.tier or blob.type == "BlockBlob" else ""
     lease = "" if blob.is_snapshot else lease_elements(blob.lease, now)
+    before, behind = _content_elements(blob.headers)
     tail = ""
     if "metadata" in include:
         tail += metadata_element(blob.metadata) if _is_legible(blob) else _ENCRYPTED_METADATA
     if "tags" in include and blob.tags:
         tail += wire.tag_set(blob.tags)
     return (
-        f"<Blob>{named('Name', blob.name)}{deleted}{snapshot}<Properties>"
+        f"<Blob>{named('Name', blob.name)}{snapshot}{deleted}<Properties>"
         f"<Creation-Time>{http_date(blob.created)}</Creation-Time>"
         f"<Last-Modified>{http_date(blob.modified)}</Last-Modified>"
         f"<Etag>{etag_digits(blob.etag)}</Etag>"
         f"<Content-Length>{blob.length}</Content-Length>"
-        f"{_content_elements(blob.headers)}<Content-MD5>{md5}</Content-MD5>"
+        f"{before}<Content-MD5>{md5}</Content-MD5>{behind}"
         f"<BlobType>{blob.type}</BlobType>{tier}{lease}"
         f"<ServerEncrypted>true</ServerEncrypted>{extra}</Properties>{tail}</Blob>"
     )
@@ -125,15 +126,18 @@ def _which(blob: Blob, include: frozenset[str]) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _content_elements(headers: ContentHeaders) -> str:
-    """Return headers as elements; most blobs of a container have the same."""
-    return (
+def _content_elements(headers: ContentHeaders) -> tuple[str, str]:
+    """Return headers as elements, before the MD5 and behind it; most blobs have the same."""
+    before = (
         f"<Content-Type>{wire.header(headers.content_type)}</Content-Type>"
         f"<Content-Encoding>{wire.header(headers.content_encoding)}</Content-Encoding>"
         f"<Content-Language>{wire.header(headers.content_language)}</Content-Language>"
+    )
+    behind = (
         f"<Cache-Control>{wire.header(headers.cache_control)}</Cache-Control>"
         f"<Content-Disposition>{wire.header(headers.content_disposition)}</Content-Disposition>"
     )
+    return before, behind
 
 
 def _is_plain(blob: Blob) -> bool:

@@ -15,6 +15,34 @@ async def test_a_listing_gives_every_blob_metadata_to_look_into(container, blob)
     assert found == [{}, {"k": "v"}]
 
 
+@pytest.mark.parametrize("metadata", [{}, {"x_ms_legal_hold": "false", "x_ms_tags": "k=v"}])
+async def test_properties_come_in_the_documented_order(raw, sdk, metadata):
+    await sdk.create_container("data")
+    await raw("PUT", "/data/a", b"1", x_ms_blob_type="BlockBlob", **metadata)
+
+    listed = ElementTree.fromstring((await raw("GET", "/data?restype=container&comp=list")).body)
+
+    assert [element.tag for element in listed.findall("Blobs/Blob/Properties/*")][:15] == [
+        *("Creation-Time", "Last-Modified", "Etag", "Content-Length", "Content-Type"),
+        *("Content-Encoding", "Content-Language", "Content-MD5", "Cache-Control"),
+        *("Content-Disposition", "BlobType", "AccessTier", "AccessTierInferred"),
+        *("LeaseStatus", "LeaseState"),
+    ]
+
+
+async def test_a_deleted_snapshot_says_which_it_is_before_it_says_that_it_is_deleted(raw, sdk):
+    await sdk.set_service_properties(delete_retention_policy=RetentionPolicy(enabled=True, days=3))
+    container = await sdk.create_container("data")
+    blob = await container.upload_blob("a", b"1")
+    await blob.create_snapshot()
+    await blob.delete_blob(delete_snapshots="include")
+
+    listed = await raw("GET", "/data?restype=container&comp=list&include=snapshots,deleted")
+
+    [snapshot, _] = ElementTree.fromstring(listed.body).findall("Blobs/Blob")
+    assert [element.tag for element in snapshot] == ["Name", "Snapshot", "Deleted", "Properties"]
+
+
 async def test_names_that_xml_cannot_carry_are_listed_encoded(raw, sdk):
     container = await sdk.create_container("data")
     await container.upload_blob("a\uffff b", b"")
