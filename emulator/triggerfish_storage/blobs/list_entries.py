@@ -98,6 +98,9 @@ def _blob(stored: Blob, include: frozenset[str], now: datetime) -> str:
     tier = _tier(blob.tier) if blob.tier or blob.type == "BlockBlob" else ""
     lease = "" if blob.is_snapshot else lease_elements(blob.lease, now)
     before, behind = _content_elements(blob.headers)
+    if blob.type == "PageBlob":
+        number = blob.sequence_number
+        behind += f"<x-ms-blob-sequence-number>{number}</x-ms-blob-sequence-number>"
     tail = ""
     if "metadata" in include:
         tail += metadata_element(blob.metadata) if _is_legible(blob) else _ENCRYPTED_METADATA
@@ -169,8 +172,6 @@ def _tier(tier: str) -> str:
 
 def _rare_properties(blob: Blob, include: frozenset[str], now: datetime) -> str:
     found: dict[str, str] = {}
-    if blob.type == "PageBlob":
-        found["x-ms-blob-sequence-number"] = str(blob.sequence_number)
     if blob.is_sealed:
         found["Sealed"] = "true"
     if blob.tier_changed is not None:

@@ -30,6 +30,15 @@ async def test_properties_come_in_the_documented_order(raw, sdk, metadata):
     ]
 
 
+async def test_the_number_of_a_page_blob_comes_before_its_type(container, raw):
+    await container.get_blob_client("a").create_page_blob(512, sequence_number=7)
+
+    listed = (await raw("GET", "/data?restype=container&comp=list")).body
+
+    number = b"<x-ms-blob-sequence-number>7</x-ms-blob-sequence-number>"
+    assert number + b"<BlobType>PageBlob</BlobType>" in listed
+
+
 async def test_a_deleted_snapshot_says_which_it_is_before_it_says_that_it_is_deleted(raw, sdk):
     await sdk.set_service_properties(delete_retention_policy=RetentionPolicy(enabled=True, days=3))
     container = await sdk.create_container("data")
