@@ -34,6 +34,11 @@ class Limits:
     max_payload_bytes: int = 8 * 1024 * 1024
     cut_payload_bytes: int = 64 * 1024  # what is kept of a payload beyond that
 
+    def kept_of(self, payload_bytes: int) -> int:
+        """Return how many bytes are kept of a payload of this size."""
+        is_whole = payload_bytes <= self.max_payload_bytes
+        return payload_bytes if is_whole else self.cut_payload_bytes
+
 
 @dataclass(frozen=True, slots=True)
 class Stray:
@@ -114,10 +119,9 @@ class Batch:
     def _add_payload(self, number: int, payload: bytes, limits: Limits) -> int:
         """Return where the payload is among the joined ones, 0 where it is not."""
         size = len(payload)
-        if size > limits.max_payload_bytes:
-            payload = payload[: limits.cut_payload_bytes]
-        if size > _JOINED_PAYLOAD or len(payload) != size:
-            self.large.append((number, payload))
+        kept = limits.kept_of(size)
+        if size > _JOINED_PAYLOAD or kept != size:
+            self.large.append((number, payload[:kept]))
             return 0
         if size > INLINE_PAYLOAD:
             self.has_separate = True

@@ -96,7 +96,7 @@ class Ledger:
             self._unkept += 1
             return
         self._deliveries += 1
-        self._bytes += len(delivery.payload)
+        self._bytes += self._limits.kept_of(len(delivery.payload))
         self._open[delivery.id] = opened = _Open(self._next_number, delivery)
         self._next_number += 1
         self._queue.append(opened)

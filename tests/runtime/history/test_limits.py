@@ -132,6 +132,23 @@ async def test_when_it_falls_far_behind_deliveries_go_and_are_counted(
     assert warning.message.startswith("3 deliveries are missing in the history")
 
 
+async def test_a_payload_that_is_cut_costs_no_other_delivery_its_place(
+    tmp_path: Path,
+    said: list[LogLine],
+    monkeypatch: pytest.MonkeyPatch,
+    delivery: NewDelivery,
+    count: Count,
+) -> None:
+    monkeypatch.setattr(ledger_module, "BYTES_WAITING", 10_000)
+    limits = Limits(max_payload_bytes=1_000, cut_payload_bytes=100)
+    async with open_ledger(tmp_path, report=said.append, limits=limits) as ledger:
+        ledger.began(delivery(1, payload=b"x" * 20_000))
+        ledger.began(delivery(2))
+
+        assert await count(ledger) == 2
+    assert said == []
+
+
 async def test_a_disk_that_fails_is_told_once_and_recovers(
     ledger: Ledger,
     said: list[LogLine],
