@@ -124,7 +124,7 @@ def _fields(entry: Entry) -> Iterator[tuple[str, object]]:
     if entry.delivery.metadata:
         yield "Metadata", json.dumps(entry.delivery.metadata, indent=2, ensure_ascii=False)
     yield f"Payload ({size(summary.payload_size)})", _payload(entry)
-    yield "Outputs", "\n".join(map(_output, entry.outputs))
+    yield "Outputs", "\n".join([*map(_output, entry.outputs), *outputs_not_kept(entry)])
     yield "Log", "\n".join(_lines(entry))
     yield "Others", "\n".join(map(_other, entry.others))
 
@@ -150,6 +150,18 @@ def output_line(output: Output) -> str:
     return f"{output.binding} → {output.target} ({size(output.size_bytes)})"
 
 
+def outputs_not_kept(entry: Entry) -> Iterator[str]:
+    """Tell of outputs that were too many, if there are such."""
+    if entry.outputs_lost:
+        yield f"({entry.outputs_lost} more outputs were not kept)"
+
+
+def lines_not_kept(entry: Entry) -> Iterator[str]:
+    """Tell of log lines that were too many, if there are such."""
+    if entry.lines_lost:
+        yield f"({entry.lines_lost} more lines were not kept)"
+
+
 def _unwrapped(text: bytes) -> bytes:
     """Return what a message's text says, where that is encoded in base64; else the text."""
     try:
@@ -161,10 +173,8 @@ def _unwrapped(text: bytes) -> bytes:
 
 
 def _lines(entry: Entry) -> Iterator[str]:
-    for line in entry.lines:
-        yield log_line(line)
-    if entry.lines_lost:
-        yield f"({entry.lines_lost} more lines were not kept)"
+    yield from map(log_line, entry.lines)
+    yield from lines_not_kept(entry)
 
 
 def log_line(line: Line) -> str:
@@ -261,6 +271,7 @@ def entry_document(entry: Entry) -> dict[str, Any]:
             }
             for output in entry.outputs
         ],
+        "outputsLost": entry.outputs_lost,
         "log": [
             {
                 "offsetMs": line.offset_ms,

@@ -22,8 +22,10 @@ from triggerfish.cli.history_view import (
     content_document,
     emit_raw,
     entry_document,
+    lines_not_kept,
     log_line,
     output_line,
+    outputs_not_kept,
     short_id,
     took,
 )
@@ -198,12 +200,13 @@ def _begun(reader: sqlite3.Connection, name: str, after: int) -> int:
 
 def _show(entry: Entry) -> None:
     summary = entry.summary
-    for line in entry.lines:
-        click.echo(log_line(line))
-    if entry.lines_lost:
-        click.echo(f"({entry.lines_lost} more lines were not kept)")
-    for output in entry.outputs:
-        click.echo(output_line(output))
+    for line in (
+        *map(log_line, entry.lines),
+        *lines_not_kept(entry),
+        *map(output_line, entry.outputs),
+        *outputs_not_kept(entry),
+    ):
+        click.echo(line)
     said = f"{summary.label} in {took(summary.duration)} ({short_id(summary.id)})"
     if summary.failure is None:
         remark(f"'{summary.function}' {said}")

@@ -21,7 +21,7 @@ INLINE_PAYLOAD: Final = 2048  # bytes; what is larger does not lie in its delive
 OUTPUT_BYTES_KEPT: Final = 1024
 
 _JOINED_PAYLOAD: Final = 64 * 1024  # bytes; what is larger is not copied into a batch
-_OUTPUTS_KEPT: Final = 100
+OUTPUTS_KEPT: Final = 100
 _TEXT_KEPT: Final = 64 * 1024
 
 
@@ -189,7 +189,9 @@ def _details(
 ) -> dict[str, object]:
     """Add what is known of outputs and lines; nothing for what there is none of."""
     if end is not None and end.outputs:
-        details["outputs"] = [_output(one) for one in end.outputs[:_OUTPUTS_KEPT]]
+        details["outputs"] = [_output(one) for one in end.outputs[:OUTPUTS_KEPT]]
+        if len(end.outputs) > OUTPUTS_KEPT:
+            details["outputsLost"] = len(end.outputs) - OUTPUTS_KEPT
     if lines:
         details["lines"] = lines
     if lost:

@@ -105,13 +105,14 @@ class Summary:
 class Entry:
     """Everything that is known of one delivery.
 
-    ``others`` are the other deliveries of the same event, oldest first. ``lines_lost`` counts
-    log lines beyond what is kept.
+    ``others`` are the other deliveries of the same event, oldest first. ``outputs_lost`` and
+    ``lines_lost`` count outputs and log lines beyond what is kept.
     """
 
     summary: Summary
     delivery: Delivery
     outputs: tuple[Output, ...]
+    outputs_lost: int
     lines: tuple[Line, ...]
     lines_lost: int
     others: tuple[Summary, ...]

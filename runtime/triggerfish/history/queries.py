@@ -217,6 +217,7 @@ def entry(reader: sqlite3.Connection, number: int) -> Entry:
         summary=summary,
         delivery=_delivery(summary, details[0], bytes(payload or b"")),
         outputs=tuple(_output(row) for part in details for row in part.get("outputs", ())),
+        outputs_lost=sum(part.get("outputsLost", 0) for part in details),
         lines=tuple(_line(row) for part in details for row in part.get("lines", ())),
         lines_lost=sum(part.get("lost", 0) for part in details),
         others=tuple(one for one in same if one.number != number),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from triggerfish.history.batch import INLINE_PAYLOAD, Limits
+from triggerfish.history.batch import INLINE_PAYLOAD, OUTPUTS_KEPT, Limits
 from triggerfish.history.entries import Written
 from triggerfish.history.ledger import LINES_KEPT, Ledger, open_ledger
 
@@ -74,6 +74,19 @@ async def test_large_outputs_keep_their_size_and_their_first_bytes(
 
     assert output.size_bytes == 100_000
     assert output.head == b"ab" * 512
+
+
+async def test_outputs_beyond_the_limit_are_counted(
+    ledger: Ledger, delivery: NewDelivery, end: NewEnd, entry: FindEntry
+) -> None:
+    written = tuple(Written("out", "parcels", b"%d" % n) for n in range(OUTPUTS_KEPT + 7))
+    ledger.began(delivery())
+    ledger.ended(delivery().id, end(outputs=written))
+
+    found = await entry(ledger, delivery().id)
+
+    assert [one.head for one in found.outputs] == [b"%d" % n for n in range(OUTPUTS_KEPT)]
+    assert found.outputs_lost == 7
 
 
 async def test_texts_that_no_row_can_hold_do_not_cost_the_entry(

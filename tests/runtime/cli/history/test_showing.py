@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from triggerfish.history.batch import Limits
+from triggerfish.history.batch import OUTPUTS_KEPT, Limits
+from triggerfish.history.entries import Written
 from triggerfish.history.ledger import open_ledger
 
 if TYPE_CHECKING:
@@ -87,3 +88,17 @@ async def test_a_payload_that_was_too_large_is_said_to_be_cut(
     assert "too large to keep" in shown.stdout
     assert raw.stdout == "xxxxx"
     assert "only the beginning" in raw.stderr
+
+
+async def test_outputs_that_were_too_many_are_told(
+    tmp_path: Path, delivery: NewDelivery, happen: Happen, run: Run
+) -> None:
+    parcels = (Written("next", "parcels", b"one"),) * (OUTPUTS_KEPT + 7)
+    async with open_ledger(tmp_path, report=print) as ledger:
+        happen(ledger, delivery("fine"), outputs=parcels)
+
+    shown = run("show", "aaaa", "--data", str(tmp_path))
+    document = json.loads(run("show", "aaaa", "--json", "--data", str(tmp_path)).stdout)
+
+    assert "(7 more outputs were not kept)" in shown.stdout
+    assert (len(document["outputs"]), document["outputsLost"]) == (OUTPUTS_KEPT, 7)
