@@ -30,6 +30,7 @@ from triggerfish_storage.sockets import both_families
 
 DEFAULT_BODY_LIMIT: Final = 104_857_600
 BACKLOG: Final = 1024  # connections that wait to be taken
+LONGEST_HEADER_BYTES: Final = 32 * 1024  # tokens and cookies; Kestrel's bound for all headers
 
 _CATEGORY: Final = "Host.Http"
 _SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
@@ -65,7 +66,11 @@ async def serve(
     web_server = WebServer(host, options or ServerOptions(), log)
     runner = web.ServerRunner(
         web.Server(
-            web_server.answer, access_log=None, auto_decompress=False, logger=_connection_log(log)
+            web_server.answer,
+            access_log=None,
+            auto_decompress=False,
+            logger=_connection_log(log),
+            max_field_size=LONGEST_HEADER_BYTES,
         ),
         handle_signals=False,
         shutdown_timeout=grace_seconds,

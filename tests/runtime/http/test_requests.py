@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from triggerfish.http.server import LONGEST_HEADER_BYTES
 from triggerfish.model import HttpRequestData, LogLevel
 
 if TYPE_CHECKING:
@@ -72,6 +73,14 @@ async def test_a_compressed_body_is_handed_over_as_it_is(site: Site) -> None:
     assert site.host.events[0].payload == b"not gzip"
 
 
+async def test_a_header_may_be_as_long_as_tokens_and_cookies_get(site: Site) -> None:
+    token = "x" * (LONGEST_HEADER_BYTES - 100)
+
+    await site.ask("GET /api/all", headers={"Authorization": token})
+
+    assert site.host.events[0].datum.value.headers["authorization"] == token
+
+
 async def test_a_client_that_asks_first_is_told_to_send_its_body(site: Site) -> None:
     await site.ask("POST /api/all", data=b"body", expect100=True)
 
@@ -104,7 +113,7 @@ async def test_a_body_that_breaks_off_runs_nothing(site: Site) -> None:
 
 @pytest.mark.parametrize(
     "sent",
-    [b"GET %zz HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nX: " + b"x" * 9000],
+    [b"GET %zz HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nX: " + b"x" * (LONGEST_HEADER_BYTES + 800)],
 )
 async def test_a_malformed_request_is_refused_in_a_debug_line(site: Site, sent: bytes) -> None:
     answer = await site.send(sent)
