@@ -20,6 +20,7 @@ from triggerfish.model import TriggerfishError
 SETTING: Final = "languageWorkers__python__defaultExecutablePath"
 OLDEST: Final = (3, 9)
 _ASK_SECONDS: Final = 10.0
+_NOT_THE_APPS: Final = "; the app's .venv is not used"
 _QUESTION: Final = "import sys; print(*sys.version_info[:2])"
 
 
@@ -54,11 +55,14 @@ async def choose_interpreter(
 def _choose(app: Path, environment: Mapping[str, str], named: str) -> tuple[Path | None, str]:
     if named:
         return app / named, SETTING  # an absolute path replaces the app's folder
+    own = app / ".venv"
+    has_own = _python_of(own).exists()
     if active := environment.get("VIRTUAL_ENV", "").strip():
-        return _python_of(Path(active)), "VIRTUAL_ENV"
-    own = _python_of(app / ".venv")
-    if own.exists():
-        return own, "the app's .venv"
+        # Packages that are missing there may lie in the app's: nobody would guess.
+        unused = has_own and Path(active).resolve() != own.resolve()
+        return _python_of(Path(active)), f"VIRTUAL_ENV{_NOT_THE_APPS if unused else ''}"
+    if has_own:
+        return _python_of(own), "the app's .venv"
     return None, "the host's own"
 
 

@@ -53,7 +53,17 @@ async def test_an_active_environment_comes_before_the_apps_own(tmp_path):
 
     chosen = await choose_interpreter(tmp_path, {"VIRTUAL_ENV": str(active.parent.parent)})
 
-    assert (chosen.path, chosen.reason) == (active, "VIRTUAL_ENV")
+    assert (chosen.path, chosen.reason) == (active, "VIRTUAL_ENV; the app's .venv is not used")
+
+
+async def test_the_apps_own_environment_may_be_the_active_one(tmp_path):
+    environment(tmp_path / ".venv")
+    link = tmp_path / "link"
+    link.symlink_to(".venv")
+
+    chosen = await choose_interpreter(tmp_path, {"VIRTUAL_ENV": str(link)})
+
+    assert (chosen.path, chosen.reason) == (link / "bin" / "python", "VIRTUAL_ENV")
 
 
 async def test_the_apps_own_environment_comes_before_the_hosts(tmp_path):
