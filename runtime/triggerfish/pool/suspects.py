@@ -71,7 +71,10 @@ class Suspects:
         """Run ``request`` alone; return ``crash``, its failure, where that cannot be done."""
         if self._closed:
             return crash
-        text = "The process that ran this and others crashed: it is run again, alone."
+        text = (
+            f"The process that ran 'Functions.{request.function}' (Id={request.id}) and others "
+            "crashed: it is run again, alone."
+        )
         category = f"Function.{request.function}"
         self._log(LogLine(LogLevel.WARNING, category, text, request.id, request.function))
         suspect = _Suspect(request, asyncio.get_running_loop().create_future())

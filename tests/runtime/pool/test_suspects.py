@@ -69,6 +69,7 @@ async def test_a_crash_fails_only_the_invocation_that_made_it(make_app, launch):
     assert culprit.failure.kind is FailureKind.CRASH
     told = [line for line in running.log.lines if "run again, alone" in line.message]
     assert {line.invocation_id for line in told} >= {"a", "b"}
+    assert any("'Functions.lasts' (Id=a)" in line.message for line in told)
     assert {line.level for line in told} == {LogLevel.WARNING}
 
 
