@@ -118,10 +118,19 @@ class RunningHost:
             raise HostRefused(f"'{name}' cannot run: {'; '.join(errors)}")
         status, body = self._ask("GET", path)
         if status == 404:
-            known = ", ".join(one["name"] for one in self.functions()) or "none"
-            raise HostRefused(f"There is no function '{name}'. The app's functions: {known}.")
+            raise HostRefused(self._why_unknown(name))
         found: dict[str, Any] = self._document(status, body)
         return found
+
+    def _why_unknown(self, name: str) -> str:
+        """Tell why the host knows no function ``name``: it may have none, as it cannot load."""
+        host = self._document(*self._ask("GET", "/admin/host/status"))
+        state, errors = host["state"], "; ".join(host.get("errors") or ())
+        if state != "Running":
+            return f"'{name}' cannot run, for the host does not ({state}). {errors}".rstrip()
+        known = ", ".join(one["name"] for one in self.functions()) or "none"
+        edit = f" What was saved last does not load: {errors}" if errors else ""
+        return f"There is no function '{name}'. The app's functions: {known}.{edit}"
 
     def functions(self) -> list[dict[str, Any]]:
         """Return the descriptions of all functions (http-trigger.md, 10.1)."""

@@ -44,6 +44,7 @@ class Host:
     failure: Failure | None = None
     begins: bool = True
     errors: list[str] = field(default_factory=list)
+    status: dict[str, Any] = field(default_factory=lambda: {"state": "Running"})
     routes: dict[str, str] = field(default_factory=dict)
     methods: list[str] | None = None
     says: bytes = b"hello\n"
@@ -52,6 +53,8 @@ class Host:
     def answer(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
         if path == "/admin/functions":
             return 200, json.dumps([{"name": "Ship"}]).encode()
+        if path == "/admin/host/status":
+            return 200, json.dumps(self.status).encode()
         if not path.startswith("/admin/functions/"):
             self.requests.append((method, path, body))
             return _STATUS.get(path, 200), self.says
@@ -195,6 +198,31 @@ def test_an_unknown_function_is_told_with_those_there_are(host: Host) -> None:
 
     assert isinstance(result.exception, HostRefused)
     assert str(result.exception) == "There is no function 'nobody'. The app's functions: Ship."
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (
+            {"state": "Error", "errors": ["app.py, line 7: SyntaxError"]},
+            "'new' cannot run, for the host does not (Error). app.py, line 7: SyntaxError",
+        ),
+        ({"state": "Stopping"}, "'new' cannot run, for the host does not (Stopping)."),
+        (
+            {"state": "Running", "errors": ["x"]},
+            "no function 'new'. The app's functions: Ship. What was saved last does not load: x",
+        ),
+    ],
+)
+def test_a_function_of_an_app_that_does_not_load_is_not_called_unknown(
+    host: Host, status: dict[str, Any], told: str
+) -> None:
+    host.status = status
+
+    result = run(host, "new", "-d", "x")
+
+    assert isinstance(result.exception, HostRefused)
+    assert str(result.exception).endswith(told)
 
 
 def test_a_function_in_error_is_not_waited_for(host: Host) -> None:
