@@ -21,6 +21,7 @@ _MESSAGES: Final = (func.QueueMessage, str, bytes)
 _SAME_NAMES: Final = (
     'Give parameter and binding one name: "name" in function.json, arg_name in decorators'
 )
+_CONTEXT: Final = 'The parameter for azure.functions.Context must be named "context"'
 _NOT_SUPPORTED: Final = {
     "azurefunctions.extensions.http": "HTTP streaming (azurefunctions-extensions-http-fastapi)",
     "azurefunctions.extensions": "a type of the SDK bindings (azurefunctions-extensions-…)",
@@ -67,7 +68,7 @@ class _Check:
         if wants_context:
             self._check_context(annotations)
         declared = {name for name in parameters if not (wants_context and name == "context")}
-        self._check_names(declared, bound)
+        self._check_names(declared, bound, annotations)
         checked = [
             self._parameter(binding, annotations)
             for name, binding in bound.items()
@@ -102,19 +103,22 @@ class _Check:
 
     def _check_context(self, annotations: Mapping[str, Any]) -> None:
         annotation = annotations.get("context")
-        if annotation is None or (_is_class(annotation) and annotation.__name__ == "Context"):
+        if annotation is None or _is_context(annotation):
             return
         self._fail(
             'the "context" parameter is expected to be of type azure.functions.Context, '
             f"got {annotation!r}"
         )
 
-    def _check_names(self, declared: set[str], bound: Mapping[str, Binding]) -> None:
+    def _check_names(
+        self, declared: set[str], bound: Mapping[str, Binding], annotations: Mapping[str, Any]
+    ) -> None:
         missing = declared - set(bound)
         if missing:
+            misnamed = any(_is_context(annotations.get(name)) for name in missing)
             self._fail(
                 "the following parameters are declared in Python but not in function.json: "
-                f"{_set(missing)}. {_SAME_NAMES}"
+                f"{_set(missing)}. {_CONTEXT if misnamed else _SAME_NAMES}"
             )
         missing = set(bound) - declared - {RETURN}
         if missing:
@@ -223,6 +227,10 @@ def _mismatch(binding: Binding, annotation: Any) -> str:
 def _is_class(annotation: Any) -> bool:
     # Before Python 3.11 list[str] claims to be a class.
     return isinstance(annotation, type) and typing.get_origin(annotation) is None
+
+
+def _is_context(annotation: Any) -> bool:
+    return _is_class(annotation) and annotation.__name__ == "Context"
 
 
 def _is_generic(annotation: Any) -> bool:

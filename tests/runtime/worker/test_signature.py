@@ -146,6 +146,15 @@ def test_a_context_of_another_class_is_refused():
     assert 'the "context" parameter is expected to be of type' in refusal(function, QUEUE_IN)
 
 
+def test_a_context_of_another_name_is_told_its_name():
+    def function(msg, ctx: func.Context): ...
+
+    told = refusal(function, QUEUE_IN)
+
+    assert "declared in Python but not in function.json: {'ctx'}. " in told
+    assert told.endswith('The parameter for azure.functions.Context must be named "context"')
+
+
 def test_a_binding_may_be_called_context():
     def function(context: str): ...
 
