@@ -95,6 +95,9 @@ class RetryFailure(func._abc.RpcException):  # type: ignore[misc]
         self._message = message
         self._stack_trace = stack_trace
 
+    def __str__(self) -> str:
+        return f"{self._source}: {self._message}"
+
     @property
     def source(self) -> str:
         return self._source

@@ -28,7 +28,8 @@ APP = """
             "attributes": trace.attributes,
             "tries": [retry.retry_count, retry.max_retry_count],
             "failure": retry.exception and [
-                retry.exception.source, retry.exception.message, retry.exception.stack_trace
+                retry.exception.source, retry.exception.message, retry.exception.stack_trace,
+                str(retry.exception),
             ],
             "thread": context.thread_local_storage.invocation_id,
         })
@@ -66,7 +67,7 @@ async def test_the_context_describes_the_invocation(app):
         "state": ["k=v"] * 2,
         "attributes": {},
         "tries": [2, 5],
-        "failure": ["ValueError", "no", "Traceback …"],
+        "failure": ["ValueError", "no", "Traceback …", "ValueError: no"],
         "thread": "id-1",
     }
 
