@@ -192,7 +192,10 @@ class StorageClient:
         await self._requests.send(Request("blob", "PUT", path, body=content, headers=headers))
 
     async def delete_blob(self, container: str, blob: str) -> None:
-        await self._requests.send(Request("blob", "DELETE", blob_path(container, blob)))
+        """Delete a blob with its snapshots."""
+        headers = {"x-ms-delete-snapshots": "include"}
+        path = blob_path(container, blob)
+        await self._requests.send(Request("blob", "DELETE", path, headers=headers))
 
     # --- requests -----------------------------------------------------------------------------
 

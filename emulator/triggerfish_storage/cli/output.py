@@ -43,6 +43,12 @@ def remark(message: str) -> None:
     click.echo(message, err=True)
 
 
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask on a terminal, unless ``yes``; a script that asks for something means it."""
+    if not yes and sys.stdin.isatty():
+        click.confirm(question, abort=True)
+
+
 def counted(number: int, noun: str, plural: str = "") -> str:
     """Return a number of things in words, such as ``1 message`` or ``3 messages``."""
     return f"{number} {noun if number == 1 else plural or f'{noun}s'}"

@@ -1,4 +1,4 @@
-"""``triggerfish blob``: put, get and list blobs.
+"""``triggerfish blob``: put, get, list and delete blobs.
 
 Of the running host's account, or of any other with ``--connection``.
 """
@@ -25,6 +25,7 @@ from triggerfish.cli.history_view import emit_raw, is_text, size
 from triggerfish.model import TriggerfishError
 from triggerfish_storage.cli.failing import ending_well
 from triggerfish_storage.cli.output import (
+    confirm,
     counted,
     emit_json,
     emit_table,
@@ -53,9 +54,9 @@ class _BlobPath(click.ParamType):  # type: ignore[type-arg]  # not generic befor
             self.fail(str(problem), param, ctx)
 
 
-@click.group(short_help="Put, get and list blobs.")
+@click.group(short_help="Put, get, list and delete blobs.")
 def blob() -> None:
-    """Put, get and list blobs; a blob is named CONTAINER/BLOB."""
+    """Put, get, list and delete blobs; a blob is named CONTAINER/BLOB."""
 
 
 @blob.command("put", short_help="Put files, folders or a text.")
@@ -197,12 +198,16 @@ def get(*, path: BlobPath, destination: str | None, prefix: str | None, target: 
         if path.name:
             raise click.UsageError("--prefix goes with a container alone.")
         path = BlobPath(path.container, f"{prefix}**")
-    if not path.name:
-        raise click.UsageError(f"Which blobs of it? All are '{path.container}/**'.")
+    _check_named(path)
     if path.is_pattern:
         _get_many(target, path, destination or ".")
     else:
         _get_one(target, path, destination)
+
+
+def _check_named(path: BlobPath) -> None:
+    if not path.name:
+        raise click.UsageError(f"Which blobs of it? All are '{path.container}/**'.")
 
 
 def _get_one(target: Target, path: BlobPath, destination: str | None) -> None:
@@ -230,9 +235,7 @@ def _show(target: Target, path: BlobPath) -> None:
 
 
 def _get_many(target: Target, path: BlobPath, destination: str) -> None:
-    found = _matching(target, path)
-    if not found:
-        raise TriggerfishError(f"No blob matches '{path}'.")
+    found = _some_matching(target, path)
     left_out = folder_of(path)
     # Where each goes is known before the first is written.
     files = {one.name: local_path(Path(destination), one.name[len(left_out) :]) for one in found}
@@ -271,6 +274,13 @@ def _matching(target: Target, path: BlobPath) -> list[ListedBlob]:
         return [one async for one in blobs if not path.is_pattern or path.matches(one.name)]
 
     return target.run(collect)
+
+
+def _some_matching(target: Target, path: BlobPath) -> list[ListedBlob]:
+    found = _matching(target, path)
+    if not found:
+        raise TriggerfishError(f"No blob matches '{path}'.")
+    return found
 
 
 @blob.command("list", short_help="List containers, or the blobs of one.")
@@ -322,3 +332,25 @@ def _list_containers(target: Target, prefix: str, *, as_json: bool) -> None:
         emit_json([{"name": name} for name in found])
     else:
         emit_table(("CONTAINER",), ([name] for name in found))
+
+
+@blob.command("delete", short_help="Delete a blob, or all that match a pattern.")
+@click.argument("path", metavar="CONTAINER/BLOB", type=_BlobPath())
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@of_account
+def delete(*, path: BlobPath, yes: bool, target: Target) -> None:
+    """Delete a blob with its snapshots, or all that match a pattern, as of blob get."""
+    _check_named(path)
+    names = [path.name]
+    if path.is_pattern:
+        names = [one.name for one in _some_matching(target, path)]
+        confirm(f"Delete {counted(len(names), 'blob')} of container '{path.container}'?", yes=yes)
+
+    async def delete_each(client: StorageClient) -> None:
+        for name in names:
+            await client.delete_blob(path.container, name)
+            advance(1)
+
+    with progress("Deleting", len(names)) as advance:
+        target.run(delete_each)
+    remark(f"{counted(len(names), 'blob')} deleted." if path.is_pattern else f"{path} was deleted.")

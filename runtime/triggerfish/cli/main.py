@@ -45,7 +45,7 @@ COMMANDS: Final[Mapping[str, Row]] = {
     "history": Row("triggerfish.cli.history:history", "Show what was delivered to functions."),
     "replay": Row("triggerfish.cli.replay:replay", "Deliver again what is in the history."),
     "queue": Row("triggerfish.cli.queue:queue", "Put, look at, save and load queue messages."),
-    "blob": Row("triggerfish.cli.blob:blob", "Put, get and list blobs."),
+    "blob": Row("triggerfish.cli.blob:blob", "Put, get, list and delete blobs."),
 }
 
 

@@ -19,7 +19,14 @@ from triggerfish.cli.message_files import body_text, encode, read_messages, writ
 from triggerfish.cli.queue_transfer import Advance, copy_out, move_out, put
 from triggerfish.model import TriggerfishError
 from triggerfish.names import queue_name_problem
-from triggerfish_storage.cli.output import counted, emit_json, emit_table, json_option, remark
+from triggerfish_storage.cli.output import (
+    confirm,
+    counted,
+    emit_json,
+    emit_table,
+    json_option,
+    remark,
+)
 from triggerfish_storage.cli.progress import progress
 from triggerfish_storage.client import StorageClient
 from triggerfish_storage.clock import SystemClock
@@ -189,7 +196,7 @@ def create(*, name: str, target: Target) -> None:
 @of_account
 def delete(*, name: str, yes: bool, target: Target) -> None:
     """Delete a queue with its messages."""
-    _ask(f"Delete queue '{name}' with its messages?", yes=yes)
+    confirm(f"Delete queue '{name}' with its messages?", yes=yes)
     target.run(lambda client: client.delete_queue(name))
     remark(f"Queue '{name}' was deleted.")
 
@@ -200,15 +207,9 @@ def delete(*, name: str, yes: bool, target: Target) -> None:
 @of_account
 def clear(*, name: str, yes: bool, target: Target) -> None:
     """Delete all messages of a queue."""
-    _ask(f"Delete all messages of queue '{name}'?", yes=yes)
+    confirm(f"Delete all messages of queue '{name}'?", yes=yes)
     target.run(lambda client: client.clear_messages(name))
     remark(f"Queue '{name}' was cleared.")
-
-
-def _ask(question: str, *, yes: bool) -> None:
-    """Ask on a terminal; a script that asks for it means it."""
-    if not yes and sys.stdin.isatty():
-        click.confirm(question, abort=True)
 
 
 @queue.command("export", short_help="Save messages to a file of JSON lines.")

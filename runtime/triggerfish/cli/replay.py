@@ -6,7 +6,6 @@ Guide: docs/guides/replay.md.
 from __future__ import annotations
 
 import sqlite3
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -29,7 +28,7 @@ from triggerfish.cli.selection import selected, selection_options
 from triggerfish.history import queries
 from triggerfish.history.entries import Summary
 from triggerfish.history.reader import open_reader
-from triggerfish_storage.cli.output import emit_json, json_option, remark, warn
+from triggerfish_storage.cli.output import confirm, emit_json, json_option, remark, warn
 from triggerfish_storage.cli.progress import progress
 
 _MANY: Final = 10
@@ -94,7 +93,7 @@ def replay(
         if dry:
             emit_plan(found, _problems(place, chosen), as_json=as_json)
             return
-        _confirm(len(chosen), yes=yes)
+        confirm(f"Replay {len(chosen)} deliveries?", yes=yes or len(chosen) <= _MANY)
         ctx.exit(_replay(place, reader, chosen, wait=wait, as_json=as_json))
 
 
@@ -115,11 +114,6 @@ def _replay(
     sent = _send(place.running_host(), reader, ids, wait=wait)
     emit_sent(sent, as_json=as_json)
     return 1 if any(one.error or (wait and one.failed) for one in sent) else 0
-
-
-def _confirm(count: int, *, yes: bool) -> None:
-    if count > _MANY and not yes and sys.stdin.isatty():
-        click.confirm(f"Replay {count} deliveries?", abort=True)
 
 
 def _send(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from azure.storage.blob import BlobClient
 
 from triggerfish.cli.accounts import AccountFailed
 from triggerfish.cli.blob_paths import BlobPath, folder_of, local_path
@@ -143,6 +144,26 @@ def test_containers_prefixes_and_patterns_are_listed(server: Any, name: str) -> 
     assert columns[:2] == ["a/1.csv", "2"]
 
 
+def test_a_blob_is_deleted_with_its_snapshots(server: Any, name: str) -> None:
+    put(server, name, {"a/1.csv": b"12", "a/2.csv": b""})
+    with BlobClient.from_connection_string(server.connection, name, "a/1.csv") as blob:
+        blob.create_snapshot()
+
+    result = server.run("blob", "delete", f"{name}/a/1.csv")
+
+    assert (result.exit_code, result.stderr) == (0, f"{name}/a/1.csv was deleted.\n")
+    assert names(server, name) == ["a/2.csv"]
+
+
+def test_a_pattern_deletes_what_matches(server: Any, name: str) -> None:
+    put(server, name, {"a/1.csv": b"12", "a/2.txt": b"", "a/b/3.csv": b""})
+
+    result = server.run("blob", "delete", f"{name}/**.csv")
+
+    assert (result.exit_code, result.stderr) == (0, "2 blobs deleted.\n")
+    assert names(server, name) == ["a/2.txt"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -161,6 +182,7 @@ def test_what_cannot_be_done_is_explained(server: Any, arguments: list[str], mes
     ("arguments", "message"),
     [
         (["get", "files"], "All are 'files/**'"),
+        (["delete", "files"], "All are 'files/**'"),
         (["put", "Bad_One/x", __file__], "'Bad_One/x': a container name must have"),
         (["get", "Bad_One/x"], "'Bad_One/x': a container name must have"),
         (["list", "Bad_One"], "'Bad_One': a container name must have"),
@@ -180,7 +202,9 @@ def test_a_missing_blob_is_the_services_error(server: Any, name: str) -> None:
     put(server, name, {})
 
     assert "BlobNotFound" in str(server.run("blob", "get", f"{name}/none").exception)
+    assert "BlobNotFound" in str(server.run("blob", "delete", f"{name}/none").exception)
     assert "No blob matches" in str(server.run("blob", "get", f"{name}/no*").exception)
+    assert "No blob matches" in str(server.run("blob", "delete", f"{name}/no*").exception)
     assert isinstance(server.run("blob", "get", f"{name}/none").exception, AccountFailed)
 
 
