@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from triggerfish.binding_types import binding_type
-from triggerfish.config.errors import SETTINGS, ConfigError
 from triggerfish.config.files import read_object
 from triggerfish.declarations import (
     DeclarationError,
@@ -26,7 +25,6 @@ from triggerfish.model import Function, FunctionError, LogLevel, LogLine, Trigge
 
 FUNCTION_JSON: Final = "function.json"
 _CATEGORY: Final = "Host.Startup"
-_SCRIPT_NAME: Final = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_-]*\.py", re.ASCII)
 _PRIMARY: Final = re.compile(r"run\..*|index\.(?:js|mjs|cjs)|__init__\.py", re.IGNORECASE)
 
 
@@ -47,12 +45,11 @@ class AppLayout:
 def discover(
     folder: Path, *, script: str, settings: Mapping[str, str], only: Collection[str] = ()
 ) -> AppLayout:
-    """Return what ``folder`` holds, sorted by name. Raises ``ConfigError``.
+    """Return what ``folder`` holds, sorted by name.
 
     ``script`` is the setting PYTHON_SCRIPT_FILE_NAME or its default. ``only`` limits which
     functions are looked at at all (``declarations.is_selected``).
     """
-    _check_script_name(script)
     declared = [path for path in _function_folders(folder) if is_selected(path.name, only)]
     if (folder / script).is_file():
         notes = (_mixed(script, declared),) if declared else ()
@@ -70,16 +67,6 @@ def discover(
         if disabled_here:
             notes = (*notes, _disabled_note(function.name))
     return AppLayout("v1", "", tuple(functions), tuple(errors), notes)
-
-
-def _check_script_name(script: str) -> None:
-    if not _SCRIPT_NAME.fullmatch(script):
-        raise ConfigError(
-            f"invalid file name '{script}'",
-            file=SETTINGS,
-            key="PYTHON_SCRIPT_FILE_NAME",
-            remedy="Name a Python file in the app folder, such as function_app.py.",
-        )
 
 
 def _function_folders(folder: Path) -> list[Path]:

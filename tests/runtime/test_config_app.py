@@ -169,6 +169,10 @@ def test_a_setting_of_the_host_is_read(name, value, read):
         ("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", "1e6", "an integer of at least 0"),
         ("AzureFunctionsWebHost__hostid", "My Host", "1 to 32 lower-case letters"),
         ("AzureFunctionsWebHost__hostid", "a" * 33, "1 to 32 lower-case letters"),
+        *(
+            ("PYTHON_SCRIPT_FILE_NAME", name, "the name of a Python file in the app folder")
+            for name in ("app", "../app.py", "sub/app.py", "-app.py", "app.py.txt", "ä.py")
+        ),
         ("languageWorkers__python__arguments", "-c 'x", "cannot be split"),
         ("FUNCTIONS_WORKER_RUNTIME", "node", "'node' is not supported"),
     ],

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from triggerfish.config.errors import ConfigError
 from triggerfish.discovery import AppLayout, discover
 from triggerfish.model import Binding, LogLevel, RetryPolicy
 
@@ -57,14 +56,6 @@ def test_the_script_file_may_have_another_name(tmp_path):
 
     assert discover(tmp_path, script="my-app_2.py", settings={}).model == "v2"
     assert found(tmp_path).model == "v1"
-
-
-@pytest.mark.parametrize(
-    "script", ["", "app", "../app.py", "sub/app.py", "-app.py", "app.py.txt", "ä.py"]
-)
-def test_a_script_file_name_that_is_none_is_refused(tmp_path, script):
-    with pytest.raises(ConfigError, match=r"PYTHON_SCRIPT_FILE_NAME: invalid file name .* Name a"):
-        discover(tmp_path, script=script, settings={})
 
 
 def test_of_a_mixed_app_only_v2_functions_count_and_a_warning_says_so(app):

@@ -29,16 +29,24 @@ _CI: Final = ("CI", "CONTINUOUS_INTEGRATION", "BUILD_NUMBER", "RUN_ID")
 
 
 @dataclass(frozen=True, slots=True)
-class HostId:
-    """What a host id may look like."""
+class Formed:
+    """A text of a certain form: ``pattern`` is a regular expression for all of it."""
 
-    expected: str = f"1 to {LONGEST} lower-case letters, digits and dashes"
+    expected: str
+    pattern: str
 
     def read(self, raw: object) -> str:
-        if not re.fullmatch(rf"[a-z0-9-]{{1,{LONGEST}}}", str(raw), re.ASCII):
+        if not re.fullmatch(self.pattern, str(raw), re.ASCII):
             raise ValueError
         return str(raw)
 
+
+_HOST_ID: Final = Formed(
+    f"1 to {LONGEST} lower-case letters, digits and dashes", rf"[a-z0-9-]{{1,{LONGEST}}}"
+)
+_SCRIPT: Final = Formed(
+    "the name of a Python file in the app folder", r"[a-zA-Z0-9_][a-zA-Z0-9_-]*\.py"
+)
 
 APP_SETTINGS: Final = (
     Setting("AzureWebJobsStorage", Text(), "", "The host's storage account and the default one."),
@@ -49,9 +57,9 @@ APP_SETTINGS: Final = (
         "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", Integer(0), 104_857_600, "Largest HTTP body, bytes."
     ),
     Setting("AzureWebJobsDisableHomepage", Flag(numbers=True), False, "Whether `/` answers 204."),
-    Setting(HOST_ID, HostId(), "", "Host id.", default_text="made of machine and app folder"),
+    Setting(HOST_ID, _HOST_ID, "", "Host id.", default_text="made of machine and app folder"),
     Setting("WEBSITE_TIME_ZONE", Text(), "", "Time zone of timers.", default_text="the machine's"),
-    Setting("PYTHON_SCRIPT_FILE_NAME", Text(), "function_app.py", "Script file of the v2 model."),
+    Setting("PYTHON_SCRIPT_FILE_NAME", _SCRIPT, "function_app.py", "Script file of the v2 model."),
     Setting(
         INTERPRETER,
         Text(),
