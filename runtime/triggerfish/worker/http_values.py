@@ -5,6 +5,7 @@ Behaviour: spec http-trigger.md, sections 4 and 5.
 
 from __future__ import annotations
 
+import logging
 import re
 from datetime import timezone
 from email.utils import format_datetime, parsedate_to_datetime
@@ -15,6 +16,7 @@ from urllib.parse import quote
 from azure.functions import http as library_http
 from azure.functions import meta
 
+_log: Final = logging.getLogger("triggerfish.worker")
 UTC: Final = timezone.utc  # noqa: UP017 - workers run on Python 3.9 as well
 # In this order, as the real host writes them; the last two have no value.
 _ATTRIBUTES: Final = ("expires", "max-age", "domain", "path", "samesite", "secure", "httponly")
@@ -60,9 +62,17 @@ def _without_repeats(headers: Any) -> list[list[str]]:
 
 
 def _cookies(headers: list[str]) -> list[str]:
-    return [
-        _cookie(morsel, header) for header in headers for morsel in SimpleCookie(header).values()
-    ]
+    cookies: list[str] = []
+    for header in headers:
+        morsels = SimpleCookie(header).values()
+        if header and not morsels:
+            _log.warning(
+                "A Set-Cookie header is left out, as in Azure: Python reads no cookie in %r. "
+                "Percent-encode its value, and leave out attributes that Python does not know.",
+                header,
+            )
+        cookies += [_cookie(morsel, header) for morsel in morsels]
+    return cookies
 
 
 def _cookie(morsel: Morsel[str], header: str) -> str:

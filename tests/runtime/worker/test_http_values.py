@@ -135,6 +135,13 @@ def test_an_empty_cookie_is_no_header(respond):
     assert "Set-Cookie" not in respond(func.HttpResponse("", headers={"Set-Cookie": ""}))[1]
 
 
+def test_a_cookie_that_cannot_be_read_is_left_out_with_a_warning(respond, caplog):
+    headers = respond(func.HttpResponse("", headers={"Set-Cookie": 'a={"b":1}; Path=/'}))[1]
+
+    assert "Set-Cookie" not in headers
+    assert "reads no cookie in 'a={\"b\":1}; Path=/'" in caplog.text
+
+
 def test_a_cookie_that_expires_at_no_time_fails_the_response(respond):
     cookie = "foo=bar; Expires=Thu, 12 Foo 2017 13:55:08 GMT"
 
