@@ -178,9 +178,13 @@ def _lines(entry: Entry) -> Iterator[str]:
 
 
 def log_line(line: Line) -> str:
-    """Return a line of an invocation's log, with its distance from the begin."""
+    """Return a line of an invocation's log, with its distance from the begin.
+
+    Where the message has more lines, such as a traceback's, they are indented below its first.
+    """
     when = "after" if line.offset_ms < 0 else f"+{line.offset_ms} ms"
-    return f"{when} {line.level.name.capitalize()}: {line.message}"
+    message = line.message.replace("\n", "\n  ")
+    return f"{when} {line.level.name.capitalize()}: {message}"
 
 
 def _other(summary: Summary) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from triggerfish.history.batch import OUTPUTS_KEPT, Limits
 from triggerfish.history.entries import Written
 from triggerfish.history.ledger import open_ledger
+from triggerfish.model import LogLevel, LogLine
 
 if TYPE_CHECKING:
     from conftest import Happen, NewDelivery, Run
@@ -102,3 +103,18 @@ async def test_outputs_that_were_too_many_are_told(
 
     assert "(7 more outputs were not kept)" in shown.stdout
     assert (len(document["outputs"]), document["outputsLost"]) == (OUTPUTS_KEPT, 7)
+
+
+async def test_the_lines_of_one_log_message_stay_together(
+    tmp_path: Path, delivery: NewDelivery, happen: Happen, run: Run
+) -> None:
+    async with open_ledger(tmp_path, report=print) as ledger:
+        happen(ledger, broken := delivery("broken"))
+        for text in ("no such customer\nTraceback:\n  line 3", "so it is left"):
+            ledger.logged(LogLine(LogLevel.ERROR, "mine", text, broken.id))
+
+    shown = run("show", "bbbb", "--data", str(tmp_path)).stdout
+
+    assert (
+        "  after Error: no such customer\n    Traceback:\n      line 3\n  after Error: so" in shown
+    )
