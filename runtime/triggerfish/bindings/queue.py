@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ from triggerfish.payload import PayloadProperties
 from triggerfish.storage.account import Account, Message
 
 POISON_SUFFIX: Final = "-poison"
+_NOT_IN_XML: Final = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _TIME_TO_LIVE: Final = timedelta(days=7)
 
 
@@ -56,16 +58,23 @@ def decode_text(text: str, encoding: str) -> bytes:
 
 
 def encode_body(body: bytes, encoding: str) -> str:
-    """Return the text that carries ``body``. Raises ``BindingFailure`` for bytes as text."""
+    """Return the text that carries ``body``. Raises ``BindingFailure`` for what is no text."""
     if encoding == "base64":
         return base64.b64encode(body).decode("ascii")
     try:
-        return body.decode()
+        text = body.decode()
     except UnicodeDecodeError as error:
-        raise BindingFailure(
-            "The message is not UTF-8 text, so it cannot be sent with messageEncoding 'none' "
-            "(host.json, extensions.queues.messageEncoding)."
-        ) from error
+        raise _unencoded("is not UTF-8 text") from error
+    if found := _NOT_IN_XML.search(text):
+        raise _unencoded(f"has the character U+{ord(found[0]):04X}, which XML cannot carry")
+    return text
+
+
+def _unencoded(problem: str) -> BindingFailure:
+    return BindingFailure(
+        f"The message {problem}, so it cannot be sent with messageEncoding 'none' "
+        "(host.json, extensions.queues.messageEncoding)."
+    )
 
 
 @dataclass(frozen=True)

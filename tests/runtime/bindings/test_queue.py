@@ -101,8 +101,19 @@ def test_text_that_is_no_base64_is_refused(text: str) -> None:
 def test_without_encoding_text_is_taken_as_it_is() -> None:
     assert decode_text("héllo", "none") == "héllo".encode()
     assert encode_body("héllo".encode(), "none") == "héllo"
-    with pytest.raises(BindingFailure, match="messageEncoding"):
-        encode_body(b"\xff", "none")
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (b"\xff", "is not UTF-8 text"),
+        (b"a\0b", r"has the character U\+0000"),
+        ("\uffff".encode(), r"has the character U\+FFFF"),
+    ],
+)
+def test_without_encoding_what_is_no_text_is_refused(body: bytes, problem: str) -> None:
+    with pytest.raises(BindingFailure, match=f"The message {problem}.* messageEncoding 'none'"):
+        encode_body(body, "none")
 
 
 def test_a_function_is_given_text_and_metadata() -> None:
