@@ -16,6 +16,8 @@ _DASHED_RULE: Final = (
     "must have 3 to 63 characters, lower-case letters, digits and single dashes, "
     "and start and end with a letter or digit"
 )
+# The service's own: for blobs without a container, of a static website, and of its logs.
+_SYSTEM_CONTAINERS: Final = ("$root", "$web", "$logs")
 LONGEST_BLOB_NAME: Final = 1024
 
 
@@ -26,7 +28,7 @@ def queue_name_problem(name: str) -> str | None:
 
 def container_name_problem(name: str) -> str | None:
     """Return what is wrong with ``name`` for a blob container, None where nothing is."""
-    if _is_dashed_name(name) or name == "$root":
+    if _is_dashed_name(name) or name in _SYSTEM_CONTAINERS:
         return None
     return f"a container name {_DASHED_RULE}"
 

@@ -39,9 +39,10 @@ def test_other_names_are_refused_with_the_rule(name: str) -> None:
     assert "container name must have 3 to 63" in str(container_name_problem(name))
 
 
-def test_only_a_container_may_be_root() -> None:
-    assert container_name_problem("$root") is None
-    assert queue_name_problem("$root") is not None
+@pytest.mark.parametrize("name", ["$root", "$web", "$logs"])
+def test_only_a_container_may_be_one_of_the_service(name: str) -> None:
+    assert container_name_problem(name) is None
+    assert queue_name_problem(name) is not None
 
 
 @pytest.mark.parametrize(

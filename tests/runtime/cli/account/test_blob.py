@@ -144,6 +144,12 @@ def test_containers_prefixes_and_patterns_are_listed(server: Any, name: str) -> 
     assert columns[:2] == ["a/1.csv", "2"]
 
 
+def test_a_static_website_is_put_like_any_other_blobs(server: Any) -> None:
+    server.run("blob", "put", "$web/index.html", "--text", "<p>")
+
+    assert names(server, "$web") == ["index.html"]
+
+
 def test_a_blob_is_deleted_with_its_snapshots(server: Any, name: str) -> None:
     put(server, name, {"a/1.csv": b"12", "a/2.csv": b""})
     with BlobClient.from_connection_string(server.connection, name, "a/1.csv") as blob:
