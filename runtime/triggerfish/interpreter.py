@@ -21,6 +21,7 @@ SETTING: Final = "languageWorkers__python__defaultExecutablePath"
 OLDEST: Final = (3, 9)
 _ASK_SECONDS: Final = 10.0
 _NOT_THE_APPS: Final = "; the app's .venv is not used"
+_GONE: Final = "; the Python of the app's .venv is not there"
 _QUESTION: Final = "import sys; print(*sys.version_info[:2])"
 
 
@@ -63,7 +64,9 @@ def _choose(app: Path, environment: Mapping[str, str], named: str) -> tuple[Path
         return _python_of(Path(active)), f"VIRTUAL_ENV{_NOT_THE_APPS if unused else ''}"
     if has_own:
         return _python_of(own), "the app's .venv"
-    return None, "the host's own"
+    # A link to a Python that has been removed, or that is not there in this container.
+    is_gone = os.path.lexists(_python_of(own))
+    return None, f"the host's own{_GONE if is_gone else ''}"
 
 
 def _python_of(environment: Path) -> Path:

@@ -81,6 +81,17 @@ async def test_an_app_without_any_environment_runs_under_the_hosts_python(tmp_pa
     assert chosen.reason == "the host's own"
 
 
+async def test_an_environment_whose_python_is_gone_is_told(tmp_path):
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(tmp_path / "removed")
+
+    chosen = await choose_interpreter(tmp_path, {})
+
+    assert str(chosen.path) == sys.executable
+    assert chosen.reason == "the host's own; the Python of the app's .venv is not there"
+
+
 @pytest.mark.parametrize("version", ["3 8", "2 7"])
 async def test_a_python_that_is_too_old_is_refused(tmp_path, version):
     old = fake(tmp_path / "python", f"echo {version}")
