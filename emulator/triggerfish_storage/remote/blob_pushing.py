@@ -8,8 +8,15 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from triggerfish_storage.blobs.model import Blob
 from triggerfish_storage.client import blob_path
-from triggerfish_storage.remote.blob_writing import Writing, is_whole, put_whole, scope_headers
+from triggerfish_storage.remote.blob_writing import (
+    Writing,
+    guarding,
+    is_whole,
+    put_whole,
+    scope_headers,
+)
 from triggerfish_storage.remote.requests import AT_ONCE, Requests
 from triggerfish_storage.signed_requests import Answer, Request, RequestFailed
 from triggerfish_storage.transfer import sources
@@ -22,6 +29,7 @@ from triggerfish_storage.transfer.tally import FILE_BYTES, Advance, Tally
 SMALL_BYTES: Final = 256 * 1024
 _UNLESS_THERE: Final = {"if-none-match": "*"}
 _THERE: Final = "BlobAlreadyExists"
+_NOT_IMPLEMENTED: Final = 501
 
 
 class _Entry(NamedTuple):
@@ -98,7 +106,9 @@ class BlobPush:
             self._settle(entry, self._outcome(entry, {}))
             if entry.described.blob.is_snapshot:
                 scope = scope_headers(entry.described.blob)
-                self._requests.send(Request("blob", "PUT", path, {"comp": "snapshot"}, b"", scope))
+                taking = Request("blob", "PUT", path, {"comp": "snapshot"}, b"", scope)
+                taken = self._requests.send(taking).headers["x-ms-snapshot"]
+                self._guard(entry.described.blob, snapshot=taken)
 
     def _is_there(self, path: str) -> bool:
         [answer] = self._requests.send_all([Request("blob", "HEAD", path)])
@@ -111,9 +121,23 @@ class BlobPush:
             Writing(
                 self._requests, self._container, entry.described, entry.file, headers, self._advance
             ).run()
+            if not entry.described.blob.is_snapshot:
+                self._guard(entry.described.blob)
         except RequestFailed as error:
             return error
         return None
+
+    def _guard(self, blob: Blob, *, snapshot: str = "") -> None:
+        for request in guarding(self._container, blob, self._now, snapshot=snapshot):
+            try:
+                self._requests.send(request)
+            except RequestFailed as error:
+                if error.status != _NOT_IMPLEMENTED:
+                    raise
+                self._requests.remark(
+                    "Left out, because the service does not know them: legal holds and "
+                    "immutability policies."
+                )
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -143,6 +167,7 @@ class BlobPush:
 
 def _is_small(entry: _Entry) -> bool:
     """Whether a blob is written by one short request."""
-    size_bytes = entry.file.stat().st_size
+    size_bytes, blob = entry.file.stat().st_size, entry.described.blob
+    is_guarded = blob.legal_hold or blob.immutable_until is not None
     is_short = size_bytes <= SMALL_BYTES and entry.described.has_md5
-    return is_short and is_whole(entry.described, size_bytes)
+    return is_short and not is_guarded and is_whole(entry.described, size_bytes)

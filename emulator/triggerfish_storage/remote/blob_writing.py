@@ -6,6 +6,7 @@ import hashlib
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -45,6 +46,24 @@ def set_md5(container: str, blob: Blob) -> Request:
         headers["x-ms-blob-content-md5"] = b64encode(blob.md5).decode()
     path = blob_path(container, blob.name)
     return Request("blob", "PUT", path, {"comp": "properties"}, b"", headers)
+
+
+def guarding(container: str, blob: Blob, now: datetime, *, snapshot: str = "") -> Iterator[Request]:
+    """Give the requests that keep a blob, or a ``snapshot`` of it, as it is.
+
+    They come behind those that write it: it may take several, and the next one would be refused.
+    A policy whose time is over keeps nothing, and cannot be set.
+    """
+    path, which = blob_path(container, blob.name), {"snapshot": snapshot} if snapshot else {}
+    if blob.immutable_until is not None and blob.immutable_until > now:
+        policy = {
+            "x-ms-immutability-policy-mode": blob.immutability_mode,
+            "x-ms-immutability-policy-until-date": http_date(blob.immutable_until),
+        }
+        yield Request("blob", "PUT", path, {"comp": "immutabilitypolicies", **which}, b"", policy)
+    if blob.legal_hold:
+        hold = {"x-ms-legal-hold": "true"}
+        yield Request("blob", "PUT", path, {"comp": "legalhold", **which}, b"", hold)
 
 
 def is_whole(described: DescribedBlob, size_bytes: int) -> bool:
@@ -154,11 +173,6 @@ def described_headers(blob: Blob) -> dict[str, str]:
         "x-ms-blob-cache-control": blob.headers.cache_control,
         "x-ms-tags": urlencode(blob.tags),
         "x-ms-access-tier": blob.tier if blob.type == "BlockBlob" else "",
-        "x-ms-legal-hold": "true" if blob.legal_hold else "",
-        "x-ms-immutability-policy-mode": blob.immutability_mode,
-        "x-ms-immutability-policy-until-date": (
-            http_date(blob.immutable_until) if blob.immutable_until else ""
-        ),
     }
     given = {name: value for name, value in found.items() if value}
     return given | {f"x-ms-meta-{name}": value for name, value in blob.metadata.items()}

@@ -10,16 +10,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from azure.storage.blob import BlobServiceClient, StandardBlobTier
+from azure.storage.blob import (
+    BlobServiceClient,
+    ContentSettings,
+    ImmutabilityPolicy,
+    StandardBlobTier,
+)
 
+from triggerfish_storage.blobs import guards
 from triggerfish_storage.blobs.handlers import page_blobs
+from triggerfish_storage.blobs.listing import Listing
 from triggerfish_storage.blobs.model import Draft, Encryption, etag_text
 from triggerfish_storage.clock import micros
+from triggerfish_storage.errors import NOT_IMPLEMENTED, StorageError
 from triggerfish_storage.protocol.xml import parse
 from triggerfish_storage.remote.listed_blobs import blob_of
 
 if TYPE_CHECKING:
     from conftest import Account, Fill, See
+
+DAY = timedelta(days=1)
 
 # What the services have no request for, or set by themselves.
 OWN = {
@@ -121,6 +131,63 @@ def _make_disk(string: str) -> None:
     disk.create_page_blob(10 * 512)
     for begin in range(0, 10 * 512, 1024):
         disk.upload_page(b"p" * 512, begin, 512)
+
+
+async def test_blobs_are_held_once_they_are_whole(accounts: list[Account], tmp_path: Path) -> None:
+    one, two = accounts
+    await one.ask(_make_held)
+    over = Draft(immutable_until=datetime.now(UTC) - DAY, immutability_mode="Locked")
+    await one.served.account.blobs.put("data", "over", b"1", over, now=datetime.now(UTC) - 2 * DAY)
+
+    await one.export(tmp_path / "saved")
+    await two.import_(tmp_path / "saved")
+
+    page = await two.served.account.blobs.page("data", Listing(snapshots=True))
+    assert [
+        (blob.name, blob.is_snapshot, blob.legal_hold, blob.immutability_mode)
+        for blob in page.entries
+    ] == [
+        *(("disk", False, True, "Unlocked"), ("log", False, True, "Unlocked")),
+        *(("odd", True, True, "Unlocked"), ("odd", False, True, "Unlocked")),
+        ("over", False, False, ""),
+    ]
+
+
+async def test_holds_that_a_service_does_not_know_are_left_out_and_said(
+    accounts: list[Account], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise StorageError(NOT_IMPLEMENTED)
+
+    one, two = accounts
+    await one.ask(_make_held)
+    await one.export(tmp_path / "saved")
+    monkeypatch.setattr(guards, "set_legal_hold", refuse)
+    monkeypatch.setattr(guards, "set_policy", refuse)
+
+    tally, left_out = await two.import_(tmp_path / "saved")
+
+    assert tally.blobs == 4
+    assert left_out == [
+        "Left out, because the service does not know them: legal holds and immutability policies."
+    ]
+
+
+def _make_held(string: str) -> None:
+    """Hold what takes several requests to write: pages, blocks, another MD5, a snapshot."""
+    container = BlobServiceClient.from_connection_string(string).create_container("data")
+    disk, log, odd = map(container.get_blob_client, ("disk", "log", "odd"))
+    disk.create_page_blob(512)
+    disk.upload_page(b"1" * 512, 0, 512)
+    log.create_append_blob()
+    log.append_block(b"1")
+    odd.upload_blob(b"1")
+    odd.set_http_headers(ContentSettings(content_md5=bytearray(16)))
+    for blob in (disk, log, odd):
+        blob.set_legal_hold(True)
+        until = datetime.now(UTC) + DAY
+        blob.set_immutability_policy(ImmutabilityPolicy(expiry_time=until, policy_mode="Unlocked"))
+    odd.create_snapshot()
 
 
 async def test_names_of_metadata_keep_their_case(accounts: list[Account], tmp_path: Path) -> None:
