@@ -12,7 +12,8 @@ from triggerfish_storage.blobs.model import Blob
 from triggerfish_storage.client import blob_path
 from triggerfish_storage.remote.blob_writing import (
     Writing,
-    guarding,
+    closing,
+    is_closed,
     is_whole,
     put_whole,
     scope_headers,
@@ -30,6 +31,11 @@ SMALL_BYTES: Final = 256 * 1024
 _UNLESS_THERE: Final = {"if-none-match": "*"}
 _THERE: Final = "BlobAlreadyExists"
 _NOT_IMPLEMENTED: Final = 501
+_LEFT_OUT: Final = {
+    "tier": "tiers of blobs",
+    "immutabilitypolicies": "immutability policies",
+    "legalhold": "legal holds",
+}
 
 
 class _Entry(NamedTuple):
@@ -108,7 +114,7 @@ class BlobPush:
                 scope = scope_headers(entry.described.blob)
                 taking = Request("blob", "PUT", path, {"comp": "snapshot"}, b"", scope)
                 taken = self._requests.send(taking).headers["x-ms-snapshot"]
-                self._guard(entry.described.blob, snapshot=taken)
+                self._close(entry.described.blob, snapshot=taken)
 
     def _is_there(self, path: str) -> bool:
         [answer] = self._requests.send_all([Request("blob", "HEAD", path)])
@@ -122,22 +128,20 @@ class BlobPush:
                 self._requests, self._container, entry.described, entry.file, headers, self._advance
             ).run()
             if not entry.described.blob.is_snapshot:
-                self._guard(entry.described.blob)
+                self._close(entry.described.blob)
         except RequestFailed as error:
             return error
         return None
 
-    def _guard(self, blob: Blob, *, snapshot: str = "") -> None:
-        for request in guarding(self._container, blob, self._now, snapshot=snapshot):
+    def _close(self, blob: Blob, *, snapshot: str = "") -> None:
+        for request in closing(self._container, blob, self._now, snapshot=snapshot):
             try:
                 self._requests.send(request)
             except RequestFailed as error:
                 if error.status != _NOT_IMPLEMENTED:
                     raise
-                self._requests.remark(
-                    "Left out, because the service does not know them: legal holds and "
-                    "immutability policies."
-                )
+                missing = _LEFT_OUT[request.query["comp"]]
+                self._requests.remark(f"Left out, as the service does not know them: {missing}.")
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -167,7 +171,6 @@ class BlobPush:
 
 def _is_small(entry: _Entry) -> bool:
     """Whether a blob is written by one short request."""
-    size_bytes, blob = entry.file.stat().st_size, entry.described.blob
-    is_guarded = blob.legal_hold or blob.immutable_until is not None
-    is_short = size_bytes <= SMALL_BYTES and entry.described.has_md5
-    return is_short and not is_guarded and is_whole(entry.described, size_bytes)
+    described, size_bytes = entry.described, entry.file.stat().st_size
+    is_short = size_bytes <= SMALL_BYTES and described.has_md5 and not is_closed(described.blob)
+    return is_short and is_whole(described, size_bytes)

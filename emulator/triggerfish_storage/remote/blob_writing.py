@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Final
 from urllib.parse import urlencode
 
+from triggerfish_storage.blobs.archive import ARCHIVE
 from triggerfish_storage.blobs.encryption_headers import told
 from triggerfish_storage.blobs.model import Blob
 from triggerfish_storage.client import blob_path
@@ -48,13 +49,21 @@ def set_md5(container: str, blob: Blob) -> Request:
     return Request("blob", "PUT", path, {"comp": "properties"}, b"", headers)
 
 
-def guarding(container: str, blob: Blob, now: datetime, *, snapshot: str = "") -> Iterator[Request]:
-    """Give the requests that keep a blob, or a ``snapshot`` of it, as it is.
+def is_closed(blob: Blob) -> bool:
+    """Whether nothing of a blob can be written any more, once it is as it is described."""
+    return blob.tier == ARCHIVE or blob.legal_hold or blob.immutable_until is not None
 
-    They come behind those that write it: it may take several, and the next one would be refused.
-    A policy whose time is over keeps nothing, and cannot be set.
+
+def closing(container: str, blob: Blob, now: datetime, *, snapshot: str = "") -> Iterator[Request]:
+    """Give the requests that come behind those that write a blob, or a ``snapshot`` of it.
+
+    These may be several, and each after them would be refused. A policy whose time is over keeps
+    nothing, and cannot be set.
     """
     path, which = blob_path(container, blob.name), {"snapshot": snapshot} if snapshot else {}
+    if blob.tier == ARCHIVE:
+        tier = {"x-ms-access-tier": ARCHIVE}
+        yield Request("blob", "PUT", path, {"comp": "tier", **which}, b"", tier)
     if blob.immutable_until is not None and blob.immutable_until > now:
         policy = {
             "x-ms-immutability-policy-mode": blob.immutability_mode,
@@ -165,6 +174,7 @@ def scope_headers(blob: Blob) -> dict[str, str]:
 
 def described_headers(blob: Blob) -> dict[str, str]:
     """Return what the writer of a blob says of it in headers."""
+    has_tier = blob.type == "BlockBlob" and blob.tier != ARCHIVE  # which comes last
     found = {
         "x-ms-blob-content-type": blob.headers.content_type,
         "x-ms-blob-content-encoding": blob.headers.content_encoding,
@@ -172,7 +182,7 @@ def described_headers(blob: Blob) -> dict[str, str]:
         "x-ms-blob-content-disposition": blob.headers.content_disposition,
         "x-ms-blob-cache-control": blob.headers.cache_control,
         "x-ms-tags": urlencode(blob.tags),
-        "x-ms-access-tier": blob.tier if blob.type == "BlockBlob" else "",
+        "x-ms-access-tier": blob.tier if has_tier else "",
     }
     given = {name: value for name, value in found.items() if value}
     return given | {f"x-ms-meta-{name}": value for name, value in blob.metadata.items()}

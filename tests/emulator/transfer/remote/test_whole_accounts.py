@@ -153,6 +153,31 @@ async def test_blobs_are_held_once_they_are_whole(accounts: list[Account], tmp_p
     ]
 
 
+async def test_blobs_are_archived_once_they_are_whole(
+    accounts: list[Account], tmp_path: Path
+) -> None:
+    one, _ = accounts
+    lines = [
+        {"name": "held", "accessTier": "Archive", "legalHold": True},
+        {"name": "odd", "accessTier": "Archive", "contentMd5": b64encode(bytes(16)).decode()},
+        {"name": "taken", "accessTier": "Archive", "snapshot": "2024-05-01T12:00:00.0000000Z"},
+        {"name": "taken", "accessTier": "Archive"},
+    ]
+    manifest = tmp_path / "made/blobs/data.jsonl"
+    (manifest.parent / "data").mkdir(parents=True)
+    for line in lines:
+        (manifest.parent / "data" / str(line["name"])).write_text("1")
+    manifest.write_text("\n".join(map(json.dumps, lines)))
+
+    await one.import_(tmp_path / "made")
+
+    page = await one.served.account.blobs.page("data", Listing(snapshots=True))
+    assert [(blob.name, blob.is_snapshot, blob.tier) for blob in page.entries] == [
+        *(("held", False, "Archive"), ("odd", False, "Archive")),
+        *(("taken", True, "Archive"), ("taken", False, "Archive")),
+    ]
+
+
 async def test_holds_that_a_service_does_not_know_are_left_out_and_said(
     accounts: list[Account], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,7 +194,8 @@ async def test_holds_that_a_service_does_not_know_are_left_out_and_said(
 
     assert tally.blobs == 4
     assert left_out == [
-        "Left out, because the service does not know them: legal holds and immutability policies."
+        "Left out, as the service does not know them: immutability policies.",
+        "Left out, as the service does not know them: legal holds.",
     ]
 
 
