@@ -35,7 +35,9 @@ from triggerfish_storage.transfer.setting_lines import (
 
 _JSON: Final = {"accept": "application/json;odata=minimalmetadata"}
 _SERVICES: Final[tuple[ServiceName, ...]] = ("blob", "queue", "table")
-_NEXT: Final = "x-ms-continuation-"
+_CONTINUATION: Final = "x-ms-continuation-"
+# Written as they are documented: Azurite does not see other spellings, and begins anew each time.
+_FOLLOWING: Final = ("NextTableName", "NextPartitionKey", "NextRowKey")
 _REFUSED: Final = 403
 
 
@@ -175,11 +177,8 @@ class RemoteOrigin:
         while True:
             answer = self.requests.send(Request("table", "GET", path, query, b"", _JSON))
             yield from json.loads(answer.body)["value"]
-            query = {
-                name.removeprefix(_NEXT): value
-                for name, value in answer.headers.items()
-                if name.startswith(_NEXT)
-            }
+            told = {name: answer.headers.get(_CONTINUATION + name.lower()) for name in _FOLLOWING}
+            query = {name: value for name, value in told.items() if value is not None}
             if not query:
                 return
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from base64 import b64encode
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from azure.storage.blob import (
@@ -25,9 +27,13 @@ from triggerfish_storage.clock import micros
 from triggerfish_storage.errors import NOT_IMPLEMENTED, StorageError
 from triggerfish_storage.protocol.xml import parse
 from triggerfish_storage.remote.listed_blobs import blob_of
+from triggerfish_storage.remote.origin import RemoteOrigin
+from triggerfish_storage.signed_requests import Answer, Request
 
 if TYPE_CHECKING:
     from conftest import Account, Fill, See
+
+    from triggerfish_storage.remote.requests import Requests
 
 DAY = timedelta(days=1)
 
@@ -290,6 +296,20 @@ async def test_a_blob_goes_in_without_the_key_of_a_customer_which_is_said(
     _, content = await one.served.account.blobs.get("data", "a", now=datetime.now(UTC))
     assert content == b"1"
     assert left_out == ["Left out: keys of customers; their blobs have the account's."]
+
+
+def test_tables_are_read_on_with_parameters_as_they_are_documented() -> None:
+    asked: list[Mapping[str, str]] = []
+    where = {"x-ms-continuation-nextpartitionkey": "p", "x-ms-continuation-nextrowkey": "r"}
+
+    def send(request: Request) -> Answer:
+        asked.append(request.query)
+        return Answer(200, b'{"value": []}', where if len(asked) == 1 else {})
+
+    origin = RemoteOrigin(cast("Requests", SimpleNamespace(send=send)))
+
+    assert list(origin.entities("People")) == []
+    assert asked == [{}, {"NextPartitionKey": "p", "NextRowKey": "r"}]
 
 
 @pytest.mark.parametrize(
