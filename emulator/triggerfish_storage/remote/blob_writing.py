@@ -128,28 +128,22 @@ class Writing:
         self._put({"comp": "blocklist"}, document, given)
 
     def _append(self) -> None:
-        blob = self.described.blob
-        given = {**self.headers, "x-ms-blob-type": "AppendBlob", **described_headers(blob)}
-        if blob.md5 and not self.described.has_md5:
-            given["x-ms-blob-content-md5"] = b64encode(blob.md5).decode()
-        self._put({}, b"", given)
+        self._create({})
         with self.file.open("rb") as opened:
             while data := opened.read(BLOCK_BYTES):
                 self._put({"comp": "appendblock"}, data)
                 self.advance(len(data))
-        if blob.is_sealed:
+        if self.described.blob.is_sealed:
             self._put({"comp": "seal"}, b"")
 
     def _write_pages(self) -> None:
         blob = self.described.blob
-        given = {
-            **self.headers,
-            "x-ms-blob-type": "PageBlob",
-            "x-ms-blob-content-length": str(blob.length),
-            "x-ms-blob-sequence-number": str(blob.sequence_number),
-            **described_headers(blob),
-        }
-        self._put({}, b"", given)
+        self._create(
+            {
+                "x-ms-blob-content-length": str(blob.length),
+                "x-ms-blob-sequence-number": str(blob.sequence_number),
+            }
+        )
         with self.file.open("rb") as opened:
             for begin, end in self.described.layout.pages or ((0, self.file.stat().st_size),):
                 for start in range(begin, end, BLOCK_BYTES):
@@ -160,6 +154,14 @@ class Writing:
                     }
                     self._put({"comp": "page"}, data, where)
                     self.advance(len(data))
+
+    def _create(self, headers: Headers) -> None:
+        """Create what its bytes are added to; the MD5 is one that a client has set."""
+        blob = self.described.blob
+        given = {**self.headers, "x-ms-blob-type": blob.type, **headers, **described_headers(blob)}
+        if blob.md5 and not self.described.has_md5:
+            given["x-ms-blob-content-md5"] = b64encode(blob.md5).decode()
+        self._put({}, b"", given)
 
     def _put(self, query: Mapping[str, str], body: bytes, headers: Headers = _NO_HEADERS) -> None:
         path = blob_path(self.container, self.described.blob.name)

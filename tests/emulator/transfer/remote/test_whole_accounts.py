@@ -139,6 +139,28 @@ def _make_disk(string: str) -> None:
         disk.upload_page(b"p" * 512, begin, 512)
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [{"type": "AppendBlob"}, {"type": "PageBlob", "length": 512, "pages": [[0, 512]]}],
+)
+async def test_an_md5_that_a_client_has_set_goes_along(
+    accounts: list[Account], tmp_path: Path, kind: dict[str, object]
+) -> None:
+    one, two = accounts
+    manifest = tmp_path / "made/blobs/data.jsonl"
+    (manifest.parent / "data").mkdir(parents=True)
+    (manifest.parent / "data/a").write_bytes(bytes(512))
+    line = {"name": "a", "contentMd5": b64encode(b"1" * 16).decode(), **kind}
+    manifest.write_text(json.dumps(line))
+
+    await one.import_(tmp_path / "made")
+    await one.export(tmp_path / "saved")
+    await two.import_(tmp_path / "saved")
+
+    blob, content = await two.served.account.blobs.get("data", "a", now=datetime.now(UTC))
+    assert (blob.type, blob.md5, content) == (kind["type"], b"1" * 16, bytes(512))
+
+
 async def test_blobs_are_held_once_they_are_whole(accounts: list[Account], tmp_path: Path) -> None:
     one, two = accounts
     await one.ask(_make_held)
