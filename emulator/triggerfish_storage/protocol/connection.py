@@ -100,12 +100,7 @@ class Connection(asyncio.BufferedProtocol):
         if not self._is_paused and self._is_too_much():
             self._is_paused = True
             self._transport.pause_reading()
-        if reader.is_within_head:
-            if self._head_timer is None:
-                self._head_timer = self._loop.call_later(HEAD_SECONDS, self._give_up_head)
-        elif self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+        self._time_head()
 
     def eof_received(self) -> bool:
         """Serve on a client that only reads from now on; TLS has no such half."""
@@ -171,6 +166,16 @@ class Connection(asyncio.BufferedProtocol):
         if self._is_paused and not self._lost.done():
             self._is_paused = False
             self._transport.resume_reading()
+            self._time_head()
+
+    def _time_head(self) -> None:
+        """Wait for the rest of a head that has begun, but not while it is we who do not read."""
+        if self._reader.is_within_head and not self._is_paused:
+            if self._head_timer is None:
+                self._head_timer = self._loop.call_later(HEAD_SECONDS, self._give_up_head)
+        elif self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
     def _give_up_head(self) -> None:
         self._reader.fail(f"The head of the request did not arrive in {HEAD_SECONDS:g} seconds.")

@@ -56,6 +56,26 @@ async def test_a_head_that_does_not_end_is_not_waited_for(
     assert b"did not arrive in 0.01 seconds" in received
 
 
+async def test_a_head_that_the_server_does_not_read_on_has_all_time(
+    monkeypatch: pytest.MonkeyPatch, serving: Serving
+) -> None:
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.01)
+    monkeypatch.setattr(connection, "PIPELINED_LIMIT", 1)
+    entered, go_on = asyncio.Event(), asyncio.Event()
+
+    async def answer(incoming: Incoming) -> Reply:
+        entered.set()
+        await go_on.wait()
+        return Reply(200, incoming.target.encode())
+
+    async with serving(answer) as server, server.connected() as (reader, writer):
+        ahead, last = b"".join(map(server.get, ("/1", "/2", "/3"))), server.last("/4")
+        await server.enter(writer, ahead + last[:10], entered)
+        asyncio.get_running_loop().call_later(0.05, go_on.set)
+        writer.write(last[10:])
+        assert (await server.rest(reader)).bodies == [b"/1", b"/2", b"/3", b"/4"]
+
+
 async def test_at_the_end_idle_clients_are_not_waited_for(serving: Serving) -> None:
     async with asyncio.timeout(5), AsyncExitStack() as clients:
         async with serving() as server:
