@@ -188,6 +188,17 @@ async def test_keys_are_taken_over_http_too(container, raw):
     assert got.headers["x-ms-encryption-key-sha256"] == KEY.key_hash
 
 
+async def test_an_algorithm_without_a_key_asks_for_nothing(container, raw):
+    alone = {"x_ms_encryption_algorithm": "AES256"}  # as @azure/storage-blob 12.8 says each time
+
+    put = await raw("PUT", "/data/a", b"1", x_ms_blob_type="BlockBlob", **alone)
+    got = await raw("GET", "/data/a", **alone)
+    copied = await raw("PUT", "/data/b", x_ms_copy_source=f"{raw.endpoint}/data/a", **alone)
+
+    assert (put.status, got.status, got.body, copied.status) == (201, 200, b"1", 202)
+    assert "x-ms-encryption-key-sha256" not in got.headers
+
+
 @pytest.mark.parametrize(
     ("wrong", "code"),
     [
