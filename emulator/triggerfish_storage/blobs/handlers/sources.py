@@ -100,7 +100,10 @@ def own_blob(call: Call, name: str, url: str) -> Address | None:
 def _own_path(given: SplitResult, call: Call) -> str:
     """Return what a URL says behind the account; empty where it is none of this account's."""
     here = urlsplit(call.endpoint)
-    is_here = given.port == here.port and given.hostname in (here.hostname, *THIS_MACHINE)
+    ports = [here.port]
+    if here.port is None and call.link.here:
+        ports.append(call.link.here[1])  # an older SDK for C++ leaves it out of Host
+    is_here = given.port in ports and given.hostname in (here.hostname, *THIS_MACHINE)
     if is_here and given.path.startswith(f"{here.path}/"):
         return given.path.removeprefix(f"{here.path}/")
     # The Azure CLI writes a blob of the same account so, wherever the account is.

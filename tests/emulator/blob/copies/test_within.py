@@ -78,6 +78,15 @@ async def test_a_source_may_have_the_host_that_the_account_has_in_the_cloud(cont
     assert await content(copy) == LARGE
 
 
+async def test_a_source_is_ours_though_the_clients_host_header_names_no_port(
+    raw, container, source, content
+):
+    copied = await raw("PUT", "/data/to", b"", host="127.0.0.1", x_ms_copy_source=source.url)
+
+    assert copied.status == 202
+    assert await content(container.get_blob_client("to")) == LARGE
+
+
 @pytest.mark.parametrize("data", [b"small", LARGE])
 async def test_a_blob_copied_onto_itself_keeps_its_bytes(container, data, content):
     blob = container.get_blob_client("self")
