@@ -94,9 +94,19 @@ CLIENTS: Final[Sequence[tuple[str, str, str]]] = (
         "it asks for prefixes that begin with `/`, and escapes names twice",
     ),
     (
+        "fast-azure-storage, MosaicML Streaming, uploadfs",
+        "over HTTPS, with the account's host name in the cloud leading here",
+        "they take no other address",
+    ),
+    (
         "FlyStorage: copies and moves",
         "with a public container; else 404 CannotVerifyCopySource",
         "it uses Copy Blob From URL with an address that is not signed, as Azurite allows",
+    ),
+    (
+        "JavaScript: `azure-storage` before 1.0",
+        "with the account's name in the host name",
+        "it leaves out the path of an endpoint",
     ),
     (
         "JavaScript: `@azure/storage-queue`",
@@ -112,6 +122,16 @@ CLIENTS: Final[Sequence[tuple[str, str, str]]] = (
         "Python: `azure-data-tables` 12.4",
         "keys that are empty are missing from what it reads",
         "the client drops them",
+    ),
+    (
+        "Python: `azure-data-tables` 12.2",
+        "transactions over HTTPS only",
+        "it sends them so whatever the endpoint says",
+    ),
+    (
+        "Python: `azure-storage` 0.36, large downloads",
+        "with the account's name in the host name",
+        "it leaves out the path of an endpoint from the second part on",
     ),
     (
         "Python: `azure-storage-queue`",
@@ -137,6 +157,11 @@ CLIENTS: Final[Sequence[tuple[str, str, str]]] = (
         "Ruby: signed URLs of `azure-storage-blob`",
         "with the account's name in the host name; 403 for names with spaces or beyond ASCII",
         "it signs the path of the address as it is, escaped and with the account in it",
+    ),
+    (
+        "TensorFlow I/O: `tf.io.gfile.copy`",
+        "never ends, as with Azurite; `rename` works",
+        "it does not tell TensorFlow that a file has ended",
     ),
     (
         "unstorage: the driver `azure-storage-table`",

@@ -33,6 +33,7 @@ COMMANDS: Final[Mapping[str, str]] = {  # how each is asked for its version
     "az": "--version",
     "node": "--version",
     "restic": "version",
+    "duplicity": "--version",
 }
 PACKAGES: Final = (
     *("azure-storage-blob", "azure-storage-queue", "azure-data-tables"),
@@ -52,12 +53,15 @@ PACKAGES: Final = (
         "zarr",
         "tiledb",
         "rasterio",
+        "mlflow-skinny",
+        "lancedb",
     ),
 )
 NODE_PACKAGES: Final = (
     *("@azure/storage-blob", "@azure/storage-queue", "@azure/data-tables"),
     *("azure-storage", "unstorage", "@azure/eventhubs-checkpointstore-blob"),
     *("azure-queue-node", "azure-table-node"),
+    *("older-storage-blob", "older-storage-queue", "older-data-tables"),
 )
 LARGE_BYTES: Final = 5 * 1024 * 1024 + 3
 FILES: Final[Mapping[str, bytes]] = {

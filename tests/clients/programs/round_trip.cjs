@@ -1,13 +1,16 @@
 // Every kind of operation through the official JavaScript clients, names and contents in any
-// Unicode. The connection string is the one argument; the exit code is 0 when all of it held.
+// Unicode. The connection string and the part to run are the arguments, and what the packages'
+// names begin with, where they are older ones; the exit code is 0 when all of it held.
 
 const assert = require("node:assert/strict");
 const { randomBytes, randomUUID } = require("node:crypto");
-const { BlobServiceClient } = require("@azure/storage-blob");
-const { QueueServiceClient } = require("@azure/storage-queue");
-const { TableServiceClient, TableClient } = require("@azure/data-tables");
 
 const connectionString = process.argv[2];
+const from = process.argv[4] ?? "@azure/";
+const isOld = from !== "@azure/";
+const { BlobServiceClient } = require(`${from}storage-blob`);
+const { QueueServiceClient } = require(`${from}storage-queue`);
+const { TableServiceClient, TableClient } = require(`${from}data-tables`);
 
 const NAMES = [
   "plain.txt",
@@ -148,8 +151,10 @@ async function queues() {
   await queue.create({ metadata: { purpose: "proof" } });
   await queue.sendMessage(TEXT);
   const peeked = await queue.peekMessages({ numberOfMessages: 32 });
-  // XML turns a carriage return into a line feed on its way, in Azure too.
-  assert.equal(peeked.peekedMessageItems[0].messageText, TEXT.replaceAll("\r\n", "\n"));
+  // XML turns a carriage return into a line feed on its way, in Azure too, unless it is escaped
+  // as by the older ones.
+  const kept = isOld ? TEXT : TEXT.replaceAll("\r\n", "\n");
+  assert.equal(peeked.peekedMessageItems[0].messageText, kept);
   const { receivedMessageItems } = await queue.receiveMessages({ visibilityTimeout: 30 });
   const [message] = receivedMessageItems;
   assert.equal(message.dequeueCount, 1);
