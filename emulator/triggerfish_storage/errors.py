@@ -191,6 +191,9 @@ NO_AUTHENTICATION_INFORMATION: Final = ErrorCode(
     "Server failed to authenticate the request. Please refer to the information in the "
     "www-authenticate header.",
 )
+INVALID_TOKEN: Final = ErrorCode(
+    401, INVALID_AUTHENTICATION_INFO.code, NO_AUTHENTICATION_INFORMATION.message
+)
 NOT_IMPLEMENTED: Final = ErrorCode(
     501, "NotImplemented", "The requested operation is not implemented on the specified resource."
 )

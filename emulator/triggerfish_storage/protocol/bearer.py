@@ -42,9 +42,10 @@ class Identity:
 def check_bearer(token: str, now: datetime, *, account: str, service: ServiceName) -> Identity:
     """Return whom ``token`` names.
 
-    Raises InvalidAuthenticationInfo where it is malformed, AuthenticationFailed where it is
-    expired, or for anything but storage as a whole or this service of this account. A token that
-    names nobody is taken: those that tests make up often don't.
+    Raises AuthenticationFailed where it is expired, as Azurite does, and InvalidAuthenticationInfo:
+    with 400 where it is malformed, with 401 where it is for anything but storage as a whole or this
+    service of this account. That one challenges clients to get a better token, from the tenant that
+    this one is of. A token that names nobody is taken: those that tests make up often don't.
     """
     claims = _claims(token)
     try:
@@ -52,12 +53,14 @@ def check_bearer(token: str, now: datetime, *, account: str, service: ServiceNam
     except (KeyError, TypeError, ValueError) as error:
         raise StorageError(errors.INVALID_AUTHENTICATION_INFO) from error
     if not begins <= (now - EPOCH).total_seconds() < ends:
-        raise _unauthenticated("The token is expired, or not valid yet.")
+        detail = "The token is expired, or not valid yet."
+        raise StorageError(errors.AUTHENTICATION_FAILED, AuthenticationErrorDetail=detail)
     audience = str(claims.get("aud", "")).rstrip("/")
     if audience not in _ALL_ACCOUNTS and not _is_for(audience, account, service):
-        raise _unauthenticated(
+        raise _challenge(
+            claims,
             f"The token's audience '{audience}' is neither storage nor this account's {service} "
-            "service."
+            "service.",
         )
     return Identity(str(claims.get("oid") or _NOBODY), str(claims.get("tid") or _NOBODY))
 
@@ -80,5 +83,6 @@ def _claims(token: str) -> dict[str, Any]:
     raise StorageError(errors.INVALID_AUTHENTICATION_INFO)
 
 
-def _unauthenticated(detail: str) -> StorageError:
-    return StorageError(errors.AUTHENTICATION_FAILED, AuthenticationErrorDetail=detail)
+def _challenge(claims: dict[str, Any], detail: str) -> StorageError:
+    tenant = {"Tenant": str(claims["tid"])} if claims.get("tid") else {}
+    return StorageError(errors.INVALID_TOKEN, AuthenticationErrorDetail=detail, **tenant)

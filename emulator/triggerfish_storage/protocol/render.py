@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from http import HTTPStatus
 from typing import Final, get_args
+from urllib.parse import quote
 
 from triggerfish_storage import errors
 from triggerfish_storage.errors import StorageError
@@ -30,9 +31,11 @@ _SERVERS: Final[Mapping[ServiceName, str]] = {
     f"{_UNCACHED.get(service, '')}Date: "
     for service in get_args(ServiceName)
 }
-# What clients look for in headers: how long a blob is that has no such range (told there alone),
-# and what the source of a copy answered.
+# What clients look for in headers: how long a blob is that has no such range, and what the source
+# of a copy answered. The length is told there alone, as is which tenant to get a token from.
 _RANGE: Final = "ContentRange"
+_TENANT: Final = "Tenant"
+_NOT_IN_BODY: Final = (_RANGE, _TENANT)
 _IN_HEADERS: Final = {
     _RANGE: "Content-Range",
     "CopySourceStatusCode": "x-ms-copy-source-status-code",
@@ -110,9 +113,10 @@ def error_reply(
     reason = "" if service == "table" else row.message
     headers = {"x-ms-error-code": row.code}
     if row.status == errors.NO_AUTHENTICATION_INFORMATION.status:
-        headers["WWW-Authenticate"] = (
-            'Bearer authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize" '
-            'resource_id="https://storage.azure.com"'
+        tenant = quote(error.details.get(_TENANT, "common"), safe="", errors="replace")
+        headers["WWW-Authenticate"] = (  # without quotes, which not all clients would take away
+            f"Bearer authorization_uri=https://login.microsoftonline.com/{tenant}/oauth2/authorize "
+            "resource_id=https://storage.azure.com"
         )
     for name in error.details.keys() & _IN_HEADERS.keys():
         headers[_IN_HEADERS[name]] = error.details[name]
@@ -122,7 +126,9 @@ def error_reply(
     if service == "table":
         return _table_error(error, headers, about, accept)
     extra = "".join(
-        xml.tag(name, _legal(value)) for name, value in error.details.items() if name != _RANGE
+        xml.tag(name, _legal(value))
+        for name, value in error.details.items()
+        if name not in _NOT_IN_BODY
     )
     inside = f"{xml.tag('Code', row.code)}{xml.tag('Message', row.message + about)}{extra}"
     return Reply(row.status, xml.document(f"<Error>{inside}</Error>"), headers, reason=reason)

@@ -49,10 +49,10 @@ def test_a_token_for_storage_in_its_time_is_taken(audience: str) -> None:
         (token(exp="x"), "400 InvalidAuthenticationInfo"),
         (token(exp=NOW.timestamp()), "403 AuthenticationFailed"),
         (token(nbf=NOW.timestamp() + 1), "403 AuthenticationFailed"),
-        (token(aud="https://graph.microsoft.com"), "403 AuthenticationFailed"),
-        (token(aud="https://other.blob.core.windows.net"), "403 AuthenticationFailed"),
-        (token(aud="https://account.queue.core.windows.net"), "403 AuthenticationFailed"),
-        (token(aud="https://.blob.core.windows.net"), "403 AuthenticationFailed"),
+        (token(aud="https://graph.microsoft.com"), "401 InvalidAuthenticationInfo"),
+        (token(aud="https://other.blob.core.windows.net"), "401 InvalidAuthenticationInfo"),
+        (token(aud="https://account.queue.core.windows.net"), "401 InvalidAuthenticationInfo"),
+        (token(aud="https://.blob.core.windows.net"), "401 InvalidAuthenticationInfo"),
     ],
 )
 def test_other_tokens_are_refused(given_token: str, code: str) -> None:
