@@ -35,9 +35,12 @@ async def get_service_properties(call: Call, store: Store) -> Reply:
 
 
 async def set_service_properties(call: Call, store: Store) -> Reply:
-    """Set Blob, Queue or Table Service Properties: those that are sent; the others stay."""
+    """Set Blob, Queue or Table Service Properties: one or more; the others stay."""
     kept = store.service_properties
-    await kept.save(read_properties(await call.body.read(BODY_LIMIT_BYTES), kept.service))
+    sent = read_properties(await call.body.read(BODY_LIMIT_BYTES), kept.service)
+    if not sent:
+        raise StorageError(errors.INVALID_XML_DOCUMENT, Reason="No property is set.")
+    await kept.save(sent)
     return Reply(202)
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from triggerfish_storage.errors import StorageError
 from triggerfish_storage.protocol import properties
+
+if TYPE_CHECKING:
+    from conftest import Raw
 
 KEPT = "<RetentionPolicy><Enabled>true</Enabled><Days>5</Days></RetentionPolicy>"
 
@@ -88,3 +93,12 @@ def test_the_default_version_is_a_date_or_none() -> None:
         assert properties.read_properties(body(inside), "blob")
     with pytest.raises(StorageError, match="400 InvalidXmlNodeValue"):
         properties.read_properties(body("<DefaultServiceVersion>1</DefaultServiceVersion>"), "blob")
+
+
+async def test_who_sets_properties_sets_one_at_least(queue: Raw) -> None:
+    target = "/?restype=service&comp=properties"
+
+    nothing = await queue.request("PUT", target, body=body(""))
+    one = await queue.request("PUT", target, body=body("<Cors />"))
+
+    assert (nothing.status, nothing.code, one.status) == (400, "InvalidXmlDocument", 202)
