@@ -69,17 +69,24 @@ def begin_write(
     if existing is None:
         check_absent(conditions)
     else:
-        check_overwrite(existing, conditions, now)
+        check_overwrite(existing, conditions, now, stays=place.keeps_versions)
         check_ordinary(existing)
     return place
 
 
-def check_overwrite(existing: Blob, conditions: Conditions, now: datetime) -> None:
-    """Raise where what there is may not be written over."""
+def check_overwrite(
+    existing: Blob, conditions: Conditions, now: datetime, *, stays: bool = False
+) -> None:
+    """Raise where what there is may not be written over.
+
+    What ``stays`` as an earlier version is not changed, so that holds and policies allow it:
+    https://learn.microsoft.com/azure/storage/blobs/immutable-storage-overview
+    """
     check_write(existing, conditions, now)
     if conditions.create_only:
         raise StorageError(errors.UNAUTHORIZED_BLOB_OVERWRITE)
-    check_mutable(existing, now)
+    if not stays:
+        check_mutable(existing, now)
     check_online(existing, now)
 
 

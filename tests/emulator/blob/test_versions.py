@@ -12,6 +12,7 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import (
     BlobBlock,
     BlobSasPermissions,
+    ImmutabilityPolicy,
     RetentionPolicy,
     StandardBlobTier,
     generate_blob_sas,
@@ -179,6 +180,40 @@ async def test_an_earlier_version_goes_for_good_and_the_current_one_does_not_go_
     assert await listed(container, "versions") == [("a", current, True)]
     with pytest.raises(ResourceNotFoundError):
         await content(blob, first)
+
+
+async def test_what_keeps_a_version_lets_others_be_written_over_it(blob, container, clock, refusal):
+    until = clock.now() + timedelta(days=1)
+    policy = ImmutabilityPolicy(expiry_time=until, policy_mode="Locked")
+    first = await put(blob, b"one", immutability_policy=policy)
+    held = await put(blob, b"two", legal_hold=True)
+    await blob.stage_block("AAAA", b"three")
+    await blob.commit_block_list([BlobBlock("AAAA")], legal_hold=True)
+    await blob.start_copy_from_url(f"{blob.url}?versionid={first}")
+
+    assert [await content(blob, version) for version in (first, held, None)] == [
+        b"one",
+        b"two",
+        b"one",
+    ]
+    assert (await blob.get_blob_properties()).has_legal_hold is None
+    for version, reason in ((first, "Policy"), (held, "LegalHold")):
+        refused = await refusal(blob.delete_blob(version_id=version))
+        assert refused == f"409 BlobImmutableDueTo{reason}"
+    refused = await refusal(container.delete_container())
+    assert refused.startswith("409 BlobImmutableDueTo")
+
+
+async def test_what_keeps_the_current_version_keeps_it_from_changes_in_part(
+    blob, container, refusal
+):
+    log = container.get_blob_client("log")
+    await put(blob, b"one", legal_hold=True)
+    await log.create_append_blob()
+    await log.set_legal_hold(True)
+
+    for attempt in (blob.set_blob_metadata({"a": "1"}), log.append_block(b"x")):
+        assert await refusal(attempt) == "409 BlobImmutableDueToLegalHold"
 
 
 async def test_snapshots_and_versions_are_told_apart(blob, container):
