@@ -91,6 +91,8 @@ async def put_page(call: Call, store: BlobStore) -> Reply:
 async def put_page_from_url(call: Call, store: BlobStore) -> Reply:
     """Put Page From URL: write pages with bytes of another blob."""
     wanted = _writing(call)
+    if call.header("x-ms-page-write").lower() != "update":
+        raise call.bad_header("x-ms-page-write")
     source = await sources.open_part(call)
     content, told = await sources.receive_source(call, store, source, limit=PAGES_LIMIT_BYTES)
     if content.size_bytes != wanted.end - wanted.begin:

@@ -114,7 +114,7 @@ def _own_path(given: SplitResult, call: Call) -> str:
 async def open_source(call: Call) -> Source:
     """Begin to read what is copied; raises SourceConditionNotMet too."""
     try:
-        return await open_part(call)
+        return await _open(call)
     except StorageError as error:
         if error.error.status not in _UNMET:
             raise
@@ -125,8 +125,15 @@ async def open_part(call: Call) -> Source:
     """Begin to read the wanted range of what becomes a blob, or a part of one, before the answer.
 
     As the service has it, a source that does not meet its conditions cannot be verified here,
-    while for Copy Blob its condition is not met.
+    while for Copy Blob its condition is not met. The bytes come from there alone: a request that
+    brings some too means something else.
     """
+    if call.content_length:
+        raise call.bad_header("content-length")
+    return await _open(call)
+
+
+async def _open(call: Call) -> Source:
     check_one_checksum(call, _MD5, _CRC64)
     url = source_url(call)
     response = await fetch(url, _asked(call), here=_here(call, url))

@@ -379,3 +379,40 @@ async def test_blocks_appends_and_pages_come_from_ranges_of_a_url(
     await disk.create_page_blob(size=1024)
     await disk.upload_pages_from_url(signed, offset=512, length=512, source_offset=100)
     assert await content(disk) == bytes(512) + LARGE[100:612]
+
+
+@pytest.mark.parametrize(
+    ("target", "headers"),
+    [
+        ("/data/to", {"x_ms_blob_type": "BlockBlob"}),
+        ("/data/to?comp=block&blockid=AAAA", {}),
+        ("/data/log?comp=appendblock", {}),
+        ("/data/disk?comp=page", {"x_ms_page_write": "update", "x_ms_range": "bytes=0-511"}),
+    ],
+)
+async def test_what_comes_from_a_url_does_not_come_with_the_request_too(
+    container, source, signature, raw, target, headers
+):
+    await container.get_blob_client("log").create_append_blob()
+    await container.get_blob_client("disk").create_page_blob(512)
+    given = {"x_ms_copy_source": f"{source.url}?{signature}", "x_ms_source_range": "bytes=0-511"}
+
+    refused = await raw("PUT", target, b"body", **given, **headers)
+    done = await raw("PUT", target, b"", **given, **headers)
+
+    assert (refused.status, refused.code) == (400, "InvalidHeaderValue")
+    assert done.status == 201
+
+
+async def test_pages_that_come_from_a_url_are_not_cleared(container, source, signature, raw):
+    await container.get_blob_client("disk").create_page_blob(512)
+
+    answer = await raw(
+        *("PUT", "/data/disk?comp=page", b""),
+        x_ms_copy_source=f"{source.url}?{signature}",
+        x_ms_page_write="clear",
+        x_ms_range="bytes=0-511",
+        x_ms_source_range="bytes=0-511",
+    )
+
+    assert (answer.status, answer.code) == (400, "InvalidHeaderValue")
