@@ -1,7 +1,8 @@
 """Which storage account a command is about, and a client of it.
 
 By default the account of the function app: the embedded one where the app's settings ask for
-it, which the owner of the data folder serves. ``--connection`` names any other.
+it, which the owner of the data folder serves. Where no app is, that of the storage which was
+started here. ``--connection`` names any other.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from triggerfish.cli.running import Place, place_options
-from triggerfish.config.app_folder import find_app_folder
+from triggerfish.config.app_folder import DATA_FOLDER, find_app_folder
 from triggerfish.config.connections import ConnectionString, Embedded, find_connection
 from triggerfish.config.errors import ConfigError
 from triggerfish.config.host_json import load_host_config
@@ -114,7 +115,7 @@ def _of_setting(place: Place, name: str) -> Target:
 
 def _embedded(place: Place) -> Target:
     folder = _data_folder(place)
-    owner = read_owner(folder) if folder is not None else None
+    owner = read_owner(folder)
     if owner is None and place.data is not None:  # not another account than the one named
         raise AccountFailed(
             f"{folder}: no program runs on this data folder. Start one with 'triggerfish start' or "
@@ -142,11 +143,12 @@ def _app(place: Place) -> Path | None:
         return None
 
 
-def _data_folder(place: Place) -> Path | None:
+def _data_folder(place: Place) -> Path:
+    """Return the app's, or where no app is, the one that a storage started here has."""
     try:
         return place.data_folder()
     except ConfigError:
-        return None
+        return Path(DATA_FOLDER)
 
 
 def _settings(folder: Path) -> Mapping[str, str]:

@@ -161,6 +161,18 @@ def test_a_program_that_crashed_is_not_asked_where_another_has_its_ports_now(
     assert "--connection" in str(listed.exception)
 
 
+def test_without_an_app_the_storage_that_was_started_here_is_asked(
+    server: Any, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".triggerfish").symlink_to(server.folder)
+    monkeypatch.chdir(tmp_path)
+
+    put = CliRunner().invoke(triggerfish, ["queue", "put", name, "one"])
+
+    assert (put.exit_code, put.exception) == (0, None)
+    assert server.texts(name) == base64_of("one")
+
+
 def test_where_nothing_runs_the_remedy_is_told(tmp_path: Path) -> None:
     endpoint = "QueueEndpoint=http://127.0.0.1:9/devstoreaccount1"
     string = f"AccountName=devstoreaccount1;AccountKey=a2V5;{endpoint}"
