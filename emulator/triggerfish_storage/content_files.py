@@ -66,7 +66,13 @@ class Draft:
                 return
             if self._file is None:
                 self._file = self._open()
-            _write_all(self._file, data)
+            try:
+                _write_all(self._file, data)
+            except OSError:
+                if not self._recycling.make_room():
+                    raise
+                os.lseek(self._file, self._size, os.SEEK_SET)
+                _write_all(self._file, data)
             self._size += len(data)
 
     def finish(self, data: Data) -> None:

@@ -226,6 +226,10 @@ class Contents:
         self._disposal.spare(again)
         self._collected.difference_update(again)
 
+    def make_room(self) -> bool:
+        """Delete what was kept to be written anew; return whether there was anything."""
+        return self._recycling.make_room()
+
     def close(self) -> None:
         """Delete what was kept to be written anew."""
         self._recycling.clear()

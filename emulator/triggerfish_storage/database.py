@@ -32,6 +32,7 @@ from triggerfish_storage.schema import (
     Durability,
     connect_reader,
     connect_writer,
+    lacks_room,
     migrate,
     one_view,
 )
@@ -76,6 +77,11 @@ class Database:
         self._near = connect_reader(path, in_haste=True) if self._on_thread else self._writer
         # Held by what keeps this thread from committing, where it is the one that does.
         self._quiet = asyncio.Lock()
+        self._make_room: Callable[[], bool] = lambda: False
+
+    def when_full(self, make_room: Callable[[], bool]) -> None:
+        """Have ``make_room`` called where the disk is full; True from it means to try again."""
+        self._make_room = make_room
 
     async def write(self, unit: Unit[T]) -> T:
         """Run ``unit`` in the next transaction; return once it is committed.
@@ -129,6 +135,8 @@ class Database:
             working.add_done_callback(lambda _: self._settle([]))
             return await to_the_end(working, hurry=gone.set)
         except sqlite3.OperationalError as error:
+            if lacks_room(error) and self._make_room():
+                return await self._write_beside(unit)
             raise self._explained(error) from error
 
     async def read(self, unit: Unit[T]) -> T:
@@ -225,13 +233,16 @@ class Database:
 
     def _settle(self, group: list[Work[Any]]) -> None:
         self._is_busy = False
+        failed: list[Work[Any]] = []
         for work in group:
             if work.future.done():
                 continue
             if work.error is None:
                 work.future.set_result(work.result)
             else:
-                work.future.set_exception(self._explained(work.error))
+                failed.append(work)
+        if failed:
+            self._refuse(failed)
         self.commits += 1
         if self.commits % LOOK_AT_LOG_EVERY == 0:
             self._look_at_log()
@@ -239,6 +250,17 @@ class Database:
             self._schedule(self._commit)
         else:
             self._idle.set()
+
+    def _refuse(self, failed: list[Work[Any]]) -> None:
+        """Tell the callers what went wrong; what found no room is tried again where there is."""
+        lacking = [work for work in failed if lacks_room(work.error)]
+        if lacking and self._make_room():
+            for work in lacking:
+                work.error = None
+            self._pending.extend(lacking)
+        for work in failed:
+            if work.error is not None:
+                work.future.set_exception(self._explained(work.error))
 
     def _explained(self, error: BaseException) -> BaseException:
         """Return the error for a caller, who need not know what SQLite says of a full disk."""

@@ -6,7 +6,8 @@ pages and blocks and to give them back; writing over one that has them costs the
 Only over a file that nobody may still look at: that we wrote ourselves, that was never read (what
 was may still be on its way, sent by the kernel from the file's own pages) and that has no second
 name (a snapshot's or an export's). It leaves the folder of contents before it is kept and gets a
-new name in it, so that for everybody else it was deleted. Nothing of this outlives the process.
+new name in it, so that for everybody else it was deleted. Nothing of this outlives the process or a
+full disk: what somebody deletes is room then.
 """
 
 from __future__ import annotations
@@ -81,6 +82,13 @@ class Recycling:
             os.close(descriptor)
             Path(path).unlink()
         return None
+
+    def make_room(self) -> bool:
+        """Delete all that is kept, on any thread; return whether there was anything."""
+        if not self._kept:
+            return False
+        self.clear()
+        return True
 
     def clear(self) -> None:
         """Delete all that is kept."""

@@ -95,9 +95,14 @@ def migrate(path: Path, migrations: Traversable, durability: Durability) -> None
         raise _unusable(path, error) from error
 
 
-def _unusable(path: Path, error: sqlite3.Error) -> DatabaseError:
+def lacks_room(error: BaseException | None) -> bool:
+    """Whether SQLite could not write, for which a disk that is full is the usual reason."""
     name = getattr(error, "sqlite_errorname", "")
-    if name == "SQLITE_FULL" or name.startswith("SQLITE_IOERR"):
+    return name == "SQLITE_FULL" or name.startswith("SQLITE_IOERR")
+
+
+def _unusable(path: Path, error: sqlite3.Error) -> DatabaseError:
+    if lacks_room(error):
         return DatabaseError(
             f"{path}: could not be written ({error}). Make room on that disk, or choose another "
             "folder (--data FOLDER)."

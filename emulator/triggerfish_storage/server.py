@@ -104,6 +104,7 @@ async def open_account(
         )
         contents = Contents(folder / CONTENTS_FOLDER, durability=durability)
         stack.callback(contents.close)
+        database.when_full(contents.make_room)
         account = StorageAccount(
             database,
             contents,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from pathlib import Path
 
 import pytest
 
-from triggerfish_storage import recycling
+from triggerfish_storage import content_files, recycling
 from triggerfish_storage.blobs.store import BlobStore
 from triggerfish_storage.clock import Clock
 from triggerfish_storage.content_folder import Contents
@@ -101,6 +102,31 @@ async def test_few_files_are_kept_and_no_large_ones(put, store, clock, folder, m
     kept = folder.with_name("recycled")
     assert [entry.stat().st_size for entry in os.scandir(kept)] == [SIZE, SIZE]
     store.contents.close()
+    assert not kept.exists()
+
+
+async def test_what_is_kept_is_room_for_others_once_the_disk_is_full(
+    put, store, clock, folder, monkeypatch
+) -> None:
+    write = content_files._write_all
+
+    def write_some(descriptor: int, data: bytes) -> None:
+        if kept.exists():
+            write(descriptor, data[:1000])
+            raise OSError(errno.ENOSPC, "no space")
+        write(descriptor, data)
+
+    kept = folder.with_name("recycled")
+    for name in ("a", "b"):
+        await put(name)
+    for name in ("a", "b"):
+        await store.delete("data", name, now=clock.now())
+    assert len(list(os.scandir(kept))) == 2
+    monkeypatch.setattr(content_files, "_write_all", write_some)
+
+    content, _ = await put("c")
+
+    assert await read(store, clock, "c") == content
     assert not kept.exists()
 
 

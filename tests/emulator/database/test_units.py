@@ -175,6 +175,25 @@ async def test_a_caller_cancelled_while_its_unit_runs_leaves_it_whole(
     assert things.look(names) == ["a", "b", "c"]
 
 
+async def test_where_room_can_be_made_a_full_disk_is_no_error(
+    things: Database, add: Add, names: Names
+) -> None:
+    await things.write(add("before"))
+    (pages,) = things._writer.execute("PRAGMA page_count").fetchone()
+    things._writer.execute(f"PRAGMA max_page_count = {pages}")
+    limits = [1_000_000]
+
+    def make_room() -> bool:
+        for limit in limits:
+            things._writer.execute(f"PRAGMA max_page_count = {limit}")
+        return bool(limits and limits.pop())
+
+    things.when_full(make_room)
+    await asyncio.gather(things.write(add("x" * 100_000)), things.write(add("small")))
+
+    assert things.look(names) == ["before", "small", "x" * 100_000]
+
+
 async def test_a_full_disk_is_an_error_of_the_write_and_passes_with_it(
     things: Database, add: Add, names: Names
 ) -> None:

@@ -209,6 +209,25 @@ async def test_an_account_that_fills_its_disk_loses_nothing_acknowledged(
         await account.check()
 
 
+async def test_what_is_deleted_is_room_at_once(small_disk: Path, run: Run) -> None:
+    async with run(small_disk / "data") as program, program.client() as client:
+        account = Account(client)
+        await account.prepare()
+        for number in range(6):
+            assert await account.put_blob(f"{number}", MEBIBYTE) == 201
+        filler = fill(small_disk)
+        os.truncate(filler, filler.stat().st_size - 200_000)
+
+        for name in list(account.blobs):
+            assert (await client.send("blob", "DELETE", f"/data/{name}")).status == 202
+            del account.blobs[name]
+        statuses = {await account.put_message(40_000) for _ in range(10)}
+        statuses.add(await account.put_blob("large", 3 * MEBIBYTE))
+
+        assert statuses == {201}
+        await account.check()
+
+
 @pytest.mark.parametrize("left_bytes", [0, 20_000, 60_000])
 async def test_a_first_start_on_a_full_disk_says_so_and_the_next_one_succeeds(
     small_disk: Path, run: Run, left_bytes: int
