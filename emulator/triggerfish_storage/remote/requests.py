@@ -8,11 +8,12 @@ refusal means.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 from triggerfish_storage.connection_string import (
     Connection,
@@ -45,6 +46,7 @@ class Requests:
     _requests: SignedRequests
     _runner: asyncio.Runner
     remarks: list[str] = field(default_factory=list)  # what was left out, for people
+    _streams: WeakSet[Generator[bytes, None, None]] = field(default_factory=WeakSet)
 
     @property
     def account(self) -> str:
@@ -71,7 +73,12 @@ class Requests:
         return self._run(self._all(requests))
 
     def stream(self, request: Request) -> Iterator[bytes]:
-        """Give a body in pieces, in constant memory."""
+        """Give a body in pieces, in constant memory; no more of them once the account is left."""
+        pieces = self._pieces(request)
+        self._streams.add(pieces)
+        return pieces
+
+    def _pieces(self, request: Request) -> Generator[bytes, None, None]:
         opening = self._requests.opened(request)
         answer = self._run(opening.__aenter__())
         try:
@@ -103,6 +110,11 @@ class Requests:
         except RequestFailed as error:
             return error
 
+    def end_streams(self) -> None:
+        """End what is read in the middle, while there is a loop to end it on."""
+        for pieces in list(self._streams):
+            pieces.close()
+
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return self._runner.run(work)
 
@@ -114,10 +126,11 @@ def reached(connection_string: str) -> Iterator[Requests]:
         connection = parse_connection_string(connection_string)
         with asyncio.Runner() as runner:
             opening = signing(connection)
-            requests = runner.run(opening.__aenter__())
+            requests = Requests(connection, runner.run(opening.__aenter__()), runner)
             try:
-                yield Requests(connection, requests, runner)
+                yield requests
             finally:
+                requests.end_streams()
                 runner.run(opening.__aexit__(None, None, None))
     except (ConnectionStringError, RequestFailed, StorageError) as error:
         raise TransferError(str(error)) from error

@@ -28,6 +28,7 @@ from triggerfish_storage.errors import NOT_IMPLEMENTED, StorageError
 from triggerfish_storage.protocol.xml import parse
 from triggerfish_storage.remote.listed_blobs import blob_of
 from triggerfish_storage.remote.origin import RemoteOrigin
+from triggerfish_storage.remote.requests import reached
 from triggerfish_storage.signed_requests import Answer, Request
 
 if TYPE_CHECKING:
@@ -349,3 +350,20 @@ def test_an_etag_is_kept_where_it_is_one_that_this_program_could_have_made(
     markup = f"<Blob><Name>a</Name><Properties><Etag>{etag}</Etag></Properties></Blob>"
 
     assert bool(blob_of(parse(markup.encode(), "Blob")).etag) == is_kept
+
+
+async def test_a_download_that_is_left_in_the_middle_ends_with_the_account(
+    accounts: list[Account],
+) -> None:
+    one = accounts[0]
+
+    def leave(string: str) -> list[bytes]:
+        client = BlobServiceClient.from_connection_string(string)
+        client.create_container("data").upload_blob("large", bytes(3 * 1024 * 1024))
+        client.close()
+        with reached(string) as requests:
+            pieces = requests.stream(Request("blob", "GET", "/data/large"))
+            next(pieces)
+        return list(pieces)  # as an error that is on its way keeps it
+
+    assert await one.ask(leave) == []
