@@ -257,17 +257,18 @@ def _size_of(source: Path) -> int | None:
 
 
 def _import_remote(connection: str, source: Path, options: ImportOptions) -> tuple[str, Tally]:
-    import tempfile
-
     from triggerfish_storage.clock import SystemClock
+    from triggerfish_storage.ownership import own
     from triggerfish_storage.remote.pushing import push_account
     from triggerfish_storage.remote.requests import reached
     from triggerfish_storage.transfer import sources
+    from triggerfish_storage.transfer.scratch import temporary_folder
 
     with (
         reached(connection) as requests,
-        tempfile.TemporaryDirectory(prefix="triggerfish-") as scratch,
-        _opened(source, Path(scratch)) as found,
+        temporary_folder() as folder,
+        own(folder, started=""),  # so that nobody takes it for left
+        _opened(source, folder) as found,
     ):
         with progress("Importing", sources.size_of(found), in_bytes=True) as advance:
             now = SystemClock().now()

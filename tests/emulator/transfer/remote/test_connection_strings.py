@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import shutil
+import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +24,15 @@ if TYPE_CHECKING:
     from conftest import Account, ExportFrom
 
 ACCOUNT = "devstoreaccount1"
+
+KILLED_WHILE_UNPACKING = """
+import os, sys
+from triggerfish_storage.cli.storage import storage
+from triggerfish_storage.transfer import sources
+
+sources.unpack = lambda *_: os._exit(1)
+storage(["import", sys.argv[1], "--connection-string", sys.argv[2]])
+"""
 
 
 async def test_what_a_signature_does_not_allow_is_left_out_and_said(
@@ -99,3 +111,22 @@ def test_a_connection_string_stands_alone(option: str) -> None:
 
     assert result.exit_code == 2
     assert f"--connection-string names the account; leave {option} out." in result.output
+
+
+@pytest.mark.slow
+async def test_what_a_killed_import_unpacked_goes_with_the_next_one(
+    accounts: list[Account], made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    archive = shutil.make_archive(str(tmp_path / "made"), "tar", made)
+    killed = [sys.executable, "-c", KILLED_WHILE_UNPACKING, archive, accounts[0].string]
+    await asyncio.to_thread(subprocess.run, killed, check=False)
+    [left] = temporary.iterdir()
+    os.utime(left, (0, 0))
+
+    imported = await command("import", archive, "--connection-string", accounts[0].string)
+
+    assert imported[0] == 0
+    assert list(temporary.iterdir()) == []
