@@ -28,7 +28,6 @@ from triggerfish_storage.protocol import xml
 from triggerfish_storage.protocol.dates import http_date
 
 _SECOND: Final = 1_000_000
-_UNSAFE: Final = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _NOT_PLAIN: Final = re.compile("[&<>\0-\x1f\ufffe\uffff]")
 _NO_LEASE: Final = "<LeaseStatus>unlocked</LeaseStatus><LeaseState>available</LeaseState>"
 _ENCRYPTED_METADATA: Final = '<Metadata Encrypted="true" />'
@@ -245,6 +244,6 @@ def named(element: str, name: str) -> str:
     """Return a name as an element, percent-encoded where XML cannot carry it."""
     if not _is_odd(name):
         return f"<{element}>{name}</{element}>"
-    if _UNSAFE.search(name):
+    if xml.UNFIT.search(name):
         return f'<{element} Encoded="true">{quote(name, safe="")}</{element}>'
     return f"<{element}>{xml.escape(name)}</{element}>"

@@ -25,7 +25,6 @@ from triggerfish_storage.protocol.header_text import legible
 PAGE_LIST: Final = "PageList"  # the element around page ranges
 
 _BLOCK_ID_LIMIT_BYTES: Final = 64
-_UNSAFE: Final = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _SPECIAL: Final = re.compile("[&<>\r]")
 
 

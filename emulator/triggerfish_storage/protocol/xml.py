@@ -7,6 +7,7 @@ here: stores refuse it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Final
 from xml.parsers import expat
@@ -17,6 +18,7 @@ from triggerfish_storage.errors import StorageError
 
 DECLARATION: Final = '<?xml version="1.0" encoding="utf-8"?>'
 DEPTH_LIMIT: Final = 32
+UNFIT: Final = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # for any document
 
 _IN_TEXT: Final = {"\r": "&#13;"}
 _IN_ATTRIBUTE: Final = {'"': "&quot;", "\r": "&#13;", "\n": "&#10;", "\t": "&#9;"}

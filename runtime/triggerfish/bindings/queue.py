@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,9 +31,9 @@ from triggerfish.model import (
 from triggerfish.names import queue_name_problem
 from triggerfish.payload import PayloadProperties
 from triggerfish.storage.account import Account, Message
+from triggerfish_storage.protocol import xml
 
 POISON_SUFFIX: Final = "-poison"
-_NOT_IN_XML: Final = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _TIME_TO_LIVE: Final = timedelta(days=7)
 
 
@@ -65,7 +64,7 @@ def encode_body(body: bytes, encoding: str) -> str:
         text = body.decode()
     except UnicodeDecodeError as error:
         raise _unencoded("is not UTF-8 text") from error
-    if found := _NOT_IN_XML.search(text):
+    if found := xml.UNFIT.search(text):
         raise _unencoded(f"has the character U+{ord(found[0]):04X}, which XML cannot carry")
     return text
 
