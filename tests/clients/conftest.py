@@ -89,6 +89,15 @@ class Account:
         """Return a service's URL with the account in its path."""
         return self._connection.endpoint(service)
 
+    def object_store_options(self) -> dict[str, str]:
+        """Return what clients that are built on Rust's ``object_store`` are given."""
+        return {
+            "account_name": self.name,
+            "account_key": self.key,
+            "azure_storage_endpoint": self.endpoint("blob"),
+            "allow_http": "true",
+        }
+
     def sas(self) -> str:
         """Return the query of a SAS that allows everything with blobs for an hour."""
         from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_account_sas

@@ -105,12 +105,7 @@ def test_polars_scans_many_files_and_writes_one(account: Account) -> None:
 
     with ContainerClient.from_connection_string(account.connection_string, "box") as container:
         container.create_container()
-    options = {
-        "account_name": account.name,
-        "account_key": account.key,
-        "azure_storage_endpoint": account.endpoint("blob"),
-        "allow_http": "true",
-    }
+    options = account.object_store_options()
     for number in range(3):
         frame = polars.DataFrame({"id": [number], "name": ["é 🐟"]})
         frame.write_parquet(f"az://box/parts/{number}.parquet", storage_options=options)

@@ -31,12 +31,7 @@ def options(account: Account) -> dict[str, str]:
 
     with ContainerClient.from_connection_string(account.connection_string, "lake") as container:
         container.create_container()
-    return {
-        "account_name": account.name,
-        "account_key": account.key,
-        "azure_storage_endpoint": account.endpoint("blob"),
-        "allow_http": "true",
-    }
+    return account.object_store_options()
 
 
 TABLE = "az://lake/orders ü"

@@ -27,13 +27,7 @@ def database(account: Account) -> Any:
 
     with ContainerClient.from_connection_string(account.connection_string, "lake") as container:
         container.create_container()
-    options = {
-        "account_name": account.name,
-        "account_key": account.key,
-        "azure_storage_endpoint": account.endpoint("blob"),
-        "allow_http": "true",
-    }
-    return lancedb.connect("az://lake/base", storage_options=options)
+    return lancedb.connect("az://lake/base", storage_options=account.object_store_options())
 
 
 def row(number: int) -> dict[str, Any]:
